@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * How the machine booted, how it will boot next, and what that boot will find.
+ * Sources: pve-docs system-booting.adoc; proxmox-boot-tool; systemd boot loader interface (LoaderInfo); grub-mkconfig.
+ */
+#pragma once
+#include "facts/initramfs.h"
+
+enum loader { LOADER_UNKNOWN, LOADER_GRUB, LOADER_SYSTEMD_BOOT };
+
+struct cmdline_word { /* of a file that feeds the next command line */
+	const char *word;
+	const char *file;
+	unsigned line;
+};
+
+struct esp {
+	const char *uuid;       /* "1234-ABCD" */
+	const char *mode;       /* "uefi", "grub"; NULL unknown */
+	struct words kernels;   /* versions it holds, as proxmox-boot-tool status says */
+	enum tri mounted;
+	const char *mountpoint; /* NONE: not mounted, so what it holds cannot be seen */
+};
+
+struct kernel {
+	const char *version;               /* "6.8.12-4-pve" */
+	enum tri headers;                  /* /usr/src/linux-headers-VERSION (proxmox-headers) is there */
+	const struct initramfs **initramfs; /* of this kernel: /boot's and each ESP's */
+	size_t n_initramfs;
+	struct words builtin;              /* of /lib/modules/VERSION/modules.builtin, names with _ */
+	enum tri builtin_known;
+	struct bytes aliases;              /* modules.alias lines that matter (display, audio, vfio); size 0: unknown */
+};
+
+struct boot {
+	const char *kernel;        /* running */
+	const char *cmdline;       /* in effect, /proc/cmdline */
+	enum loader loader;        /* the one that really booted this machine and will again */
+	const char *loader_why;    /* by what it was told */
+	const char *loader_info;   /* efivar LoaderInfo: "systemd-boot 252.5-2"; NONE: not set */
+	const char *boot_current;  /* efivar BootCurrent's entry text, if readable */
+	enum tri efi, secure_boot;
+	enum tri proxmox_boot_tool; /* configured: /etc/kernel/proxmox-boot-uuids */
+	struct esp *esps;
+	size_t n_esps;
+	/* what the next boot gets, as far as configuration tells */
+	const char *cmdline_file;  /* that counts: "/etc/default/grub", "/etc/kernel/cmdline" */
+	const char *cmdline_next;  /* computed from the files that count */
+	const char *cmdline_generated; /* GRUB: what grub.cfg's default entry really says; differs until update-grub ran */
+	struct cmdline_word *next_words;
+	size_t n_next_words;
+	/* configured in a file that this loader does not read: pains.md 1 */
+	const char *other_file;
+	const char *other_cmdline;
+	const char *kernel_next;   /* boots next: pinned, GRUB_DEFAULT, else the newest */
+	const char *kernel_pinned; /* proxmox-boot-tool kernel pin; NONE: none */
+	struct kernel *kernels;    /* newest first */
+	size_t n_kernels;
+	enum tri kernels_known;
+	struct initramfs *initramfs; /* all that were found */
+	size_t n_initramfs;
+	struct modprobe modprobe;  /* as configured now, /etc */
+	struct modprobe initramfs_modules; /* /etc/initramfs-tools/modules */
+	int64_t config_mtime;      /* the newest of modprobe.d, initramfs-tools: an initramfs older than this is suspect */
+	const char *config_newest; /* that file */
+};
+
+void boot_gather(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
+/* Only the kernel's version and command line in effect. */
+void boot_gather_running(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
+
+const struct kernel *boot_kernel(const struct boot *boot, const char *version);
+
+/* Pure parts. */
+/* The words of a command line; double quotes keep blanks together, as lib/cmdline.c does. */
+struct words boot_cmdline_words(const char *cmdline, struct arena *arena);
+/* The value of the last NAME=value; "" for a bare NAME; NULL: not there. - and _ are the same in module words. */
+const char *boot_cmdline_value(const char *cmdline, const char *name, struct arena *arena);
+bool boot_cmdline_has(const char *cmdline, const char *word);
+/* /etc/default/grub (and its grub.d drop-ins in order) as sh would set the variables: VAR=, VAR+=, quotes, comments, $VAR. */
+struct grub_variable { const char *name, *value, *file; unsigned line; };
+struct grub_defaults { struct grub_variable *variable; size_t n; bool certain; /* false: command substitution or logic was met */ };
+void boot_parse_grub(struct bytes text, const char *file, struct arena *arena, struct grub_defaults *ret);
+const char *boot_grub_value(const struct grub_defaults *defaults, const char *name);
+/* proxmox-boot-tool status. */
+void boot_parse_pbt_status(struct bytes text, struct arena *arena, struct boot *ret);
+/* An efivar's UTF-16 text behind its 4 attribute bytes. */
+const char *boot_efivar_text(struct bytes raw, struct arena *arena);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Device nodes of GPUs and who has them open.
+ */
+#pragma once
+#include "facts/pci.h"
+
+struct drm_node {
+	const char *name;    /* "renderD128", "card0", "nvidia0", "nvidiactl", "nvidia-uvm" */
+	const char *path;    /* "/dev/dri/renderD128" */
+	const char *pci;     /* address of its device; NONE: not a PCI device (vgem, nvidiactl) */
+	const char *driver;  /* kernel driver of that device */
+	enum tri exists;     /* the node in /dev */
+	unsigned mode, uid, gid;
+	const char *group;   /* name of gid on this target; NULL unknown */
+	int64_t major, minor;
+};
+
+enum holder_kind { HOLDER_PROCESS, HOLDER_DOCKER, HOLDER_CT, HOLDER_VM, HOLDER_DAEMON };
+struct holder {
+	enum holder_kind kind; /* DAEMON: nvidia-persistenced */
+	int64_t pid;
+	const char *name;      /* command name, docker container id, "ct/105" */
+	const char *node;      /* path of the node it has open */
+	const char *pci;       /* which card; NONE: all NVIDIA cards (nvidiactl, uvm) */
+};
+
+struct framebuffer {
+	const char *name;   /* "fb0" */
+	const char *driver; /* "simpledrmdrmfb", "EFI VGA", "nouveaudrmfb" */
+	const char *pci;    /* NONE: a platform device */
+};
+
+struct iomem_range {
+	uint64_t start, end;
+	unsigned depth;
+	const char *owner; /* "BOOTFB", "simplefb", "0000:01:00.0", "nvidia" */
+};
+
+struct drm {
+	struct drm_node *nodes;
+	size_t n;
+	enum tri known;          /* /sys/class/drm could be listed */
+	struct holder *holders;
+	size_t n_holders;
+	enum tri holders_known;  /* every process's open files could be read */
+	struct framebuffer *framebuffers;
+	size_t n_framebuffers;
+	enum tri framebuffers_known;
+	enum tri fbcon;          /* a framebuffer console is bound (/sys/class/vtconsole/vtconN/bind and name "frame buffer device") */
+	enum tri persistence_daemon;
+	struct iomem_range *iomem;
+	size_t n_iomem;
+	enum tri iomem_known;    /* false too where addresses are masked to zero (not root) */
+	const char *nvidia_module_version; /* /proc/driver/nvidia/version: "550.163.01"; NONE: not loaded */
+	enum tri nvidia_open;              /* the open kernel module */
+};
+
+void drm_gather(struct world *world, bool holders, struct arena *arena, struct drm *ret, blind_fn *blind, void *data);
+
+/* Pure parts. */
+void drm_parse_iomem(struct bytes text, struct arena *arena, struct drm *ret);
+/* "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05 ..." */
+bool drm_parse_nvidia_version(struct bytes text, struct arena *arena, const char **ret_version, enum tri *ret_open);
+/* Where a process lives, by /proc/PID/cgroup: docker container id, "ct/105", or NONE. */
+const char *drm_cgroup_owner(struct bytes cgroup, struct arena *arena, enum holder_kind *ret);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * modprobe.d (modprobe.d(5)), modules-load.d, /etc/modules and module words of a command line, with the
+ * place each line came from. Own parser: libkmod mixes the running machine's /proc/cmdline into the answer
+ * of any root it is given, so it cannot speak for another machine; the tests hold this parser against it.
+ */
+#pragma once
+#include "base/text.h"
+#include "sys/world.h"
+
+enum modprobe_kind { MODPROBE_BLACKLIST, MODPROBE_OPTIONS, MODPROBE_SOFTDEP, MODPROBE_ALIAS, MODPROBE_INSTALL, MODPROBE_REMOVE, MODPROBE_UNKNOWN };
+
+struct modprobe_line {
+	enum modprobe_kind kind;
+	const char *module;  /* first word, with _ for - (an alias's pattern as written) */
+	const char *rest;    /* what stands behind it, blanks folded; softdep: "pre: vfio-pci post: x" */
+	const char *file;    /* "/etc/modprobe.d/vfio.conf", "command line" */
+	unsigned line;       /* of the file, 1 first */
+};
+
+struct load_line { /* a module that boot loads by name */
+	const char *module; /* with _ */
+	const char *rest;   /* parameters (/etc/initramfs-tools/modules) */
+	const char *file;
+	unsigned line;
+};
+
+struct modprobe {
+	struct modprobe_line *lines; /* in the order of effect */
+	size_t n;
+	struct load_line *loads;
+	size_t n_loads;
+	enum tri known;
+};
+
+/* One file's content. Continuation lines (\), comments and unknown commands as modprobe.d(5) has them. */
+void modprobe_parse(struct bytes text, const char *file, struct arena *arena, struct modprobe *ret);
+void modprobe_parse_loads(struct bytes text, const char *file, struct arena *arena, struct modprobe *ret);
+/* module.option=, modprobe.blacklist=, module_blacklist= of a kernel command line. */
+void modprobe_parse_cmdline(const char *cmdline, struct arena *arena, struct modprobe *ret);
+/* The directories as libkmod orders them: /etc, /run, /usr/local/lib, /usr/lib, /lib modprobe.d; a name hides the same name in later ones. */
+void modprobe_gather(struct world *world, struct arena *arena, struct modprobe *ret, blind_fn *blind, void *data);
+
+bool modprobe_blacklisted(const struct modprobe *modprobe, const char *module);
+/* Is there a softdep that loads `first` before `module`? */
+bool modprobe_softdep(const struct modprobe *modprobe, const char *module, const char *first);
+/* The value of the last `options module option=value` (modprobe passes all, the kernel keeps the last); NULL: none. */
+const char *modprobe_option(const struct modprobe *modprobe, const char *module, const char *option);
+char *modprobe_name(struct arena *arena, const char *module); /* - to _ */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Proxmox VE as its own files say: /etc/pve. Sources: pve-guest-common, qemu-server QemuServer.pm (parse_vm_config),
+ * pve-container LXC/Config.pm, PVE/Mapping/PCI.pm; transcripts of the real tools in the tests.
+ */
+#pragma once
+#include "base/text.h"
+#include "facts/pci.h"
+#include "sys/world.h"
+
+enum guest_kind { GUEST_UNKNOWN, GUEST_VM, GUEST_CT };
+
+struct pve_line { /* every line of a guest file is kept, known or not */
+	const char *key;   /* NULL: a line PVE itself cannot parse, or a blank one; "#": description */
+	const char *value; /* the rest, verbatim */
+	const char *raw;
+	unsigned line;
+};
+
+struct pve_section {
+	const char *name; /* "": active; "PENDING", "pve:pending", else a snapshot's (or [special:cloudinit]...) */
+	enum { SECTION_ACTIVE, SECTION_PENDING, SECTION_SNAPSHOT, SECTION_SPECIAL } kind;
+	struct pve_line *lines;
+	size_t n;
+	int64_t snaptime;
+};
+
+/* A property string: "0000:01:00,pcie=1,x-vga=1". The default key's value is under its name (host, path, file, ...). */
+struct pve_property { const char *key, *value; };
+struct pve_properties { struct pve_property *property; size_t n; };
+
+struct hostpci { /* hostpciN */
+	unsigned index;
+	struct words addresses; /* full, with domain; of each listed ID; without a function it ends without ".F" and counts for the slot */
+	const char *mapping;    /* NONE: not by mapping */
+	const char *raw;
+	enum tri pcie, x_vga, rombar, legacy_igd, mdev; /* as set; UNKNOWN: not set (PVE's default holds) */
+	const char *romfile, *driver, *vendor_id, *device_id;
+	bool pending;           /* only in the pending section */
+	bool invalid;           /* PVE would not accept it */
+};
+
+struct ct_device { /* devN */
+	unsigned index;
+	const char *path, *mode; /* mode NULL: 0660 */
+	int64_t uid, gid;        /* UNKNOWN_NUMBER: not set, root inside */
+	enum tri deny_write;
+	const char *raw;
+	bool pending;
+};
+
+struct guest {
+	enum guest_kind kind;
+	int64_t id;
+	const char *node;   /* of the cluster; other nodes' guests are not listed */
+	const char *name;   /* name: or hostname: */
+	const char *status; /* "running", "stopped"; NULL unknown */
+	const char *file;   /* "/etc/pve/qemu-server/100.conf" */
+	struct pve_section *sections; /* [0] is the active one */
+	size_t n_sections;
+	enum tri known;     /* the file could be read */
+	const char *lock;   /* NONE: not locked */
+	const char *parent; /* snapshot the state hangs on; NONE */
+	enum tri ha;        /* in /etc/pve/ha/resources.cfg */
+	const char *pool;
+	struct hostpci *hostpci; /* VM */
+	size_t n_hostpci;
+	struct ct_device *devices; /* CT */
+	size_t n_devices;
+	enum tri onboot;
+	int64_t pid;        /* of the running VM's QEMU or the CT's init; UNKNOWN_NUMBER */
+};
+
+struct mapping_entry { /* one map= line of a PCI mapping */
+	const char *node, *path; /* path: "0000:01:00.0" or without a function */
+	const char *id, *subsystem; /* "10de:2803" */
+	const char *iommu_group;    /* NONE: not set */
+};
+struct mapping { const char *id; const char *description; struct mapping_entry *entries; size_t n; };
+
+struct storage { const char *id, *type, *content, *path; enum tri snapshots; /* can it snapshot a VM's raw disk; UNKNOWN: type not known */ };
+
+struct pve {
+	enum tri here;      /* Proxmox VE is installed */
+	enum tri readable;  /* /etc/pve could be listed */
+	const char *version; /* of pve-manager, "8.4.21" */
+	struct words packages; /* "qemu-server 8.4.10" ... as dpkg status says; only those that rules ask for */
+	const char *node;   /* this node's name in the cluster */
+	enum tri quorate;
+	struct guest *guests;
+	size_t n_guests;
+	enum tri guests_known;
+	struct mapping *mappings;
+	size_t n_mappings;
+	enum tri mappings_known;
+	struct storage *storages;
+	size_t n_storages;
+	enum tri storages_known;
+};
+
+void pve_gather(struct world *world, struct arena *arena, struct pve *ret, blind_fn *blind, void *data);
+
+/* Pure parts. */
+void pve_parse_guest(struct bytes text, enum guest_kind kind, struct arena *arena, struct guest *ret);
+void pve_parse_mappings(struct bytes text, struct arena *arena, struct pve *ret);  /* /etc/pve/mapping/pci.cfg */
+void pve_parse_storages(struct bytes text, struct arena *arena, struct pve *ret);  /* /etc/pve/storage.cfg */
+struct pve_properties pve_parse_properties(const char *value, const char *default_key, struct arena *arena);
+const char *pve_property(const struct pve_properties *properties, const char *key); /* NULL: not set */
+/* PVE's booleans: 1, on, yes, true; 0, off, no, false. */
+enum tri pve_boolean(const char *value);
+/* A key's value in the active section, or pending-merged as the next start would have it; NULL: not set. */
+const char *pve_value(const struct guest *guest, const char *key);
+const char *pve_value_next(const struct guest *guest, const char *key);
+/* The slot (or device) a hostpci names, mappings resolved for this node. */
+struct words pve_hostpci_addresses(const struct pve *pve, const struct hostpci *hostpci, struct arena *arena);
+/* Does this guest use that PCI device, in its active or pending configuration? */
+bool pve_guest_has(const struct pve *pve, const struct guest *guest, const struct pci_device *device, struct arena *arena);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A tape is a recorded machine: per target the files that were asked for (the absent and
+ * the unreadable too) and the commands that were run. In memory a sorted table; on disk a tar of
+ *   manifest.json                       {schema "gpuferry.tape/1", time, version, targets[]}
+ *   targets/LABEL/entries.jsonl         one line per path: path, type, mode, uid, gid, size, mtime, link, errno, ...
+ *   targets/LABEL/root/...              the bytes of files that have any
+ *   targets/LABEL/run/N.{json,out,err}  commands, keyed by exact argv and a hash of stdin
+ * ("/" in LABEL is written as "_": vm/100 -> vm_100; the true label is in the manifest.)
+ * What is not listed was not asked and is unknown.
+ * entries.jsonl is the truth: root/ holds only bytes, never links or device nodes, so a tar can be
+ * unpacked by anyone without harm.
+ *
+ * Big things are kept reduced: an initramfs as a cpio of its configuration and module names
+ * (see facts/initramfs.h), /lib/modules/.../modules.alias as its display, audio and vfio lines.
+ */
+#pragma once
+#include "sys/world.h"
+
+struct tape_entry {
+	const char *path; /* absolute in the target, no "." or ".." parts, no double slashes */
+	int error;        /* 0, ENOENT: known absent, else: there but unreadable */
+	struct world_stat stat;
+	bool has_data;    /* a file: data are its bytes; else only its stat was asked */
+	bool listed;      /* a directory: its listing was asked, so what is not an entry below it is absent */
+	struct bytes data;
+	const char *link; /* a link: where it points, as written */
+	int open_error;   /* of a device node that was probed; -1: not probed */
+};
+
+struct tape_run {
+	const char **argv; /* NULL at the end */
+	const char *input_hash; /* of stdin; "" without */
+	int error;              /* errno of the start (ENOENT: no such program), else 0 */
+	struct outcome outcome;
+};
+
+struct tape_target {
+	const char *label;
+	struct tape_entry *entries; /* sorted by path after tape_sort */
+	size_t n, room;
+	struct tape_run *runs;
+	size_t n_runs;
+	bool sorted;
+	bool partial; /* a bare tree, not a recording: absence proves nothing */
+};
+
+struct tape {
+	int64_t time;
+	const char *version; /* of gpuferry that made it */
+	struct tape_target **targets;
+	size_t n;
+};
+
+/* Limits against hostile tapes; beyond them tape_load refuses with one line. */
+enum { TAPE_ENTRIES_MAX = 400000, TAPE_PATH_MAX = 4096 };
+#define TAPE_BYTES_MAX ((size_t)256 * 1024 * 1024)
+
+/* Reads a tar (plain, gzip, zstd, xz), a folder of that shape, a bare sys/ tree or a tar of one, or a folder laid out
+ * as a root, each also with one folder above it. All in memory. Refused: absolute or ".." paths, links in a tape's
+ * root/, entries twice, over the limits, a cut tar. */
+bool tape_load(const char *path, struct arena *arena, struct err *err, struct tape **ret);
+/* Writes a tar, whole or not at all (temporary file beside it, fsync, rename); "-" is standard output. */
+bool tape_save(const struct tape *tape, const char *path, struct err *err);
+
+struct tape *tape_new(struct arena *arena, int64_t time);
+/* The target with that label, made if there is none. */
+struct tape_target *tape_target(struct tape *tape, struct arena *arena, const char *label);
+const struct tape_target *tape_find_target(const struct tape *tape, const char *label);
+/* The entry of a path, made (zeroed, open_error -1) if there is none; replaces nothing. */
+struct tape_entry *tape_entry(struct tape_target *target, struct arena *arena, const char *path);
+const struct tape_entry *tape_find(struct tape_target *target, const char *path);
+struct tape_run *tape_run(struct tape_target *target, struct arena *arena, const struct command *command);
+/* Sorts the entries; adds the directories above them (their listing is known only if asked). */
+void tape_sort(struct tape_target *target, struct arena *arena);
+
+/* A world that answers from the tape. Links are followed inside it; a loop is ELOOP. */
+struct world *tape_world(struct tape *tape, const char *label, struct arena *arena, struct err *err);
+
+struct redactor;
+/* A world that passes on to `inner` and keeps what was asked, redacted, in the tape. */
+struct world *tape_recorder(struct world *inner, struct tape *tape, struct redactor *redactor, struct arena *arena);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The one door to a machine: a root directory, a command runner and a clock for one
+ * target. Real, recorded while read, replayed from a tape, or (later) rehearsed;
+ * who reads does not know which.
+ *
+ * Every question is answered by 0 or by an errno:
+ *   ENOENT   known to be absent
+ *   ENODATA  unknown: a recording lacks it, nobody asked then
+ *   other    there, but could not be read (EACCES, EIO, ELOOP, EFBIG, ...)
+ * Paths are absolute in the target ("/proc/cmdline"); links are followed inside the
+ * target's root and never out of it.
+ */
+#pragma once
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "sys/hop.h"
+
+enum node_type { NODE_UNKNOWN, NODE_FILE, NODE_DIR, NODE_LINK, NODE_CHAR, NODE_BLOCK, NODE_OTHER };
+
+struct world_stat {
+	enum node_type type;
+	unsigned mode; /* permission bits, 07777 */
+	unsigned uid, gid;
+	unsigned major, minor; /* of a device node */
+	uint64_t size;         /* as the file system says: 0 for /proc files */
+	int64_t mtime;         /* seconds since 1970; UNKNOWN_NUMBER where a recording lacks it */
+};
+
+struct world {
+	const struct world_ops *ops;
+	const char *label; /* of the target: "node", "vm/100" */
+	void *state;
+	/* A bare sys/ tree or folder: what is missing there was perhaps never captured, so absence proves
+	 * nothing; such a world answers ENODATA instead of ENOENT. Kept here for messages only. */
+	bool partial;
+	bool live; /* a running machine, not a recording */
+};
+
+enum { READ_MAX = 16 * 1024 * 1024 }; /* of an ordinary file; images pass their own limit */
+
+struct world_ops {
+	int (*read)(struct world *, const char *path, size_t max, struct arena *, struct bytes *ret);
+	int (*list)(struct world *, const char *path, struct arena *, struct words *ret);
+	int (*link)(struct world *, const char *path, struct arena *, const char **ret);
+	int (*stat)(struct world *, const char *path, struct world_stat *ret);
+	int (*probe_open)(struct world *, const char *path);
+	int (*run)(struct world *, const struct command *, struct arena *, struct outcome *ret);
+	struct world *(*inside)(struct world *, const struct target *, struct arena *, struct err *);
+	int64_t (*now)(struct world *);
+	void (*close)(struct world *);
+};
+
+/* The whole file; more than max bytes (0: READ_MAX) is EFBIG; a directory is EISDIR. Never blocks on a FIFO or device: EINVAL. */
+int world_read(struct world *world, const char *path, size_t max, struct arena *arena, struct bytes *ret);
+/* The names in a directory, sorted by bytes, without . and .. */
+int world_list(struct world *world, const char *path, struct arena *arena, struct words *ret);
+/* Where a symbolic link points, as written; EINVAL: it is no link. */
+int world_link(struct world *world, const char *path, struct arena *arena, const char **ret);
+/* Follows links. */
+int world_stat(struct world *world, const char *path, struct world_stat *ret);
+/* Opens a device node for reading and writing and closes it at once: 0, or open's errno. */
+int world_probe_open(struct world *world, const char *path);
+/* Runs a reading command on the target. 0: it ran, whatever its status; ENOENT: no such program. */
+int world_run(struct world *world, const struct command *command, struct arena *arena, struct outcome *ret);
+/* Another target seen from this one (a guest, a docker container), ready to be read; NULL with err if it cannot be
+ * reached. Live: one round trip takes all its wants; a recording: what was recorded of it. Closed by world_close. */
+struct world *world_inside(struct world *world, const struct target *target, struct arena *arena, struct err *err);
+/* Seconds since 1970: the machine's clock, or when the recording was made. UNKNOWN_NUMBER if unknown. */
+int64_t world_now(struct world *world);
+void world_close(struct world *world);
+
+/* Helpers over the above. */
+/* A one-line file, blanks removed: 0 or errno as above. */
+int world_attribute(struct world *world, struct arena *arena, const char **ret, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The last part of a link's target ("../../bus/pci/drivers/nouveau" -> "nouveau"). */
+int world_link_name(struct world *world, struct arena *arena, const char **ret, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* YES here, NO known absent, UNKNOWN otherwise. */
+enum tri world_exists(struct world *world, const char *path);
+/* What an errno of a world means, for blind[]: "permission denied", "not in the recording". */
+const char *world_why(int error);
+
+/* A reader tells here what it could not read: an errno of a world, and a path or a thing. */
+typedef void blind_fn(void *data, int error, const char *what);
+
+/* This machine, or a folder used as its root (openat2 with RESOLVE_IN_ROOT; commands do not run there: ENODATA).
+ * root NULL: this machine. partial: see struct world. */
+struct world *world_open_root(const char *root, bool partial, struct arena *arena, struct err *err);
+/* A node reached over ssh: one round trip takes all its wants. */
+struct world *world_open_ssh(const struct target *target, struct arena *arena, struct err *err);
