@@ -22,6 +22,9 @@ struct hop {
 
 enum { HOPS_MAX = 3 };
 
+/* What `qm guest exec --pass-stdin` takes (qemu-server src/PVE/CLI/qm.pm); more is refused there. */
+enum { HOP_QM_INPUT_MAX = 1024 * 1024 };
+
 /* Where something is read or run: ssh -> VM 100 -> docker emby. No hops: this machine. */
 struct target {
 	const char *label; /* "node", "vm/100", "ct/105", "vm/100/docker/emby" */
@@ -43,11 +46,13 @@ struct outcome {
 	struct bytes out, err;
 };
 
-/* The command as it must be run one hop nearer to us. Applied from the last hop to the first. */
+/* The command as it must be run one hop nearer to us. Applied from the last hop to the first. The deadline grows by
+ * what the transport itself may take. */
 struct command hop_wrap(const struct hop *hop, const struct command *command, struct arena *arena);
 
 /* What the inner command really answered. `qm guest exec` wraps it in JSON and its own return code says nothing;
- * ssh's 255 and a transport's own failure are errors, not answers. */
+ * ssh's 255 and a transport's own failure are errors, not answers: err says what an admin can do (hint). A program
+ * that the target lacks is an answer: status 127, as a shell has it. */
 bool hop_unwrap(const struct hop *hop, const struct outcome *outer, struct arena *arena, struct err *err,
 		struct outcome *ret);
 
