@@ -11,23 +11,33 @@
 enum guest_kind { GUEST_UNKNOWN, GUEST_VM, GUEST_CT };
 
 struct pve_line { /* every line of a guest file is kept, known or not */
-	const char *key;   /* NULL: a line PVE itself cannot parse, or a blank one; "#": description */
-	const char *value; /* the rest, verbatim */
-	const char *raw;
+	const char *key;   /* NULL: blank, a section's header, or lost; "#": description */
+	const char *value; /* the rest, blanks at both ends removed ("#": verbatim, still url-encoded) */
+	const char *raw;   /* the line without its end, cut at a zero byte */
+	struct bytes whole; /* the line with its end; points into the text that was parsed; all in a row are the file */
 	unsigned line;
+	bool lost;         /* PVE warns that it cannot parse it, and drops it at its next write of the file */
 };
 
+enum pve_section_kind { SECTION_ACTIVE, SECTION_PENDING, SECTION_SNAPSHOT, SECTION_SPECIAL };
+
 struct pve_section {
-	const char *name; /* "": active; "PENDING", "pve:pending", else a snapshot's (or [special:cloudinit]...) */
-	enum { SECTION_ACTIVE, SECTION_PENDING, SECTION_SNAPSHOT, SECTION_SPECIAL } kind;
+	/* "": active; "PENDING" (VM), "pve:pending" (CT), a snapshot's, or what else stands in the brackets: the lines
+	 * of a section that PVE does not know are all `lost` */
+	const char *name;
+	enum pve_section_kind kind;
 	struct pve_line *lines;
 	size_t n;
-	int64_t snaptime;
+	int64_t snaptime; /* seconds since 1970; UNKNOWN_NUMBER: not stated */
 };
 
 /* A property string: "0000:01:00,pcie=1,x-vga=1". The default key's value is under its name (host, path, file, ...). */
 struct pve_property { const char *key, *value; };
-struct pve_properties { struct pve_property *property; size_t n; };
+struct pve_properties {
+	struct pve_property *property;
+	size_t n;
+	bool invalid; /* a key twice, a second value without key, an empty value: PVE refuses such a string */
+};
 
 struct hostpci { /* hostpciN */
 	unsigned index;
@@ -37,14 +47,16 @@ struct hostpci { /* hostpciN */
 	enum tri pcie, x_vga, rombar, legacy_igd, mdev; /* as set; UNKNOWN: not set (PVE's default holds) */
 	const char *romfile, *driver, *vendor_id, *device_id;
 	bool pending;           /* only in the pending section */
-	bool invalid;           /* PVE would not accept it */
+	/* PVE would not start the VM with it: not the format of qemu-server PCI.pm, an index above 15, host and mapping
+	 * together or neither of them. What it names stays readable in addresses and mapping. */
+	bool invalid;
 };
 
 struct ct_device { /* devN */
 	unsigned index;
 	const char *path, *mode; /* mode NULL: 0660 */
 	int64_t uid, gid;        /* UNKNOWN_NUMBER: not set, root inside */
-	enum tri deny_write;
+	enum tri deny_write;     /* NO where it is not set, PVE's default */
 	const char *raw;
 	bool pending;
 };
@@ -72,17 +84,19 @@ struct guest {
 };
 
 struct mapping_entry { /* one map= line of a PCI mapping */
-	const char *node, *path; /* path: "0000:01:00.0" or without a function */
-	const char *id, *subsystem; /* "10de:2803" */
+	const char *node, *path; /* path: "0000:01:00.0" or without a function; several with ; between */
+	const char *id, *subsystem; /* "10de:2803"; subsystem NONE: not set */
 	const char *iommu_group;    /* NONE: not set */
 };
 struct mapping { const char *id; const char *description; struct mapping_entry *entries; size_t n; };
 
-struct storage { const char *id, *type, *content, *path; enum tri snapshots; /* can it snapshot a VM's raw disk; UNKNOWN: type not known */ };
+/* content, path: NONE where the file does not state them. snapshots: can it snapshot a VM's raw disk (pve-storage, the
+ * plugins' volume_has_feature; a directory and, with a volume chain, LVM can only do so for qcow2); UNKNOWN: type not known. */
+struct storage { const char *id, *type, *content, *path; enum tri snapshots; };
 
 struct pve {
 	enum tri here;      /* Proxmox VE is installed */
-	enum tri readable;  /* /etc/pve could be listed */
+	enum tri readable;  /* /etc/pve could be listed and its guest files read */
 	const char *version; /* of pve-manager, "8.4.21" */
 	struct words packages; /* "qemu-server 8.4.10" ... as dpkg status says; only those that rules ask for */
 	const char *node;   /* this node's name in the cluster */
@@ -98,12 +112,16 @@ struct pve {
 	enum tri storages_known;
 };
 
+/* Running: a VM by its pid file and that process's own arguments, a CT by the command socket in /proc/net/unix (PVE's
+ * own tests), else as `qm list` and `pct list` say. */
 void pve_gather(struct world *world, struct arena *arena, struct pve *ret, blind_fn *blind, void *data);
 
 /* Pure parts. */
+/* Of a key that stands twice the last one counts, of a section that stands twice likewise (parse_vm_config). */
 void pve_parse_guest(struct bytes text, enum guest_kind kind, struct arena *arena, struct guest *ret);
 void pve_parse_mappings(struct bytes text, struct arena *arena, struct pve *ret);  /* /etc/pve/mapping/pci.cfg */
 void pve_parse_storages(struct bytes text, struct arena *arena, struct pve *ret);  /* /etc/pve/storage.cfg */
+/* Cut at commas, blanks kept, as PVE's JSONSchema.pm does. default_key NULL: a value without key is invalid. */
 struct pve_properties pve_parse_properties(const char *value, const char *default_key, struct arena *arena);
 const char *pve_property(const struct pve_properties *properties, const char *key); /* NULL: not set */
 /* PVE's booleans: 1, on, yes, true; 0, off, no, false. */
@@ -111,7 +129,9 @@ enum tri pve_boolean(const char *value);
 /* A key's value in the active section, or pending-merged as the next start would have it; NULL: not set. */
 const char *pve_value(const struct guest *guest, const char *key);
 const char *pve_value_next(const struct guest *guest, const char *key);
-/* The slot (or device) a hostpci names, mappings resolved for this node. */
+/* The slots (or devices) a hostpci names, mappings resolved for this node (all their alternatives: PVE takes the first
+ * that is free); where the node's name is unknown, for every node. */
 struct words pve_hostpci_addresses(const struct pve *pve, const struct hostpci *hostpci, struct arena *arena);
-/* Does this guest use that PCI device, in its active or pending configuration? */
+/* Does this guest use that PCI device, in its active or pending configuration? A hostpci that PVE would not start with
+ * counts too, and so does vfio-pci in args. */
 bool pve_guest_has(const struct pve *pve, const struct guest *guest, const struct pci_device *device, struct arena *arena);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "facts/package.h"
+
+#include <string.h>
+
+struct stanza {
+	struct bytes name, version;
+	bool installed;
+};
+
+/* The value of "Field: value" if the line is that field; continuation lines begin with a blank and never match. */
+static bool field_is(struct bytes line, const char *field, struct bytes *ret)
+{
+	size_t size = strlen(field);
+	if (line.size < size || memcmp(line.data, field, size) != 0)
+		return false;
+	const char *value = line.data + size;
+	size_t left = line.size - size;
+	for (; left && (*value == ' ' || *value == '\t'); left--)
+		value++;
+	while (left && (value[left - 1] == ' ' || value[left - 1] == '\t'))
+		left--;
+	*ret = (struct bytes){ value, left };
+	return true;
+}
+
+/* "install ok installed": only the third word tells whether the files are there. */
+static bool status_installed(struct bytes status)
+{
+	static const char last[] = " installed";
+	size_t size = sizeof last - 1;
+	return status.size > size && memcmp(status.data + status.size - size, last, size) == 0;
+}
+
+static void stanza_end(struct arena *arena, struct stanza *stanza, const char *const *patterns, struct words *ret)
+{
+	if (stanza->installed && stanza->name.size && stanza->name.size < 256 && stanza->version.size < 256) {
+		char name[256];
+		memcpy(name, stanza->name.data, stanza->name.size);
+		name[stanza->name.size] = '\0';
+		for (; *patterns; patterns++) {
+			if (!text_matches(*patterns, name))
+				continue;
+			*arena_push(arena, ret->word, ret->n) =
+				arena_printf(arena, "%s %.*s", name, (int)stanza->version.size, stanza->version.data);
+			break;
+		}
+	}
+	*stanza = (struct stanza){ .version = { "", 0 } };
+}
+
+struct words package_parse(struct bytes status, const char *const *patterns, struct arena *arena)
+{
+	struct words packages = {0};
+	struct stanza stanza = { .version = { "", 0 } };
+	struct bytes line, value;
+	for (size_t cursor = 0; text_line(status, &cursor, &line);) {
+		if (line.size == 0)
+			stanza_end(arena, &stanza, patterns, &packages);
+		else if (field_is(line, "Package:", &value))
+			stanza.name = value;
+		else if (field_is(line, "Version:", &value))
+			stanza.version = value;
+		else if (field_is(line, "Status:", &value))
+			stanza.installed = status_installed(value);
+	}
+	stanza_end(arena, &stanza, patterns, &packages);
+	return packages;
+}
+
+const char *package_version(const struct words *packages, const char *name)
+{
+	size_t size = strlen(name);
+	for (size_t i = 0; i < packages->n; i++)
+		if (strncmp(packages->word[i], name, size) == 0 && packages->word[i][size] == ' ')
+			return packages->word[i] + size + 1;
+	return NULL;
+}

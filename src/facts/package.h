@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Installed Debian packages, from dpkg's own list (deb822, dpkg(1)). Shared by what reads the node and what reads a guest.
+ */
+#pragma once
+#include "base/text.h"
+
+/* "NAME VERSION" of every installed package whose name matches one of the patterns (* and ?), in the order of the
+ * file. What was removed and left its configuration is not installed. patterns end in NULL. */
+struct words package_parse(struct bytes status, const char *const *patterns, struct arena *arena);
+/* The version of that package in such a list; NULL: not in it. */
+const char *package_version(const struct words *packages, const char *name);
