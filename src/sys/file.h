@@ -5,10 +5,14 @@
 #pragma once
 #include "sys/world.h"
 
-/* All relative to an open directory that counts as "/". Errors are errnos. */
+/* All relative to an open directory that counts as "/". Errors are errnos: ENOENT also where a part of the path is no
+ * directory (except list: ENOTDIR); ENOSYS on a kernel before 5.6, which has no openat2; ELOOP for a path through a
+ * magic link (/proc/PID/root, /proc/PID/fd/N). file_link reads a magic link as it does any other. */
 int file_open_root(const char *path); /* fd, or -errno */
+/* A file of size 0 is read until its end, as /proc needs. Over max: EFBIG. */
 int file_read(int root, const char *path, size_t max, struct arena *arena, struct bytes *ret);
 int file_list(int root, const char *path, struct arena *arena, struct words *ret);
 int file_link(int root, const char *path, struct arena *arena, const char **ret);
 int file_stat(int root, const char *path, struct world_stat *ret);
+/* Of character devices only (EINVAL else): closing a block device that was open for writing makes udev act. */
 int file_probe_open(int root, const char *path);

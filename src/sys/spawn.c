@@ -1,2 +1,312 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sys/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+enum {
+	DEADLINE_MS = 10000,
+	OUTPUT_MAX = 4 * 1024 * 1024,
+	AFTER_KILL_MS = 1000, /* a process that sleeps in the kernel does not die of SIGKILL: it is left alone then */
+	CHUNK = 65536,
+};
+
+#define SAFE_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct stream {
+	char *data;
+	size_t size, room, max;
+	bool cut;
+};
+
+struct child {
+	pid_t pid;
+	int pidfd, in, out[2]; /* -1: closed */
+	struct bytes input;
+	struct stream stream[2];
+};
+
+static void close_end(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void child_release(struct child *child)
+{
+	close_end(&child->pidfd);
+	close_end(&child->in);
+	for (int i = 0; i < 2; i++) {
+		close_end(&child->out[i]);
+		free(child->stream[i].data);
+	}
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- starting --------------------------------------------------------- */
+
+/* Where the program is on the safe path, else its name as it stands. */
+static const char *program_path(const char *name, struct arena *arena)
+{
+	if (strchr(name, '/'))
+		return name;
+	struct words folders = text_split(arena, SAFE_PATH, ":");
+	for (size_t i = 0; i < folders.n; i++) {
+		const char *path = arena_printf(arena, "%s/%s", folders.word[i], name);
+		if (access(path, X_OK) == 0)
+			return path;
+	}
+	return NULL;
+}
+
+static char **environment(struct arena *arena)
+{
+	static const char *const passed[] = { "HOME", "SSH_AUTH_SOCK" };
+	char **list = arena_alloc(arena, 5 * sizeof *list);
+	size_t n = 0;
+	list[n++] = arena_strdup(arena, "PATH=" SAFE_PATH);
+	list[n++] = arena_strdup(arena, "LC_ALL=C");
+	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
+		if (getenv(passed[i]))
+			list[n++] = arena_printf(arena, "%s=%s", passed[i], getenv(passed[i]));
+	return list;
+}
+
+/* ends: the child's ends of stdin (-1: /dev/null), stdout and stderr */
+static int start(const struct command *command, const int ends[3], struct arena *arena, pid_t *ret)
+{
+	const char *path = program_path(command->argv[0], arena);
+	if (!path)
+		return ENOENT;
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	if (ends[0] < 0)
+		posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	for (int i = 0; i < 3; i++)
+		if (ends[i] >= 0)
+			posix_spawn_file_actions_adddup2(&actions, ends[i], i);
+	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setpgroup(&attributes, 0);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	char **argv = NULL;
+	size_t n = 0;
+	for (const char *const *word = command->argv; *word; word++)
+		*arena_push(arena, argv, n) = arena_strdup(arena, *word);
+	*arena_push(arena, argv, n) = NULL;
+	int error = posix_spawn(ret, path, &actions, &attributes, argv, environment(arena));
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return error;
+}
+
+/* Both ends above 2, so that moving them to 0, 1 and 2 in the child never hits one of them. */
+static int pipe_above(int ends[2])
+{
+	int raw[2];
+	if (pipe2(raw, O_CLOEXEC))
+		return errno;
+	for (int i = 0; i < 2; i++) {
+		ends[i] = fcntl(raw[i], F_DUPFD_CLOEXEC, 3);
+		close(raw[i]);
+	}
+	if (ends[0] >= 0 && ends[1] >= 0)
+		return 0;
+	close_end(&ends[0]);
+	close_end(&ends[1]);
+	return EMFILE;
+}
+
+static int open_and_start(const struct command *command, struct arena *arena, struct child *child)
+{
+	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	int error = 0;
+	for (int i = command->input.size ? 0 : 1; i < 3 && !error; i++)
+		error = pipe_above(pipes[i]);
+	if (!error)
+		error = start(command, (int[]){ pipes[0][0], pipes[1][1], pipes[2][1] }, arena, &child->pid);
+	close_end(&pipes[0][0]);
+	close_end(&pipes[1][1]);
+	close_end(&pipes[2][1]);
+	child->in = pipes[0][1];
+	child->out[0] = pipes[1][0];
+	child->out[1] = pipes[2][0];
+	if (error)
+		return error;
+	if (child->in >= 0)
+		fcntl(child->in, F_SETFL, O_NONBLOCK);
+	fcntl(child->out[0], F_SETFL, O_NONBLOCK);
+	fcntl(child->out[1], F_SETFL, O_NONBLOCK);
+	child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+	if (child->pidfd >= 0)
+		return 0;
+	error = errno;
+	kill(-child->pid, SIGKILL);
+	waitpid(child->pid, NULL, 0);
+	return error;
+}
+
+/* ---- talking ---------------------------------------------------------- */
+
+/* A child that does not read its input must not kill us: SIGPIPE is held back in this thread and taken away. */
+static ssize_t write_quietly(int fd, const char *data, size_t size)
+{
+	sigset_t pipe, before, pending;
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	sigpending(&pending);
+	pthread_sigmask(SIG_BLOCK, &pipe, &before);
+	ssize_t wrote = write(fd, data, size);
+	int error = errno;
+	if (wrote < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
+		sigtimedwait(&pipe, NULL, &(struct timespec){ 0 });
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	return wrote;
+}
+
+static void feed(struct child *child)
+{
+	ssize_t wrote = write_quietly(child->in, child->input.data, child->input.size);
+	if (wrote > 0) {
+		child->input.data += wrote;
+		child->input.size -= (size_t)wrote;
+	}
+	if (child->input.size == 0 || (wrote < 0 && errno != EAGAIN && errno != EINTR))
+		close_end(&child->in);
+}
+
+/* One byte over max is room for: it tells that there was more. False: nothing there now. */
+static bool drain(int *fd, struct stream *stream)
+{
+	if (stream->room - stream->size < CHUNK && stream->room <= stream->max) {
+		size_t room = stream->room ? stream->room * 2 : CHUNK;
+		if (room > stream->max + 1)
+			room = stream->max + 1;
+		char *grown = realloc(stream->data, room);
+		if (!grown)
+			abort();
+		stream->data = grown;
+		stream->room = room;
+	}
+	ssize_t got = read(*fd, stream->data + stream->size, stream->room - stream->size);
+	if (got < 0)
+		return errno == EINTR;
+	if (got == 0) {
+		close_end(fd);
+		return false;
+	}
+	stream->size += (size_t)got;
+	if (stream->size > stream->max) {
+		stream->size = stream->max;
+		stream->cut = true;
+		close_end(fd);
+		return false;
+	}
+	return true;
+}
+
+/* Until the child has ended (true) or it must be ended: the time is up, or a stream is over its limit. A process it
+ * left behind that still holds the pipes is not waited for. */
+static bool talk(struct child *child, int64_t end)
+{
+	for (;;) {
+		struct pollfd polls[] = {
+			{ child->pidfd, POLLIN, 0 },
+			{ child->in, POLLOUT, 0 },
+			{ child->out[0], POLLIN, 0 },
+			{ child->out[1], POLLIN, 0 },
+		};
+		int64_t left = end - now_ms();
+		if (left <= 0)
+			return false;
+		if (poll(polls, sizeof polls / sizeof *polls, (int)left) <= 0)
+			continue;
+		if (polls[1].revents)
+			feed(child);
+		for (int i = 0; i < 2; i++) {
+			if (polls[2 + i].revents)
+				drain(&child->out[i], &child->stream[i]);
+			if (child->stream[i].cut)
+				return false;
+		}
+		if (polls[0].revents)
+			return true;
+	}
+}
+
+/* What the pipes still hold. */
+static void drain_rest(struct child *child)
+{
+	for (int i = 0; i < 2; i++)
+		while (child->out[i] >= 0 && drain(&child->out[i], &child->stream[i]))
+			;
+}
+
+/* Ends the group while its leader is still there (so that its number is nobody else's) and takes the exit status. */
+static int reap(struct child *child)
+{
+	kill(-child->pid, SIGKILL);
+	struct pollfd ended = { child->pidfd, POLLIN, 0 };
+	siginfo_t info = { 0 };
+	int64_t end = now_ms() + AFTER_KILL_MS;
+	for (int64_t left = AFTER_KILL_MS; left > 0 && poll(&ended, 1, (int)left) < 0;)
+		left = end - now_ms();
+	if (!ended.revents || waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG) || info.si_pid == 0)
+		return 128 + SIGKILL;
+	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+}
+
+int spawn_run(const struct command *command, struct arena *arena, struct outcome *ret)
+{
+	if (!command->argv || !command->argv[0] || !*command->argv[0])
+		return ENOENT;
+	size_t max = command->output_max ? command->output_max : OUTPUT_MAX;
+	struct child child __attribute__((cleanup(child_release))) = {
+		.pidfd = -1,
+		.in = -1,
+		.out = { -1, -1 },
+		.input = command->input,
+		.stream = { { .max = max }, { .max = max } },
+	};
+	int64_t end = now_ms() + (command->deadline_ms ? command->deadline_ms : DEADLINE_MS);
+	int error = open_and_start(command, arena, &child);
+	if (error)
+		return error;
+	bool done = talk(&child, end);
+	int status = reap(&child);
+	drain_rest(&child);
+	bool cut = child.stream[0].cut || child.stream[1].cut;
+	*ret = (struct outcome){
+		.status = status,
+		.timed_out = !done && !cut,
+		.cut = cut,
+		.out = arena_bytes(arena, child.stream[0].data ? child.stream[0].data : "", child.stream[0].size),
+		.err = arena_bytes(arena, child.stream[1].data ? child.stream[1].data : "", child.stream[1].size),
+	};
+	return 0;
+}

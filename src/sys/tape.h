@@ -26,6 +26,8 @@ struct tape_entry {
 	struct bytes data;
 	const char *link; /* a link: where it points, as written */
 	int open_error;   /* of a device node that was probed; -1: not probed */
+	bool implied;     /* a directory known only because something below it is; perhaps it is reached through a link */
+	bool named;       /* the listing of its directory has it, even if nothing else could be asked */
 };
 
 struct tape_run {
@@ -43,6 +45,8 @@ struct tape_target {
 	size_t n_runs;
 	bool sorted;
 	bool partial; /* a bare tree, not a recording: absence proves nothing */
+	uint32_t *index; /* tape.c's own: a hash of the paths */
+	size_t index_room;
 };
 
 struct tape {
@@ -60,23 +64,40 @@ enum { TAPE_ENTRIES_MAX = 400000, TAPE_PATH_MAX = 4096 };
  * as a root, each also with one folder above it. All in memory. Refused: absolute or ".." paths, links in a tape's
  * root/, entries twice, over the limits, a cut tar. */
 bool tape_load(const char *path, struct arena *arena, struct err *err, struct tape **ret);
-/* Writes a tar, whole or not at all (temporary file beside it, fsync, rename); "-" is standard output. */
+/* A machine at that path as a world: a folder laid out as a bare tree is used as a root where it lies (as
+ * world_open_root does, partial), all else is loaded and its node replayed. Closed by world_close. */
+struct world *tape_open(const char *path, struct arena *arena, struct err *err);
+/* Writes a tar, compressed by its suffix (.gz, .tgz, .zst, .xz), whole or not at all (temporary file beside it, fsync, rename); "-" is standard output. */
 bool tape_save(const struct tape *tape, const char *path, struct err *err);
 
 struct tape *tape_new(struct arena *arena, int64_t time);
 /* The target with that label, made if there is none. */
 struct tape_target *tape_target(struct tape *tape, struct arena *arena, const char *label);
 const struct tape_target *tape_find_target(const struct tape *tape, const char *label);
-/* The entry of a path, made (zeroed, open_error -1) if there is none; replaces nothing. */
+/* The entry of a path, made (zeroed, open_error -1, mtime unknown) if there is none; replaces nothing. The path is
+ * tidied (slashes, ".", ".." as text). Entries move when more are made: the pointer is good until the next call. */
 struct tape_entry *tape_entry(struct tape_target *target, struct arena *arena, const char *path);
-const struct tape_entry *tape_find(struct tape_target *target, const char *path);
+const struct tape_entry *tape_find(struct tape_target *target, const char *path); /* NULL; follows no links */
+/* The run of a command (by argv and the hash of its input), made (zeroed, with copies of argv) if there is none. The
+ * pointer is good until the next call. */
 struct tape_run *tape_run(struct tape_target *target, struct arena *arena, const struct command *command);
-/* Sorts the entries; adds the directories above them (their listing is known only if asked). */
+/* Sorts the entries ("/" before every other byte, so that a directory's contents follow it); adds the directories
+ * above what exists as implied ones (their listing is known only if asked). */
 void tape_sort(struct tape_target *target, struct arena *arena);
 
-/* A world that answers from the tape. Links are followed inside it; a loop is ELOOP. */
+/* A world that answers from the tape. Links are followed inside it (".." ends at its root); more than 40 are ELOOP. A
+ * path that was recorded as written is answered as recorded, though it leads through links. What is not an entry is
+ * ENOENT below a directory that was listed without it, below what is absent and below a file; else ENODATA. A name of
+ * which only the listing is known has stat 0 with NODE_UNKNOWN. Bytes read are the tape's own and live with it.
+ * A label the tape lacks is ERR_UNKNOWN. */
 struct world *tape_world(struct tape *tape, const char *label, struct arena *arena, struct err *err);
 
 struct redactor;
-/* A world that passes on to `inner` and keeps what was asked, redacted, in the tape. */
-struct world *tape_recorder(struct world *inner, struct tape *tape, struct redactor *redactor, struct arena *arena);
+/* Makes of a file the form in which a tape keeps it (an initramfs without its modules' code). False: keep it as it is.
+ * Reduced bytes must read like the raw ones, because the reader gets the raw ones while recording. */
+typedef bool tape_reduce_fn(void *data, const char *path, struct bytes raw, struct arena *arena, struct bytes *ret);
+
+/* A world that passes on to `inner` (and closes it) and keeps what was asked, redacted, in the tape: the links on the
+ * way, the stat of what was read, the kind of error. Targets seen from it are recorded too. reduce may be NULL. */
+struct world *tape_recorder(struct world *inner, struct tape *tape, struct redactor *redactor, tape_reduce_fn *reduce,
+			    void *data, struct arena *arena);

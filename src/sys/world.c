@@ -1,2 +1,243 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sys/world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sys/file.h"
+#include "sys/remote.h"
+#include "sys/spawn.h"
+
+/* ---- the door --------------------------------------------------------- */
+
+int world_read(struct world *world, const char *path, size_t max, struct arena *arena, struct bytes *ret)
+{
+	return world->ops->read(world, path, max ? max : READ_MAX, arena, ret);
+}
+
+int world_list(struct world *world, const char *path, struct arena *arena, struct words *ret)
+{
+	return world->ops->list(world, path, arena, ret);
+}
+
+int world_link(struct world *world, const char *path, struct arena *arena, const char **ret)
+{
+	return world->ops->link(world, path, arena, ret);
+}
+
+int world_stat(struct world *world, const char *path, struct world_stat *ret)
+{
+	return world->ops->stat(world, path, ret);
+}
+
+int world_probe_open(struct world *world, const char *path)
+{
+	return world->ops->probe_open(world, path);
+}
+
+int world_run(struct world *world, const struct command *command, struct arena *arena, struct outcome *ret)
+{
+	return world->ops->run(world, command, arena, ret);
+}
+
+struct world *world_inside(struct world *world, const struct target *target, struct arena *arena, struct err *err)
+{
+	return world->ops->inside(world, target, arena, err);
+}
+
+int64_t world_now(struct world *world)
+{
+	return world->ops->now(world);
+}
+
+void world_close(struct world *world)
+{
+	if (world && world->ops->close)
+		world->ops->close(world);
+}
+
+/* ---- helpers ---------------------------------------------------------- */
+
+enum { PATH_ROOM = 4096 };
+
+int world_attribute(struct world *world, struct arena *arena, const char **ret, const char *format, ...)
+{
+	char path[PATH_ROOM];
+	va_list args;
+	va_start(args, format);
+	int size = vsnprintf(path, sizeof path, format, args);
+	va_end(args);
+	if (size < 0 || (size_t)size >= sizeof path)
+		return ENAMETOOLONG;
+	struct bytes content;
+	int error = world_read(world, path, 0, arena, &content);
+	if (!error)
+		*ret = text_attribute(arena, content);
+	return error;
+}
+
+static const char *last_part(struct arena *arena, const char *link)
+{
+	size_t end = strlen(link);
+	while (end > 1 && link[end - 1] == '/')
+		end--;
+	size_t start = end;
+	while (start && link[start - 1] != '/')
+		start--;
+	return arena_strndup(arena, link + start, end - start);
+}
+
+int world_link_name(struct world *world, struct arena *arena, const char **ret, const char *format, ...)
+{
+	char path[PATH_ROOM];
+	va_list args;
+	va_start(args, format);
+	int size = vsnprintf(path, sizeof path, format, args);
+	va_end(args);
+	if (size < 0 || (size_t)size >= sizeof path)
+		return ENAMETOOLONG;
+	const char *link;
+	int error = world_link(world, path, arena, &link);
+	if (!error)
+		*ret = last_part(arena, link);
+	return error;
+}
+
+enum tri world_exists(struct world *world, const char *path)
+{
+	struct world_stat stat;
+	switch (world_stat(world, path, &stat)) {
+	case 0:
+		return YES;
+	case ENOENT:
+		return NO;
+	default:
+		return UNKNOWN;
+	}
+}
+
+const char *world_why(int error)
+{
+	static const struct {
+		int error;
+		const char *why;
+	} table[] = {
+		{ ENOENT, "not there" },
+		{ ENODATA, "not in the recording" },
+		{ EACCES, "permission denied" },
+		{ EPERM, "not permitted" },
+		{ EFBIG, "larger than is read" },
+		{ EINVAL, "not a thing that can be read" },
+		{ ELOOP, "a loop of links" },
+		{ ENOSYS, "this kernel is too old to read it safely (5.6 is needed)" },
+		{ ETIMEDOUT, "no answer in time" },
+	};
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (table[i].error == error)
+			return table[i].why;
+	return strerror(error);
+}
+
+/* ---- this machine, or a folder used as a root ------------------------- */
+
+struct root_state {
+	int root;
+};
+
+static int root_of(struct world *world)
+{
+	return ((struct root_state *)world->state)->root;
+}
+
+/* In a partial tree absence proves nothing. */
+static int seen(struct world *world, int error)
+{
+	return error == ENOENT && world->partial ? ENODATA : error;
+}
+
+static int root_read(struct world *world, const char *path, size_t max, struct arena *arena, struct bytes *ret)
+{
+	return seen(world, file_read(root_of(world), path, max, arena, ret));
+}
+
+static int root_list(struct world *world, const char *path, struct arena *arena, struct words *ret)
+{
+	return seen(world, file_list(root_of(world), path, arena, ret));
+}
+
+static int root_link(struct world *world, const char *path, struct arena *arena, const char **ret)
+{
+	return seen(world, file_link(root_of(world), path, arena, ret));
+}
+
+static int root_stat(struct world *world, const char *path, struct world_stat *ret)
+{
+	return seen(world, file_stat(root_of(world), path, ret));
+}
+
+/* A device node in a folder names a device of this machine, not of the one it shows: it is never opened. */
+static int root_probe_open(struct world *world, const char *path)
+{
+	return world->live ? file_probe_open(root_of(world), path) : ENODATA;
+}
+
+static int root_run(struct world *world, const struct command *command, struct arena *arena, struct outcome *ret)
+{
+	return world->live ? spawn_run(command, arena, ret) : ENODATA;
+}
+
+static struct world *root_inside(struct world *world, const struct target *target, struct arena *arena, struct err *err)
+{
+	if (world->live)
+		return remote_inside(target, arena, err);
+	err_set(err, ERR_UNKNOWN, "%s is not in the recording", target->label);
+	return NULL;
+}
+
+static int64_t root_now(struct world *world)
+{
+	return world->live ? (int64_t)time(NULL) : UNKNOWN_NUMBER;
+}
+
+static void root_close(struct world *world)
+{
+	struct root_state *state = world->state;
+	if (state->root >= 0)
+		close(state->root);
+	state->root = -1;
+}
+
+static const struct world_ops root_ops = {
+	.read = root_read,
+	.list = root_list,
+	.link = root_link,
+	.stat = root_stat,
+	.probe_open = root_probe_open,
+	.run = root_run,
+	.inside = root_inside,
+	.now = root_now,
+	.close = root_close,
+};
+
+struct world *world_open_root(const char *root, bool partial, struct arena *arena, struct err *err)
+{
+	int fd = file_open_root(root ? root : "/");
+	if (fd < 0) {
+		err_set(err, ERR_INPUT, "%s: %s", text_shown(arena, root ? root : "/"), strerror(-fd));
+		return NULL;
+	}
+	struct root_state *state = arena_new(arena, struct root_state);
+	state->root = fd;
+	struct world *world = arena_new(arena, struct world);
+	*world = (struct world){
+		.ops = &root_ops,
+		.label = "node",
+		.state = state,
+		.partial = root && partial,
+		.live = !root,
+	};
+	return world;
+}
