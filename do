@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 
 build_packages="gcc meson ninja-build pkg-config libjansson-dev libarchive-dev libyaml-dev libpci-dev libsmartcols-dev scdoc pci.ids"
-test_packages="libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client strace cpio gzip zstd xz-utils util-linux"
+test_packages="jq libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client strace cpio gzip zstd xz-utils util-linux"
 check_packages="clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc git"
 deb_packages="debhelper devscripts lintian"
 
@@ -71,7 +71,7 @@ task_check() { # static checks, fuzzing for a fixed count, the slow tests, Debia
 }
 
 task_bench() { # ratios in one run: ./do bench inspect
-	need pciutils hyperfine
+	need pciutils hyperfine time
 	release
 	sh tests/bench.sh "$@"
 }
