@@ -76,6 +76,11 @@ task_bench() { # ratios in one run: ./do bench inspect
 	sh tests/bench.sh "$@"
 }
 
+task_docs() { # rewrites what is printed from tables: docs/rules.md
+	release
+	./build-release/gpuferry --print rules >docs/rules.md
+}
+
 task_lab() { # the journey on a real kernel in QEMU
 	say "./do lab: the lab comes with the change verbs; nothing of it is here"
 	return 1
@@ -100,7 +105,7 @@ task_install() { # builds and installs on this machine, under /usr/local
 
 task=${1-}
 case $task in
-demo | test | check | bench | lab | deb | install)
+demo | test | check | bench | docs | lab | deb | install)
 	shift
 	"task_$task" "$@"
 	;;
