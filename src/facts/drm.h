@@ -8,27 +8,27 @@
 struct drm_node {
 	const char *name;    /* "renderD128", "card0", "nvidia0", "nvidiactl", "nvidia-uvm" */
 	const char *path;    /* "/dev/dri/renderD128" */
-	const char *pci;     /* address of its device; NONE: not a PCI device (vgem, nvidiactl) */
-	const char *driver;  /* kernel driver of that device */
+	const char *pci;     /* address of its device; NONE: not a PCI device (vgem, simpledrm, nvidiactl) */
+	const char *driver;  /* kernel driver of that device; NONE: none */
 	enum tri exists;     /* the node in /dev */
 	unsigned mode, uid, gid;
-	const char *group;   /* name of gid on this target; NULL unknown */
-	int64_t major, minor;
+	const char *group;   /* name of gid on this target; NONE: /etc/group has no such gid; NULL unknown */
+	int64_t major, minor; /* UNKNOWN_NUMBER where exists is not YES */
 };
 
 enum holder_kind { HOLDER_PROCESS, HOLDER_DOCKER, HOLDER_CT, HOLDER_VM, HOLDER_DAEMON };
 struct holder {
 	enum holder_kind kind; /* DAEMON: nvidia-persistenced */
 	int64_t pid;
-	const char *name;      /* command name, docker container id, "ct/105" */
+	const char *name;      /* command name, docker container id, "ct/105", "vm/100" */
 	const char *node;      /* path of the node it has open */
-	const char *pci;       /* which card; NONE: all NVIDIA cards (nvidiactl, uvm) */
+	const char *pci;       /* which card; NONE: all NVIDIA cards (nvidiactl, uvm); NULL: it could not be told */
 };
 
 struct framebuffer {
 	const char *name;   /* "fb0" */
 	const char *driver; /* "simpledrmdrmfb", "EFI VGA", "nouveaudrmfb" */
-	const char *pci;    /* NONE: a platform device */
+	const char *pci;    /* the card it is on, also through a simple-framebuffer below it; NONE: a platform device */
 };
 
 struct iomem_range {
@@ -40,10 +40,10 @@ struct iomem_range {
 struct drm {
 	struct drm_node *nodes;
 	size_t n;
-	enum tri known;          /* /sys/class/drm could be listed */
+	enum tri known;          /* /sys/class/drm could be listed; missing as a whole is YES and no nodes */
 	struct holder *holders;
 	size_t n_holders;
-	enum tri holders_known;  /* every process's open files could be read */
+	enum tri holders_known;  /* every process's open files could be read; UNKNOWN when they were not asked for */
 	struct framebuffer *framebuffers;
 	size_t n_framebuffers;
 	enum tri framebuffers_known;
@@ -51,16 +51,26 @@ struct drm {
 	enum tri persistence_daemon;
 	struct iomem_range *iomem;
 	size_t n_iomem;
-	enum tri iomem_known;    /* false too where addresses are masked to zero (not root) */
+	enum tri iomem_known;    /* NO too where addresses are masked to zero (not root) */
 	const char *nvidia_module_version; /* /proc/driver/nvidia/version: "550.163.01"; NONE: not loaded */
 	enum tri nvidia_open;              /* the open kernel module */
 };
 
+/* Nodes by name: those of /sys/class/drm and /dev/dri, and NVIDIA's. With the NVIDIA module loaded, nvidiactl,
+ * nvidia-uvm, nvidia-uvm-tools and one nvidiaN per card are always in the list, with exists NO where they are missing.
+ * holders: walk /proc/PID/fd too (one link per open file); a holder is listed once per process, node and card. Who holds
+ * /dev/vfio/N holds every card of that group. What a process keeps mapped without an open file is not seen. */
 void drm_gather(struct world *world, bool holders, struct arena *arena, struct drm *ret, blind_fn *blind, void *data);
 
 /* Pure parts. */
 void drm_parse_iomem(struct bytes text, struct arena *arena, struct drm *ret);
 /* "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05 ..." */
 bool drm_parse_nvidia_version(struct bytes text, struct arena *arena, const char **ret_version, enum tri *ret_open);
-/* Where a process lives, by /proc/PID/cgroup: docker container id, "ct/105", or NONE. */
+/* Where a process lives, by /proc/PID/cgroup: docker container id, "ct/105", "vm/100", or NONE (ret: HOLDER_PROCESS).
+ * Of nested ones the outermost: what the node sees is the CT, not the docker container in it. */
 const char *drm_cgroup_owner(struct bytes cgroup, struct arena *arena, enum holder_kind *ret);
+/* The PCI address in a link of /sys/class/drm or /sys/class/graphics; NONE where the device is none of PCI's (USB
+ * displays below a PCI controller too). framebuffer: one on a simple-framebuffer counts as on the card above it. */
+const char *drm_path_pci(const char *link, bool framebuffer, struct arena *arena);
+/* Is this the name of a vtconsole that draws on a framebuffer? "(M) frame buffer device", Documentation/fb/fbcon.rst */
+bool drm_is_fbcon(const char *name);
