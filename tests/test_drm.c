@@ -183,6 +183,8 @@ static const struct fake_line busy[] = {
 	{ "/sys/class/vfio-dev/vfio3", "-> ../../devices/pci0000:00/0000:00:01.1/0000:03:00.0/vfio-dev/vfio3" },
 	{ "/sys/class/graphics/fb0", "-> ../../devices/pci0000:00/0000:00:02.0/graphics/fb0" },
 	{ "/sys/class/graphics/fb0/name", "i915drmfb\n" },
+	{ "/sys/class/graphics/fb1", "-> ../../devices/pci0000:00/0000:00:01.0/0000:01:00.0/efi-framebuffer.0/graphics/fb1" },
+	{ "/sys/class/graphics/fb1/name", "EFI VGA\n" },
 	{ "/sys/class/graphics/fbcon/rotate", "0\n" },
 	{ "/sys/class/vtconsole/vtcon0/name", "(S) dummy device\n" },
 	{ "/sys/class/vtconsole/vtcon0/bind", "1\n" },
@@ -238,7 +240,9 @@ static void test_nodes(void **state)
 	assert_int_equal(drm.n_holders, 0);
 	assert_int_equal(drm.holders_known, UNKNOWN);
 	assert_int_equal(drm.persistence_daemon, UNKNOWN);
-	assert_int_equal(drm.n_framebuffers, 1);
+	assert_int_equal(drm.n_framebuffers, 2);
+	assert_string_equal(drm.framebuffers[1].driver, "EFI VGA");
+	assert_string_equal(drm.framebuffers[1].pci, "0000:01:00.0");
 	assert_string_equal(drm.framebuffers[0].driver, "i915drmfb");
 	assert_string_equal(drm.framebuffers[0].pci, "0000:00:02.0");
 	assert_int_equal(drm.fbcon, YES);
@@ -302,6 +306,7 @@ static void test_unseen(void **state)
 		{ { { "/proc/1/comm", "!13" }, { "/proc/1/fd", "" } }, 2, false, YES, UNKNOWN, 0, "" },
 		{ { { "/proc/77/comm", "sh" }, { "/proc/77/fd", "" } }, 2, false, NO, UNKNOWN, EACCES, "processes (/proc)" },
 		{ { { "/sys/x", "" } }, 1, true, UNKNOWN, UNKNOWN, ENODATA, "processes (/proc)" },
+		{ { { "/proc/cpuinfo", "" } }, 1, true, UNKNOWN, UNKNOWN, ENODATA, "processes (/proc)" },
 		{ { { "/proc", "!13" } }, 1, false, NO, UNKNOWN, EACCES, "processes (/proc)" },
 	};
 	for (size_t i = 0; i < COUNT(row); i++) {

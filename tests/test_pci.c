@@ -404,14 +404,24 @@ static void test_partial(void **state)
 		{ DEV "0000:00:02.0/vendor", "0x8086\n" },
 		{ DEV "0000:00:02.0/class", "0x30000x\n" },
 		{ DEV "0000:00:02.0/uevent", "DRIVER=i915\nPCI_CLASS=30000\n" },
+		LINKED("10000:00:00.0", "pci10000:00/10000:00:00.0"),
+		{ DEV "10000:00:00.0/subsystem_vendor", "0x1458\n" },
+		{ DEV "10000:00:00.0/subsystem_device", "0x4112\n" },
+		{ DEV "10000:00:00.0/driver", "-> ../../../bus/pci/drivers/vfio-pci" },
+		{ DEV "10000:00:00.0/driver_override", "vfio-pci\n" },
+		LINKED("2000:00:00.0", "pci2000:00/2000:00:00.0"),
 		{ DEV "pci0000:01", "-> x" },
 	};
 	struct fake fake;
 	struct pci pci;
 	fake_open(&fake, tree, COUNT(tree), true, false);
 	gather(&fake, &pci);
-	assert_int_equal(pci.n, 2);
-	const struct pci_device *bridge = &pci.devices[0], *igpu = &pci.devices[1];
+	assert_int_equal(pci.n, 4);
+	const struct pci_device *bridge = &pci.devices[0], *igpu = &pci.devices[1], *given = &pci.devices[3];
+	assert_string_equal(given->address, "10000:00:00.0"); /* by number, not by letter */
+	assert_int_equal(given->subsystem_vendor, 0x1458);
+	assert_int_equal(given->subsystem_device, 0x4112);
+	assert_string_equal(given->driver_override, "vfio-pci"); /* whatever a guest may hold gets all questions */
 	assert_null(bridge->driver);
 	assert_string_equal(bridge->iommu_group, "5");
 	assert_string_equal(bridge->parent, "");
@@ -429,6 +439,9 @@ static void test_partial(void **state)
 	assert_true(fake_is_blind(&fake, EINVAL, DEV "pci0000:01"));
 	assert_true(fake_is_blind(&fake, ENODATA, DEV "0000:00:02.0/device"));
 	assert_true(fake_is_blind(&fake, ENODATA, "/proc/interrupts"));
+	assert_true(fake_is_blind(&fake, ENODATA, DEV "*/iommu_group"));
+	assert_true(fake_is_blind(&fake, ENODATA, DEV "*/driver"));
+	assert_true(fake_is_blind(&fake, ENODATA, DEV "*/reset_method"));
 	arena_release(&fake.arena);
 	(void)state;
 }
@@ -503,6 +516,10 @@ static void test_flat_parents(void **state)
 	gather(&fake, &pci);
 	assert_string_equal(pci.devices[1].parent, ""); /* the tree does nest: a second root bus */
 	assert_string_equal(pci.devices[2].parent, "0000:00:01.0");
+	arena_release(&fake.arena);
+	fake_open(&fake, flat + 2, 2, true, false);
+	gather(&fake, &pci);
+	assert_string_equal(pci.devices[0].parent, ""); /* no bridge that it could be below */
 	arena_release(&fake.arena);
 	fake_open(&fake, flat, COUNT(flat) - 1, false, true);
 	gather(&fake, &pci);

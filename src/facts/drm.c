@@ -651,9 +651,11 @@ static void read_holders(struct reader *reader, struct drm *drm)
 		if (!read_process_files(reader, drm, &process))
 			complete = false;
 	}
-	/* a /proc mounted with hidepid leaves other users' processes out, the first one too */
+	/* a /proc mounted with hidepid leaves other users' processes out, the first one too; a captured one has none */
+	if (!first && !error)
+		error = reader->world->partial ? ENODATA : EACCES;
 	if (!first)
-		reader_note(reader, NOTED_PROC, error ? error : EACCES, "processes (/proc)");
+		reader_note(reader, NOTED_PROC, error, "processes (/proc)");
 	complete &= drm->n_holders < HOLDERS_MAX;
 	drm->holders_known = first ? tri_of(complete) : error == ENODATA ? UNKNOWN : NO;
 	drm->persistence_daemon = daemon ? YES : comms && first ? NO : UNKNOWN;
