@@ -409,6 +409,7 @@ static void test_partial(void **state)
 		{ DEV "10000:00:00.0/subsystem_device", "0x4112\n" },
 		{ DEV "10000:00:00.0/driver", "-> ../../../bus/pci/drivers/vfio-pci" },
 		{ DEV "10000:00:00.0/driver_override", "vfio-pci\n" },
+		{ DEV "10000:00:00.0/reset_method", "" },
 		LINKED("2000:00:00.0", "pci2000:00/2000:00:00.0"),
 		{ DEV "pci0000:01", "-> x" },
 	};
@@ -421,6 +422,7 @@ static void test_partial(void **state)
 	assert_string_equal(given->address, "10000:00:00.0"); /* by number, not by letter */
 	assert_int_equal(given->subsystem_vendor, 0x1458);
 	assert_int_equal(given->subsystem_device, 0x4112);
+	assert_null(given->reset_methods); /* an empty file of a capture */
 	assert_string_equal(given->driver_override, "vfio-pci"); /* whatever a guest may hold gets all questions */
 	assert_null(bridge->driver);
 	assert_string_equal(bridge->iommu_group, "5");

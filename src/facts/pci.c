@@ -484,7 +484,11 @@ static void read_reset(struct reader *reader, struct pci_device *device)
 {
 	const char *methods;
 	int error = detail_text(reader, device, "reset_method", NOTED_RESET, &methods);
-	if (!error)
+	/* nothing in it: someone switched resets off (reset_method_show); a capture that marks what can be reset by an
+	 * empty file says no such thing */
+	if (!error && !*methods && reader->world->partial)
+		reader_note(reader, NOTED_RESET, ENODATA, DEVICES "/*/reset_method");
+	else if (!error)
 		device->reset_methods = methods;
 	else if (error == ENOENT &&
 		 world_exists(reader->world, arena_printf(reader->arena, DEVICES "/%s/reset", device->address)) == NO)
