@@ -483,7 +483,6 @@ bool goal_set(struct goal *goal, const char *name, const char *value, struct are
 			return err_set(
 			        err, ERR_USAGE, "%s: the value is longer than %d bytes", key->name, VALUE_MAX - 1);
 		values = text_split(arena, value, ", ");
-		*(struct words *)field_of(&changed, key) = (struct words){ 0 };
 	}
 	for (size_t i = 0; i < values.n; i++)
 		if (!set_value(&changed, key, values.word[i], arena, err))

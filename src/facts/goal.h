@@ -48,7 +48,7 @@ const struct goal_key *goal_key(const char *name);
  * aliases, tags, a second document, a file that states nothing, and what goal_check refuses. */
 bool goal_parse(struct bytes text, const char *name, struct arena *arena, struct err *err, struct goal *ret);
 /* One flag: --gpu, --into, --reach, --service, --compose, ... or the same keys, dots for nesting ("service.kind").
- * A list with commas replaces what stood there. */
+ * A list takes several with commas, and adds to what stands there. */
 bool goal_set(struct goal *goal, const char *key, const char *value, struct arena *arena, struct err *err);
 /* Do the values go together? For a goal put together from a file and flags. */
 bool goal_check(const struct goal *goal, struct err *err);

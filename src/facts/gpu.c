@@ -65,7 +65,7 @@ struct gpu_model gpu_model(int64_t vendor_id, int64_t device, int64_t class_code
 #define DG2 "Alchemist|Data Center GPU Flex"
 #define ISSUES "Jellyfin documentation, known issues"
 
-static const struct gpu_kernel_bug kernel_bugs[] = {
+const struct gpu_kernel_bug gpu_kernel_bugs[] = {
 	{ "Ice Lake|Elkhart Lake|Jasper Lake", "5.15", "5.15.999",
 	        "low-power encoding does not work on 11th generation graphics", ISSUES " (drm/intel issue 4067)" },
 	{ GEN8_TO_12, "5.18", "6.0.17", "i915 hangs and resets under OpenCL tone mapping",
@@ -79,6 +79,7 @@ static const struct gpu_kernel_bug kernel_bugs[] = {
 	        ISSUES " (jellyfin issue 11380)" },
 	{ DG2, "6.8.0-38", "6.8.0-41", "i915 misbehaves on Arc A cards (Ubuntu kernel)",
 	        ISSUES " (launchpad bug 2072755)" },
+	{ 0 },
 };
 
 enum { VERSION_MAX = 24 };
@@ -130,9 +131,9 @@ const struct gpu_kernel_bug *gpu_kernel_bug(const char *generation, const char *
 {
 	if (!generation || !*generation || !kernel)
 		return NULL;
-	for (size_t i = 0; i < sizeof kernel_bugs / sizeof *kernel_bugs; i++)
-		if (text_has_word(kernel_bugs[i].generation, generation, "|") && kernel_within(&kernel_bugs[i], kernel))
-			return &kernel_bugs[i];
+	for (const struct gpu_kernel_bug *bug = gpu_kernel_bugs; bug->generation; bug++)
+		if (text_has_word(bug->generation, generation, "|") && kernel_within(bug, kernel))
+			return bug;
 	return NULL;
 }
 
