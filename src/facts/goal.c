@@ -779,7 +779,9 @@ static bool take_mapping(struct reader *reader, const char *block)
 
 static bool take_document(struct reader *reader)
 {
-	if (!next(reader) || !next(reader)) /* the stream's start; a document's, or the stream's end */
+	if (!next(reader)) /* the stream's start */
+		return false;
+	if (!next(reader))
 		return false;
 	if (reader->event.type == YAML_STREAM_END_EVENT)
 		return complain(reader, reader->event.start_mark, "nothing is stated here");
@@ -789,7 +791,9 @@ static bool take_document(struct reader *reader)
 		return complain(reader, reader->event.start_mark, "nothing is stated here");
 	if (reader->event.type != YAML_MAPPING_START_EVENT)
 		return complain(reader, reader->event.start_mark, "expects keys and values such as 'gpu: auto'");
-	if (!take_mapping(reader, "") || !next(reader) || !next(reader))
+	if (!take_mapping(reader, "") || !next(reader)) /* the document's end */
+		return false;
+	if (!next(reader))
 		return false;
 	if (reader->event.type != YAML_STREAM_END_EVENT)
 		return complain(reader, reader->event.start_mark, "a second document: a goal file has one");

@@ -2,6 +2,7 @@
 #include "facts/gpu.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "facts/gpu_tables.h"
@@ -113,17 +114,14 @@ static bool patch_hidden(const char *release, const char *head)
 
 static bool kernel_within(const struct gpu_kernel_bug *bug, const char *release)
 {
-	char head[VERSION_MAX], last[VERSION_MAX];
+	char head[VERSION_MAX], last[VERSION_MAX + sizeof ".999"];
 	bool builds = strchr(bug->first, '-');
 	if (!release_head(release, builds, head) || (builds && text_ends(release, "-pve")))
 		return false;
-	memcpy(last, head, sizeof last);
-	if (!builds && patch_hidden(release, head)) {
-		/* only a range that covers every patch level is certain */
+	bool hidden = !builds && patch_hidden(release, head);
+	if (hidden) /* only a range that covers every patch level is certain */
 		head[strlen(head) - 2] = '\0';
-		memcpy(last, head, sizeof last);
-		strcat(last, ".999");
-	}
+	snprintf(last, sizeof last, "%s%s", head, hidden ? ".999" : "");
 	return text_version_compare(head, bug->first) >= 0 && text_version_compare(last, bug->last) <= 0;
 }
 
