@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * What lspci says of a captured tree, we say too: address, ids, class, subsystem, IOMMU group, driver and names, read
- * from the unpacked folder and from the tar itself. lspci -v needs `config` and `resource`; a tree without them is asked
- * without -v, and its groups are read from the links by hand.
+ * from the unpacked folder and from the tar itself. lspci -v needs `config` and `resource`; a tree without them is
+ * asked without -v, and its groups are read from the links by hand.
  */
 #include "test.h"
 
@@ -70,16 +70,19 @@ static struct listed *parse_lspci(char *text, struct arena *arena, size_t *ret_n
 	struct listed *all = NULL;
 	size_t n = 0;
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-		struct listed one = {0};
+		struct listed one = { 0 };
 		char *group;
 		if (parse_head(line, &one))
 			*arena_push(arena, all, n) = one;
 		else if (n && text_starts(line, "\tSubsystem: "))
-			all[n - 1].subsystem = last_ids(line, &all[n - 1].subsystem_vendor, &all[n - 1].subsystem_device) != NULL;
+			all[n - 1].subsystem =
+			        last_ids(line, &all[n - 1].subsystem_vendor, &all[n - 1].subsystem_device) != NULL;
 		else if (n && (group = strstr(line, "IOMMU group ")) && text_starts(line, "\tFlags: "))
-			snprintf(all[n - 1].group, sizeof all->group, "%.*s", (int)strcspn(group + 12, ","), group + 12);
+			snprintf(
+			        all[n - 1].group, sizeof all->group, "%.*s", (int)strcspn(group + 12, ","), group + 12);
 		else if (n && text_starts(line, "\tKernel driver in use: "))
-			snprintf(all[n - 1].driver, sizeof all->driver, "%s", line + strlen("\tKernel driver in use: "));
+			snprintf(
+			        all[n - 1].driver, sizeof all->driver, "%s", line + strlen("\tKernel driver in use: "));
 	}
 	*ret_n = n;
 	return all;
@@ -102,7 +105,8 @@ static void compare_names(const struct pci_device *ours, const struct listed *th
 	const char *name = pci_device_name(ours, arena), *class = pci_class_name(ours->class_code, arena);
 	const char *number = arena_printf(arena, "[%04x]", theirs->class_code);
 	if (class)
-		assert_string_equal(text_ends(class, number) ? class : arena_printf(arena, "%s %s", class, number), theirs->class_text);
+		assert_string_equal(text_ends(class, number) ? class : arena_printf(arena, "%s %s", class, number),
+		        theirs->class_text);
 	else
 		assert_true(text_starts(theirs->class_text, "Class "));
 	if (name)
@@ -155,17 +159,20 @@ static void compare_world(struct world *world, const struct listed *listed, size
 /* The tree has one folder on top, named as the archive. Returns the number of devices. */
 static size_t compare_tree(const char *archive, const char *name, struct arena *arena)
 {
-	struct err err = {0};
+	struct err err = { 0 };
 	struct tape *tape = NULL;
 	size_t n;
 	const char *root = arena_printf(arena, "%s/%s", folder, name), *quoted = text_sh_quoted(arena, root);
 	const char *tar = arena_printf(arena, "tar -xzf %s -C %s", text_sh_quoted(arena, archive), folder);
 	assert_int_equal(system(tar), 0);
 	bool whole = access(arena_printf(arena, "%s/sys/bus/pci/devices", root), R_OK) == 0 &&
-		!*shell(arena, arena_printf(arena, "cd %s/sys/bus/pci/devices && for d in *; do "
-						   "[ -e $d/config ] && [ -e $d/resource ] || echo $d; done", quoted));
-	char *text = shell(arena, arena_printf(arena, "lspci -Dnn%s -A linux-sysfs -O sysfs.path=%s/sys/bus/pci 2>/dev/null",
-		whole ? "vk" : "k", quoted));
+	             !*shell(arena, arena_printf(arena,
+	                                    "cd %s/sys/bus/pci/devices && for d in *; do "
+	                                    "[ -e $d/config ] && [ -e $d/resource ] || echo $d; done",
+	                                    quoted));
+	char *text =
+	        shell(arena, arena_printf(arena, "lspci -Dnn%s -A linux-sysfs -O sysfs.path=%s/sys/bus/pci 2>/dev/null",
+	                             whole ? "vk" : "k", quoted));
 	struct listed *listed = parse_lspci(text, arena, &n);
 	for (size_t i = 0; !whole && i < n; i++)
 		read_group_link(root, &listed[i]);
@@ -187,7 +194,7 @@ static size_t compare_tree(const char *archive, const char *name, struct arena *
 static void test_trees(void **state)
 {
 	static const char *const parts[] = { "iommu/tree", "sysfs-real" };
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	const char *data = test_data("GPUFERRY_DATA");
 	size_t trees = 0, devices = 0;
 	if (!data || system("lspci --version >/dev/null 2>&1") != 0) {
@@ -202,9 +209,9 @@ static void test_trees(void **state)
 			const char *name = all.word[j];
 			if (!text_ends(name, ".tar.gz"))
 				continue;
-			struct arena own ARENA_SCOPED = {0};
+			struct arena own ARENA_SCOPED = { 0 };
 			size_t n = compare_tree(arena_printf(&own, "%s/%s", path, name),
-				arena_strndup(&own, name, strlen(name) - strlen(".tar.gz")), &own);
+			        arena_strndup(&own, name, strlen(name) - strlen(".tar.gz")), &own);
 			assert_true(n > 0);
 			devices += n;
 			trees++;
@@ -218,8 +225,8 @@ static void test_trees(void **state)
 /* This machine, where it has a PCI bus: uevent, which the captures lack, against lspci's single attributes. */
 static void test_here(void **state)
 {
-	struct arena arena ARENA_SCOPED = {0};
-	struct err err = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct err err = { 0 };
 	size_t n;
 	if (system("lspci -Dnn >/dev/null 2>&1") != 0) {
 		print_message("no lspci, or no PCI bus\n");

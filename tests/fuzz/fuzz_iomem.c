@@ -8,8 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct arena arena ARENA_SCOPED = {0};
-	struct drm drm = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct drm drm = { 0 };
 	const char *version;
 	enum tri open;
 	enum holder_kind kind;

@@ -8,8 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct arena arena ARENA_SCOPED = {0};
-	struct pci_device device = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct pci_device device = { 0 };
 	unsigned part[4];
 	bool all;
 	if (!size)
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	default:
 		/* what is an address is one in its full form too */
 		if (pci_parse_address(bytes.data, &part[0], &part[1], &part[2], &part[3]) &&
-			!pci_full_address(bytes.data, &arena, &all))
+		        !pci_full_address(bytes.data, &arena, &all))
 			__builtin_trap();
 	}
 	return 0;
