@@ -1,13 +1,15 @@
 #!/bin/sh
-# Turns machines/*.machine into C strings. Output file first, then the folder.
+# Turns machines into C strings: output file first, then the *.machine files. A machine that says no "about" is a base:
+# others build on it, lists do not show it.
 set -eu
-out=$1 folder=$2
-{
-	echo '/* made from machines/*.machine */'
-	echo '#include "rehearse/machine.h"'
-	echo 'const struct machine_builtin machine_builtins[] = {'
-	for file in "$folder"/*.machine; do
-		[ -e "$file" ] || continue
+out=$1
+shift
+
+table() { # name of the table, then the files
+	table=$1
+	shift
+	echo "const struct machine_builtin ${table}[] = {"
+	for file; do
 		name=$(basename "$file" .machine)
 		about=$(sed -n 's/^about //p' "$file" | head -n 1 | sed 's/\\/\\\\/g; s/"/\\"/g')
 		printf '{ "%s", "%s",\n' "$name" "$about"
@@ -15,4 +17,18 @@ out=$1 folder=$2
 		echo '},'
 	done
 	echo '{ 0 } };'
+}
+
+shown= bases=
+for file; do
+	if grep -q '^about ' "$file"; then shown="$shown $file"; else bases="$bases $file"; fi
+done
+{
+	echo '/* made from machines/NAME.machine */'
+	echo '#include "rehearse/machine.h"'
+	echo '#pragma GCC diagnostic ignored "-Woverlength-strings"'
+	# shellcheck disable=SC2086 # the names hold no blanks
+	table machine_builtins $shown
+	# shellcheck disable=SC2086
+	table machine_bases $bases
 } >"$out"

@@ -14,4 +14,5 @@ bool machine_parse(struct bytes text, const char *name, machine_base_fn *base, v
 
 struct machine_builtin { const char *name, *about, *text; };
 extern const struct machine_builtin machine_builtins[]; /* name NULL at the end; embedded at build */
+extern const struct machine_builtin machine_bases[];    /* the same for those that are not shown: they say no "about" */
 const char *machine_builtin_text(void *data, const char *name); /* a machine_base_fn; also finds bases that are not shown */
