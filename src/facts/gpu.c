@@ -161,8 +161,8 @@ int64_t gpu_session_limit(const char *driver_version)
 	return UNKNOWN_NUMBER;
 }
 
-/* The first branch that drove any card of a generation (NVIDIA Unix driver release notes, "added support for").
- * Single cards came later within the same branch, so that branch itself proves nothing. */
+/* The first public branch that drove any card of a generation; general knowledge, rather too low than too high.
+ * Single cards came later, also within that branch, so the first branch itself proves nothing. */
 static int64_t first_branch(const char *generation)
 {
 	static const struct {

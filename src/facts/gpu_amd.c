@@ -23,7 +23,7 @@
 		.decode = dec, .encode_known = known, .last_branch = UNKNOWN_NUMBER, .needs_rebar = NO,                \
 		.driver = kernel_driver, .integrated = inside, .source = where                                         \
 	}
-#define OLD "radeon amdgpu" /* radeon by default up to Linux 6.18, amdgpu with si_support or cik_support */
+#define OLD "radeon amdgpu" /* radeon in most kernels, amdgpu with si_support or cik_support */
 #define CARD(name, block, enc, dec) AMD(name, block, enc, dec, YES, "amdgpu", NO, JELLYFIN)
 #define APU(name, block, enc, dec) AMD(name, block, enc, dec, YES, "amdgpu", YES, JELLYFIN)
 
