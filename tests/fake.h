@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * A machine as a table, for tests of readers: path and content, "-> target" for a link, "!13" for an errno, "=c 660 0 44
- * 226 128" for a device node (octal mode, uid, gid, major, minor). Folders follow from what is below them; a folder's own
- * line may give the errno of listing it. Links are not followed: write what a reader asks for. What no line names is
- * ENOENT, or ENODATA in a partial machine. Blind spots are kept as "errno what".
+ * A machine as a table, for tests of readers: path and content, "-> target" for a link, "!13" for an errno, "=c 660 0
+ * 44 226 128" for a device node (octal mode, uid, gid, major, minor). Folders follow from what is below them; a
+ * folder's own line may give the errno of listing it. Links are not followed: write what a reader asks for. What no
+ * line names is ENOENT, or ENODATA in a partial machine. Blind spots are kept as "errno what".
  */
 #pragma once
 #include <errno.h>
@@ -62,14 +62,15 @@ static int fake_list(struct world *world, const char *path, struct arena *arena,
 {
 	struct fake *fake = world->state;
 	const char *content = fake_content(world, path);
-	struct words all = {0}, words = {0};
+	struct words all = { 0 }, words = { 0 };
 	if (content && content[0] == '!')
 		return atoi(content + 1);
 	size_t size = strlen(path);
 	for (size_t i = 0; i < fake->n; i++) {
 		const char *below = fake->line[i].path;
 		if (strncmp(below, path, size) == 0 && below[size] == '/')
-			*arena_push(arena, all.word, all.n) = arena_strndup(arena, below + size + 1, strcspn(below + size + 1, "/"));
+			*arena_push(arena, all.word, all.n) =
+			        arena_strndup(arena, below + size + 1, strcspn(below + size + 1, "/"));
 	}
 	if (!all.n && !content)
 		return fake_absent(world);
@@ -104,8 +105,10 @@ static int fake_stat(struct world *world, const char *path, struct world_stat *r
 		return atoi(content + 1);
 	if (content && content[0] == '=') {
 		ret->type = NODE_CHAR;
-		return sscanf(content, "=c %o %u %u %u %u", &ret->mode, &ret->uid, &ret->gid, &ret->major, &ret->minor) == 5 ? 0 :
-															      EINVAL;
+		return sscanf(content, "=c %o %u %u %u %u", &ret->mode, &ret->uid, &ret->gid, &ret->major,
+		               &ret->minor) == 5
+		               ? 0
+		               : EINVAL;
 	}
 	if (content)
 		return 0;
@@ -124,7 +127,8 @@ static void fake_blind(void *data, int error, const char *what)
 static struct world *fake_open(struct fake *fake, const struct fake_line *line, size_t n, bool partial, bool live)
 {
 	*fake = (struct fake){ .line = line, .n = n };
-	fake->world = (struct world){ .ops = &fake_ops, .label = "node", .state = fake, .partial = partial, .live = live };
+	fake->world =
+	        (struct world){ .ops = &fake_ops, .label = "node", .state = fake, .partial = partial, .live = live };
 	return &fake->world;
 }
 

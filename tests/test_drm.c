@@ -25,7 +25,7 @@ static void test_path_pci(void **state)
 		{ "../../devices/pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0/drm/card2", "", "" },
 		{ "", "", "" },
 	};
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	for (size_t i = 0; i < COUNT(row); i++) {
 		assert_string_equal(drm_path_pci(row[i].link, false, &arena), row[i].node);
 		assert_string_equal(drm_path_pci(row[i].link, true, &arena), row[i].framebuffer);
@@ -35,18 +35,18 @@ static void test_path_pci(void **state)
 
 static void test_iomem(void **state)
 {
-	struct arena arena ARENA_SCOPED = {0};
-	struct drm drm = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct drm drm = { 0 };
 	drm_parse_iomem(bytes_of("00000000-00000fff : Reserved\n"
-				 "e0000000-fdffffff : PCI Bus 0000:00\n"
-				 "  e0000000-efffffff : 0000:01:00.0\n"
-				 "    e0000000-e07e8fff : BOOTFB\n"
-				 "4000000000-7fffffffff : PCI Bus 0000:00\n"
-				 "not a range\n"
-				 "10-f : backwards\n"
-				 "11112222333344445-f : too long\n"
-				 "10-20: no blank\n"),
-		&arena, &drm);
+	                         "e0000000-fdffffff : PCI Bus 0000:00\n"
+	                         "  e0000000-efffffff : 0000:01:00.0\n"
+	                         "    e0000000-e07e8fff : BOOTFB\n"
+	                         "4000000000-7fffffffff : PCI Bus 0000:00\n"
+	                         "not a range\n"
+	                         "10-f : backwards\n"
+	                         "11112222333344445-f : too long\n"
+	                         "10-20: no blank\n"),
+	        &arena, &drm);
 	assert_int_equal(drm.iomem_known, YES);
 	assert_int_equal(drm.n_iomem, 5);
 	assert_true(drm.iomem[3].start == 0xe0000000 && drm.iomem[3].end == 0xe07e8fff);
@@ -54,9 +54,10 @@ static void test_iomem(void **state)
 	assert_string_equal(drm.iomem[3].owner, "BOOTFB");
 	assert_true(drm.iomem[4].end == 0x7fffffffff && drm.iomem[4].depth == 0);
 
-	static const char *const masked[] = { "00000000-00000000 : Reserved\n  00000000-00000000 : 0000:01:00.0\n", "", "\n" };
+	static const char *const masked[] = { "00000000-00000000 : Reserved\n  00000000-00000000 : 0000:01:00.0\n", "",
+		"\n" };
 	for (size_t i = 0; i < COUNT(masked); i++) {
-		struct drm other = {0};
+		struct drm other = { 0 };
 		drm_parse_iomem(bytes_of(masked[i]), &arena, &other);
 		assert_int_equal(other.iomem_known, NO);
 		assert_int_equal(other.n_iomem, 0);
@@ -70,20 +71,23 @@ static void test_nvidia_version(void **state)
 		const char *text, *version;
 		enum tri open;
 	} row[] = {
-		{ "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue Apr  8 12:41:17 UTC 2025\nGCC version:  gcc 12.2.0\n",
-			"550.163.01", NO },
-		{ "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (builder)\n", "580.95.05", YES },
+		{ "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue Apr  8 12:41:17 UTC 2025\nGCC "
+		  "version:  gcc 12.2.0\n",
+		        "550.163.01", NO },
+		{ "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (builder)\n",
+		        "580.95.05", YES },
 		{ "GCC version:  gcc version 12.2.0 Kernel Module 1.2\n", NULL },
 		{ "NVRM version: NVIDIA UNIX x86_64 Kernel Module  soon\n", NULL },
 		{ "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550\n", NULL },
 		{ "NVRM version: NVIDIA 1.2.3\n", NULL },
 		{ "", NULL },
 	};
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	for (size_t i = 0; i < COUNT(row); i++) {
 		const char *version = "untouched";
 		enum tri open = UNKNOWN;
-		assert_int_equal(drm_parse_nvidia_version(bytes_of(row[i].text), &arena, &version, &open), row[i].version != NULL);
+		assert_int_equal(drm_parse_nvidia_version(bytes_of(row[i].text), &arena, &version, &open),
+		        row[i].version != NULL);
 		assert_string_equal(version, row[i].version ? row[i].version : "untouched");
 		assert_int_equal(open, row[i].open);
 	}
@@ -117,7 +121,7 @@ static void test_cgroup(void **state)
 		{ "garbage/lxc/105\n", "", HOLDER_PROCESS },
 		{ "", "", HOLDER_PROCESS },
 	};
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	for (size_t i = 0; i < COUNT(row); i++) {
 		enum holder_kind kind = HOLDER_DAEMON;
 		assert_string_equal(drm_cgroup_owner(bytes_of(row[i].text), &arena, &kind), row[i].owner);
@@ -183,6 +187,9 @@ static const struct fake_line busy[] = {
 	{ "/sys/class/vfio-dev/vfio3", "-> ../../devices/pci0000:00/0000:00:01.1/0000:03:00.0/vfio-dev/vfio3" },
 	{ "/sys/class/graphics/fb0", "-> ../../devices/pci0000:00/0000:00:02.0/graphics/fb0" },
 	{ "/sys/class/graphics/fb0/name", "i915drmfb\n" },
+	{ "/sys/class/graphics/fb1",
+	        "-> ../../devices/pci0000:00/0000:00:01.0/0000:01:00.0/efi-framebuffer.0/graphics/fb1" },
+	{ "/sys/class/graphics/fb1/name", "EFI VGA\n" },
 	{ "/sys/class/graphics/fbcon/rotate", "0\n" },
 	{ "/sys/class/vtconsole/vtcon0/name", "(S) dummy device\n" },
 	{ "/sys/class/vtconsole/vtcon0/bind", "1\n" },
@@ -238,7 +245,9 @@ static void test_nodes(void **state)
 	assert_int_equal(drm.n_holders, 0);
 	assert_int_equal(drm.holders_known, UNKNOWN);
 	assert_int_equal(drm.persistence_daemon, UNKNOWN);
-	assert_int_equal(drm.n_framebuffers, 1);
+	assert_int_equal(drm.n_framebuffers, 2);
+	assert_string_equal(drm.framebuffers[1].driver, "EFI VGA");
+	assert_string_equal(drm.framebuffers[1].pci, "0000:01:00.0");
 	assert_string_equal(drm.framebuffers[0].driver, "i915drmfb");
 	assert_string_equal(drm.framebuffers[0].pci, "0000:00:02.0");
 	assert_int_equal(drm.fbcon, YES);
@@ -295,13 +304,16 @@ static void test_unseen(void **state)
 		const char *what;
 	} row[] = {
 		{ { { "/proc/1/comm", "init" }, { "/proc/1/fd", "" } }, 2, false, YES, NO, 0, "" },
-		{ { { "/proc/1/comm", "init" }, { "/proc/1/fd", "!13" }, { "/proc/2/comm", "sh" }, { "/proc/2/fd", "!13" } }, 4, false,
-			NO, NO, EACCES, "open files of other processes (/proc/*/fd)" },
-		{ { { "/proc/1/comm", "init" }, { "/proc/1/fd/3", "!13" } }, 2, false, NO, NO, EACCES,
-			"open files of other processes (/proc/*/fd)" },
+		{ { { "/proc/1/comm", "init" }, { "/proc/1/fd", "!13" }, { "/proc/2/comm", "sh" },
+		          { "/proc/2/fd", "!13" } },
+		        4, false, NO, NO, EACCES, "open files of other processes (/proc/*/fd)" },
+		{ { { "/proc/1/comm", "init" }, { "/proc/1/fd/3", "!13" }, { "/proc/1/fd/4", "!2" } }, 3, false, NO, NO,
+		        EACCES, "open files of other processes (/proc/*/fd)" },
 		{ { { "/proc/1/comm", "!13" }, { "/proc/1/fd", "" } }, 2, false, YES, UNKNOWN, 0, "" },
-		{ { { "/proc/77/comm", "sh" }, { "/proc/77/fd", "" } }, 2, false, NO, UNKNOWN, EACCES, "processes (/proc)" },
+		{ { { "/proc/77/comm", "sh" }, { "/proc/77/fd", "" } }, 2, false, NO, UNKNOWN, EACCES,
+		        "processes (/proc)" },
 		{ { { "/sys/x", "" } }, 1, true, UNKNOWN, UNKNOWN, ENODATA, "processes (/proc)" },
+		{ { { "/proc/cpuinfo", "" } }, 1, true, UNKNOWN, UNKNOWN, ENODATA, "processes (/proc)" },
 		{ { { "/proc", "!13" } }, 1, false, NO, UNKNOWN, EACCES, "processes (/proc)" },
 	};
 	for (size_t i = 0; i < COUNT(row); i++) {
@@ -360,13 +372,19 @@ static void test_console(void **state)
 		struct fake_line line[4];
 		enum tri fbcon;
 	} row[] = {
-		{ { { "/sys/class/vtconsole/vtcon0/name", "(S) VGA+\n" }, { "/sys/class/vtconsole/vtcon0/bind", "1\n" } }, NO },
+		{ { { "/sys/class/vtconsole/vtcon0/name", "(S) VGA+\n" },
+		          { "/sys/class/vtconsole/vtcon0/bind", "1\n" } },
+		        NO },
 		{ { { "/sys/class/vtconsole/vtcon0/name", "(M) frame buffer device\n" },
-			  { "/sys/class/vtconsole/vtcon0/bind", "0\n" } }, NO },
+		          { "/sys/class/vtconsole/vtcon0/bind", "0\n" } },
+		        NO },
 		{ { { "/sys/class/vtconsole/vtcon0/name", "!5" },
-			  { "/sys/class/vtconsole/vtcon1/name", "(S) dummy device\n" } }, UNKNOWN },
-		{ { { "/sys/class/vtconsole/vtcon0/name", "!5" }, { "/sys/class/vtconsole/vtcon1/name", "(M) frame buffer device\n" },
-			  { "/sys/class/vtconsole/vtcon1/bind", "1\n" } }, YES },
+		          { "/sys/class/vtconsole/vtcon1/name", "(S) dummy device\n" } },
+		        UNKNOWN },
+		{ { { "/sys/class/vtconsole/vtcon0/name", "!5" },
+		          { "/sys/class/vtconsole/vtcon1/name", "(M) frame buffer device\n" },
+		          { "/sys/class/vtconsole/vtcon1/bind", "1\n" } },
+		        YES },
 	};
 	for (size_t i = 0; i < COUNT(row); i++) {
 		struct fake fake;
@@ -386,7 +404,7 @@ static void test_console(void **state)
 static void test_many(void **state)
 {
 	enum { MANY = 3000 };
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	struct fake_line *line = arena_alloc(&arena, MANY * sizeof *line);
 	struct fake fake;
 	struct drm drm;
@@ -403,9 +421,15 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_path_pci), cmocka_unit_test(test_iomem), cmocka_unit_test(test_nvidia_version),
-		cmocka_unit_test(test_cgroup), cmocka_unit_test(test_nodes), cmocka_unit_test(test_holders),
-		cmocka_unit_test(test_unseen), cmocka_unit_test(test_nothing_there), cmocka_unit_test(test_console),
+		cmocka_unit_test(test_path_pci),
+		cmocka_unit_test(test_iomem),
+		cmocka_unit_test(test_nvidia_version),
+		cmocka_unit_test(test_cgroup),
+		cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_holders),
+		cmocka_unit_test(test_unseen),
+		cmocka_unit_test(test_nothing_there),
+		cmocka_unit_test(test_console),
 		cmocka_unit_test(test_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

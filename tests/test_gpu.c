@@ -512,6 +512,7 @@ static void knows_kernel_bugs(void **state)
 		{ "Polaris 10", "6.1.2", false }, { "Lake", "6.1.2", false }, { NULL, "6.1.2", false },
 		{ "", "6.1.2", false }, { "Alchemist", NULL, false }, { "Alchemist", "", false },
 		{ "Alchemist", "6", false }, { "Alchemist", "six.8", false },
+		{ "Alchemist", "6.8.00000000000000000.0-1-amd64", false }, { "Alchemist", "6.8.0-", false },
 		{ "Alchemist", "6.8.99999999999999999999999999999999999999999999999", false },
 	};
 	(void)state;
@@ -575,6 +576,27 @@ static void names_codecs(void **state)
 	assert_string_equal(gpu_codecs_text(31, &arena), "h264 hevc hevc10 av1");
 }
 
+/* docs/gpus.md is what the tables say; GPUFERRY_REWRITE=1 writes it anew. */
+static void is_documented(void **state)
+{
+	ARENA_SCOPED struct arena arena = { 0 };
+	const char *source = getenv("GPUFERRY_SOURCE");
+	(void)state;
+	if (!source) {
+		print_message("the source is not here\n");
+		skip();
+	}
+	const char *path = arena_printf(&arena, "%s/docs/gpus.md", source), *document = gpu_document(&arena);
+	if (getenv("GPUFERRY_REWRITE")) {
+		FILE *file = fopen(path, "w");
+		assert_non_null(file);
+		assert_true(fputs(document, file) >= 0 && fclose(file) == 0);
+	}
+	struct bytes written = test_read(&arena, path);
+	if (strcmp(written.data, document) != 0)
+		fail_msg("docs/gpus.md is not what the tables say: GPUFERRY_REWRITE=1 writes it anew");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -589,6 +611,7 @@ int main(void)
 		cmocka_unit_test(knows_session_limits),
 		cmocka_unit_test(knows_which_driver_serves),
 		cmocka_unit_test(names_codecs),
+		cmocka_unit_test(is_documented),
 	};
 	return cmocka_run_group_tests_name("gpu", tests, NULL, NULL);
 }

@@ -65,7 +65,7 @@ static void test_full_address(void **state)
 		{ "", NULL },
 		{ NULL, NULL },
 	};
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	for (size_t i = 0; i < COUNT(row); i++) {
 		bool all = !row[i].all;
 		const char *full = pci_full_address(row[i].text, &arena, &all);
@@ -96,7 +96,7 @@ static void test_parent(void **state)
 		{ "///", NULL },
 		{ "", NULL },
 	};
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	for (size_t i = 0; i < COUNT(row); i++) {
 		const char *parent = pci_parse_parent(row[i].link, &arena);
 		if (row[i].parent)
@@ -109,8 +109,11 @@ static void test_parent(void **state)
 
 static struct pci_device unknown_device(void)
 {
-	return (struct pci_device){ .vendor = UNKNOWN_NUMBER, .device = UNKNOWN_NUMBER, .subsystem_vendor = UNKNOWN_NUMBER,
-		.subsystem_device = UNKNOWN_NUMBER, .class_code = UNKNOWN_NUMBER };
+	return (struct pci_device){ .vendor = UNKNOWN_NUMBER,
+		.device = UNKNOWN_NUMBER,
+		.subsystem_vendor = UNKNOWN_NUMBER,
+		.subsystem_device = UNKNOWN_NUMBER,
+		.class_code = UNKNOWN_NUMBER };
 }
 
 static void test_uevent(void **state)
@@ -119,8 +122,9 @@ static void test_uevent(void **state)
 		const char *text;
 		int64_t vendor, device, subsystem_vendor, subsystem_device, class_code;
 	} row[] = {
-		{ "DRIVER=nvidia\nPCI_CLASS=30000\nPCI_ID=10DE:2803\nPCI_SUBSYS_ID=1458:4112\nPCI_SLOT_NAME=0000:01:00.0\n", 0x10de,
-			0x2803, 0x1458, 0x4112, 0x30000 },
+		{ "DRIVER=nvidia\nPCI_CLASS=30000\nPCI_ID=10DE:2803\nPCI_SUBSYS_ID=1458:4112\nPCI_SLOT_NAME=0000:01:00."
+		  "0\n",
+		        0x10de, 0x2803, 0x1458, 0x4112, 0x30000 },
 		{ "PCI_ID=10DE:2803", 0x10de, 0x2803, -1, -1, -1 },
 		{ "PCI_ID=10DE\nPCI_CLASS=\nPCI_SUBSYS_ID=:\n", -1, -1, -1, -1, -1 },
 		{ "PCI_ID=110DE:2803\nPCI_CLASS=1000000\n", -1, 0x2803, -1, -1, -1 },
@@ -143,21 +147,23 @@ static void test_uevent(void **state)
 
 static void test_resource(void **state)
 {
-	struct pci_device device = {0};
+	struct pci_device device = { 0 };
 	pci_parse_resource(bytes_of("0x00000000f6000000 0x00000000f6ffffff 0x0000000000040200\n"
-				    "0x0000006000000000 0x00000063ffffffff 0x000000000014220c\n" ZERO_BAR
-				    "0x0000006400000000 0x0000006401ffffff 0x000000000014220c\n" ZERO_BAR
-				    "0x000000000000e000 0x000000000000e07f 0x0000000000040101\n" ZERO_BAR),
-		&device);
+	                            "0x0000006000000000 0x00000063ffffffff 0x000000000014220c\n" ZERO_BAR
+	                            "0x0000006400000000 0x0000006401ffffff 0x000000000014220c\n" ZERO_BAR
+	                            "0x000000000000e000 0x000000000000e07f 0x0000000000040101\n" ZERO_BAR),
+	        &device);
 	assert_int_equal(device.bars_known, YES);
-	assert_true(device.bar[1].start == 0x6000000000 && device.bar[1].end == 0x63ffffffff && device.bar[1].flags == 0x14220c);
+	assert_true(device.bar[1].start == 0x6000000000 && device.bar[1].end == 0x63ffffffff &&
+	            device.bar[1].flags == 0x14220c);
 	assert_true(device.bar[5].start == 0xe000 && device.bar[2].end == 0);
-	static const char *const bad[] = { "", ZERO_BAR ZERO_BAR, ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR "0x0 0x0\n",
+	static const char *const bad[] = { "", ZERO_BAR ZERO_BAR,
+		ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR "0x0 0x0\n",
 		ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR "0x2 0x1 0x0\n",
 		ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR "0x00000000000000001 0x1 0x0\n",
 		ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR "0x0 0x0 0x0 0x0\n" };
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		struct pci_device other = {0};
+		struct pci_device other = { 0 };
 		pci_parse_resource(bytes_of(bad[i]), &other);
 		assert_int_equal(other.bars_known, UNKNOWN);
 	}
@@ -168,8 +174,8 @@ static void test_resource(void **state)
 static void test_config(void **state)
 {
 	enum { PCIE = 0x78, POWER = 0x60, EXTENDED = 0x100, REBAR = 0x258 };
-	char config[4096] = {0};
-	struct pci_device device = {0};
+	char config[4096] = { 0 };
+	struct pci_device device = { 0 };
 	struct bytes whole = { config, sizeof config };
 	config[0] = '\xde', config[1] = '\x10', config[0x06] = 0x10, config[0x34] = POWER;
 	config[POWER] = 1, config[POWER + 1] = PCIE, config[PCIE] = 0x10;
@@ -215,7 +221,8 @@ static void test_interrupts(void **state)
 		enum tri remapped;
 	} row[] = {
 		{ "   CPU0 CPU1\n  8:  0  0  IR-IO-APIC    8-edge      rtc0\n", YES },
-		{ " 24:  1  0  PCI-MSI 4096-edge      AMD-Vi\n 27:  12  0  IR-PCI-MSI 1048576-edge      nvme0q0\n", YES },
+		{ " 24:  1  0  PCI-MSI 4096-edge      AMD-Vi\n 27:  12  0  IR-PCI-MSI 1048576-edge      nvme0q0\n",
+		        YES },
 		{ "130:  1  0  IR-PCI-MSIX-0000:01:00.0    0-edge      nvme0q0\n", YES },
 		{ "  9:  0  0  IR-IO-APIC-fasteoi   acpi\n", YES },
 		{ "  8:  0  0  IO-APIC    8-edge      rtc0\n 24: 5 5 PCI-MSIX-0000:00:01.0 0-edge virtio0\n", NO },
@@ -234,7 +241,7 @@ static void test_interrupts(void **state)
 static void test_intel_cap(void **state)
 {
 	assert_int_equal(pci_parse_intel_cap("d2008c40660462"), 39);  /* bits 21:16 = 0x26 */
-	assert_int_equal(pci_parse_intel_cap("8d2078c106f0466"), 48);   /* bits 21:16 = 0x2f */
+	assert_int_equal(pci_parse_intel_cap("8d2078c106f0466"), 48); /* bits 21:16 = 0x2f */
 	assert_int_equal(pci_parse_intel_cap("0"), UNKNOWN_NUMBER);
 	assert_int_equal(pci_parse_intel_cap("wrong"), UNKNOWN_NUMBER);
 	assert_int_equal(pci_parse_intel_cap(NULL), UNKNOWN_NUMBER);
@@ -244,7 +251,10 @@ static void test_intel_cap(void **state)
 /* ---- a whole machine -------------------------------------------------- */
 
 #define DEV "/sys/bus/pci/devices/"
-#define LINKED(address, path) { DEV address, "-> ../../../devices/" path }
+#define LINKED(address, path)                                                                                          \
+	{                                                                                                              \
+		DEV address, "-> ../../../devices/" path                                                               \
+	}
 
 /* A desktop with the IOMMU on: root port, NVIDIA card with audio function bound to vfio-pci, iGPU, NVMe behind VMD. */
 static const struct fake_line desktop[] = {
@@ -284,7 +294,8 @@ static const struct fake_line desktop[] = {
 	{ DEV "0000:01:00.0/modalias", "pci:v000010DEd00002803sv00001458sd00004112bc03sc00i00\n" },
 	{ DEV "0000:01:00.0/resource", "0xf6000000 0xf6ffffff 0x40200\n" ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR ZERO_BAR },
 	LINKED("0000:01:00.1", "pci0000:00/0000:00:01.0/0000:01:00.1"),
-	{ DEV "0000:01:00.1/uevent", "DRIVER=snd_hda_intel\nPCI_CLASS=40300\nPCI_ID=10DE:22BD\nPCI_SUBSYS_ID=1458:4112\n" },
+	{ DEV "0000:01:00.1/uevent",
+	        "DRIVER=snd_hda_intel\nPCI_CLASS=40300\nPCI_ID=10DE:22BD\nPCI_SUBSYS_ID=1458:4112\n" },
 	{ DEV "0000:01:00.1/driver", "-> ../../../bus/pci/drivers/snd_hda_intel" },
 	{ DEV "0000:01:00.1/iommu_group", "-> ../../../kernel/iommu_groups/12" },
 	{ DEV "0000:01:00.1/reset_method", "\n" },
@@ -404,14 +415,26 @@ static void test_partial(void **state)
 		{ DEV "0000:00:02.0/vendor", "0x8086\n" },
 		{ DEV "0000:00:02.0/class", "0x30000x\n" },
 		{ DEV "0000:00:02.0/uevent", "DRIVER=i915\nPCI_CLASS=30000\n" },
+		LINKED("10000:00:00.0", "pci10000:00/10000:00:00.0"),
+		{ DEV "10000:00:00.0/subsystem_vendor", "0x1458\n" },
+		{ DEV "10000:00:00.0/subsystem_device", "0x4112\n" },
+		{ DEV "10000:00:00.0/driver", "-> ../../../bus/pci/drivers/vfio-pci" },
+		{ DEV "10000:00:00.0/driver_override", "vfio-pci\n" },
+		{ DEV "10000:00:00.0/reset_method", "" },
+		LINKED("2000:00:00.0", "pci2000:00/2000:00:00.0"),
 		{ DEV "pci0000:01", "-> x" },
 	};
 	struct fake fake;
 	struct pci pci;
 	fake_open(&fake, tree, COUNT(tree), true, false);
 	gather(&fake, &pci);
-	assert_int_equal(pci.n, 2);
-	const struct pci_device *bridge = &pci.devices[0], *igpu = &pci.devices[1];
+	assert_int_equal(pci.n, 4);
+	const struct pci_device *bridge = &pci.devices[0], *igpu = &pci.devices[1], *given = &pci.devices[3];
+	assert_string_equal(given->address, "10000:00:00.0"); /* by number, not by letter */
+	assert_int_equal(given->subsystem_vendor, 0x1458);
+	assert_int_equal(given->subsystem_device, 0x4112);
+	assert_null(given->reset_methods);                       /* an empty file of a capture */
+	assert_string_equal(given->driver_override, "vfio-pci"); /* whatever a guest may hold gets all questions */
 	assert_null(bridge->driver);
 	assert_string_equal(bridge->iommu_group, "5");
 	assert_string_equal(bridge->parent, "");
@@ -429,6 +452,9 @@ static void test_partial(void **state)
 	assert_true(fake_is_blind(&fake, EINVAL, DEV "pci0000:01"));
 	assert_true(fake_is_blind(&fake, ENODATA, DEV "0000:00:02.0/device"));
 	assert_true(fake_is_blind(&fake, ENODATA, "/proc/interrupts"));
+	assert_true(fake_is_blind(&fake, ENODATA, DEV "*/iommu_group"));
+	assert_true(fake_is_blind(&fake, ENODATA, DEV "*/driver"));
+	assert_true(fake_is_blind(&fake, ENODATA, DEV "*/reset_method"));
 	arena_release(&fake.arena);
 	(void)state;
 }
@@ -465,9 +491,9 @@ static void test_not_listed(void **state)
 		enum tri known;
 		int blind;
 	} row[] = {
-		{ { { "/sys/bus/usb/x", "" } }, 1, false, YES, 0 },     /* a machine without PCI */
-		{ { { "/etc/x", "" } }, 1, false, NO, ENOENT },         /* no sysfs */
-		{ { { "/etc/x", "" } }, 1, true, UNKNOWN, ENODATA },    /* a folder without it */
+		{ { { "/sys/bus/usb/x", "" } }, 1, false, YES, 0 },  /* a machine without PCI */
+		{ { { "/etc/x", "" } }, 1, false, NO, ENOENT },      /* no sysfs */
+		{ { { "/etc/x", "" } }, 1, true, UNKNOWN, ENODATA }, /* a folder without it */
 		{ { { "/sys/bus/pci/devices", "!13" } }, 1, false, NO, EACCES },
 	};
 	for (size_t i = 0; i < COUNT(row); i++) {
@@ -504,6 +530,10 @@ static void test_flat_parents(void **state)
 	assert_string_equal(pci.devices[1].parent, ""); /* the tree does nest: a second root bus */
 	assert_string_equal(pci.devices[2].parent, "0000:00:01.0");
 	arena_release(&fake.arena);
+	fake_open(&fake, flat + 2, 2, true, false);
+	gather(&fake, &pci);
+	assert_string_equal(pci.devices[0].parent, ""); /* no bridge that it could be below */
+	arena_release(&fake.arena);
 	fake_open(&fake, flat, COUNT(flat) - 1, false, true);
 	gather(&fake, &pci);
 	assert_string_equal(pci.devices[1].parent, ""); /* a running kernel does not flatten */
@@ -516,7 +546,8 @@ static void test_questions(void **state)
 {
 	static const struct fake_line disk[] = {
 		LINKED("0000:01:00.0", "pci0000:00/0000:00:01.0/0000:01:00.0"),
-		{ DEV "0000:01:00.0/uevent", "DRIVER=nvme\nPCI_CLASS=10802\nPCI_ID=144D:A80A\nPCI_SUBSYS_ID=144D:A801\n" },
+		{ DEV "0000:01:00.0/uevent",
+		        "DRIVER=nvme\nPCI_CLASS=10802\nPCI_ID=144D:A80A\nPCI_SUBSYS_ID=144D:A801\n" },
 		{ DEV "0000:01:00.0/driver", "-> ../../../bus/pci/drivers/nvme" },
 		{ DEV "0000:01:00.0/iommu_group", "-> ../../../kernel/iommu_groups/12" },
 	};
@@ -534,7 +565,7 @@ static void test_questions(void **state)
 
 static void test_names(void **state)
 {
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	struct pci_device device = unknown_device();
 	assert_null(pci_device_name(&device, &arena));
 	assert_null(pci_class_name(UNKNOWN_NUMBER, &arena));
@@ -561,11 +592,21 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_address), cmocka_unit_test(test_full_address), cmocka_unit_test(test_parent),
-		cmocka_unit_test(test_uevent), cmocka_unit_test(test_resource), cmocka_unit_test(test_config),
-		cmocka_unit_test(test_interrupts), cmocka_unit_test(test_intel_cap), cmocka_unit_test(test_desktop),
-		cmocka_unit_test(test_absent_and_unknown), cmocka_unit_test(test_partial), cmocka_unit_test(test_iommu_off),
-		cmocka_unit_test(test_not_listed), cmocka_unit_test(test_flat_parents), cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_address),
+		cmocka_unit_test(test_full_address),
+		cmocka_unit_test(test_parent),
+		cmocka_unit_test(test_uevent),
+		cmocka_unit_test(test_resource),
+		cmocka_unit_test(test_config),
+		cmocka_unit_test(test_interrupts),
+		cmocka_unit_test(test_intel_cap),
+		cmocka_unit_test(test_desktop),
+		cmocka_unit_test(test_absent_and_unknown),
+		cmocka_unit_test(test_partial),
+		cmocka_unit_test(test_iommu_off),
+		cmocka_unit_test(test_not_listed),
+		cmocka_unit_test(test_flat_parents),
+		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,8 @@
 #include "facts/package.h"
 #include "facts/pve.h"
 
+#include "taped.h"
+
 #include <dirent.h>
 
 static struct arena arena;
@@ -369,6 +371,7 @@ static void mappings_and_who_has_what(void **state)
 		"\tmap node=pve,path=0000:09:00.0\n"
 		"\n"
 		"0bad\n"
+		"hidden\n" /* still of the section that PVE passes over */
 		"\tmap id=10de:2803,node=pve,path=0000:07:00\n"
 		"\n"
 		"pair\n"
@@ -724,6 +727,200 @@ static void real_guest_files(void **state)
 	assert_true(files >= 20 && hostpci >= 10 && raw >= 40);
 }
 
+/* ---- a node --------------------------------------------------------------- */
+
+static const char dpkg[] =
+	"Package: pve-manager\nStatus: install ok installed\nVersion: 8.4.21\n\n"
+	"Package: qemu-server\nStatus: install ok installed\nVersion: 8.4.10\n\n"
+	"Package: vim\nStatus: install ok installed\nVersion: 9\n\n";
+
+static void a_node(struct taped *taped)
+{
+	taped_open(taped);
+	taped_file(taped, "/var/lib/dpkg/status", dpkg);
+	taped_link(taped, "/etc/pve/local", "nodes/pve");
+	taped_link(taped, "/etc/pve/qemu-server", "nodes/pve/qemu-server");
+	taped_link(taped, "/etc/pve/lxc", "nodes/pve/lxc");
+	taped_file(taped, "/etc/pve/.members", "{\n\"nodename\": \"pve\",\n\"version\": 4,\n\"cluster\": "
+		   "{ \"name\": \"home\", \"version\": 2, \"nodes\": 2, \"quorate\": 0 },\n\"nodelist\": {}\n}\n");
+	taped_file(taped, "/etc/pve/nodes/pve/qemu-server/100.conf", "name: emby\nhostpci0: mapping=gpu0\n");
+	taped_file(taped, "/etc/pve/nodes/pve/qemu-server/9.conf", "name: small\n");
+	taped_file(taped, "/etc/pve/nodes/pve/qemu-server/101.conf.bak", "name: no\n");
+	taped_file(taped, "/etc/pve/nodes/pve/qemu-server/102.conf", "name: two\n");
+	taped_file(taped, "/etc/pve/nodes/pve/lxc/105.conf", "hostname: jelly\ndev0: /dev/dri/renderD128,gid=104\n");
+	taped_file(taped, "/etc/pve/nodes/pve/lxc/106.conf", "hostname: other\n");
+	taped_file(taped, "/etc/pve/nodes/other/lxc/107.conf", "hostname: far\n");
+	taped_file(taped, "/etc/pve/mapping/pci.cfg", "gpu0\n\tmap id=10de:2803,node=pve,path=0000:01:00\n");
+	taped_file(taped, "/etc/pve/storage.cfg", "zfspool: tank\n\tpool tank\n");
+	taped_file(taped, "/etc/pve/ha/resources.cfg", "vm: 100\n\tstate started\n\nct: 9\n\n");
+	taped_file(taped, "/run/qemu-server/100.pid", "1234\n");
+	static const char emby[] = "/usr/bin/kvm\0-id\000100\0-name\0emby", other[] = "/usr/bin/kvm\0-id\000103\0-name\0x";
+	taped_bytes(taped, "/proc/1234/cmdline", emby, sizeof emby);
+	taped_file(taped, "/run/qemu-server/102.pid", "1235\n");
+	taped_bytes(taped, "/proc/1235/cmdline", other, sizeof other);
+	taped_file(taped, "/proc/net/unix",
+		   "Num       RefCount Protocol Flags    Type St Inode Path\n"
+		   "0000000000000000: 00000002 00000000 00010000 0001 01 20000 @/var/lib/lxc/105/command\n"
+		   "0000000000000000: 00000002 00000000 00010000 0001 01 20001 @/var/lib/lxc/106/monitor\n");
+}
+
+static const struct guest *guest_by_id(const struct pve *pve, int64_t id)
+{
+	for (size_t i = 0; i < pve->n_guests; i++)
+		if (pve->guests[i].id == id)
+			return &pve->guests[i];
+	fail_msg("no guest %d", (int)id);
+	return NULL;
+}
+
+static void gathered_from_files(void **state)
+{
+	(void)state;
+	struct taped taped;
+	struct pve pve = {0};
+	a_node(&taped);
+	struct world *world = taped_world(&taped, true);
+	pve_gather(world, &taped.arena, &pve, taped_blind, &taped);
+	assert_int_equal(pve.here, YES);
+	assert_int_equal(pve.readable, YES);
+	assert_string_equal(pve.version, "8.4.21");
+	assert_int_equal(pve.packages.n, 2);
+	assert_string_equal(pve.node, "pve");
+	assert_int_equal(pve.quorate, NO);
+	assert_int_equal(pve.guests_known, YES);
+	assert_int_equal(pve.n_guests, 5);
+	assert_int_equal(pve.guests[0].id, 9);
+	assert_string_equal(guest_by_id(&pve, 9)->status, "stopped");
+	assert_string_equal(guest_by_id(&pve, 100)->status, "running");
+	assert_int_equal(guest_by_id(&pve, 100)->pid, 1234);
+	assert_string_equal(guest_by_id(&pve, 102)->status, "stopped"); /* its pid is another VM's now */
+	assert_int_equal(guest_by_id(&pve, 102)->pid, UNKNOWN_NUMBER);
+	assert_string_equal(guest_by_id(&pve, 105)->status, "running");
+	assert_string_equal(guest_by_id(&pve, 106)->status, "stopped");
+	assert_int_equal(guest_by_id(&pve, 100)->ha, YES);
+	assert_int_equal(guest_by_id(&pve, 9)->ha, NO); /* only a CT of that number */
+	assert_string_equal(guest_by_id(&pve, 105)->file, "/etc/pve/lxc/105.conf");
+	assert_int_equal(guest_by_id(&pve, 105)->n_devices, 1);
+	assert_int_equal(pve.n_mappings, 1);
+	assert_int_equal(pve.n_storages, 2);
+	assert_int_equal(taped.blind.n, 0);
+	struct pci_device device = { .address = "0000:01:00.0" };
+	assert_true(pve_guest_has(&pve, guest_by_id(&pve, 100), &device, &taped.arena));
+	world_close(world);
+	arena_release(&taped.arena);
+}
+
+static void gathered_from_commands(void **state)
+{
+	(void)state;
+	struct taped taped;
+	struct pve pve = {0};
+	a_node(&taped);
+	taped_error(&taped, "/run/qemu-server/100.pid", EACCES);
+	taped_error(&taped, "/run/qemu-server/102.pid", EACCES);
+	taped_error(&taped, "/proc/net/unix", EACCES);
+	taped_error(&taped, "/var/lib/dpkg/status", EACCES);
+	taped_file(&taped, "/usr/bin/pveversion", "");
+	taped_file(&taped, "/etc/pve/.members", "{\"nodename\": \"pve\", \"version\": 0}");
+	taped_run(&taped, "pveversion", 0, "pve-manager/8.4.21/2606ac850d46da29 (running kernel: 6.8.12-4-pve)\n", "");
+	taped_run(&taped, "qm list", 0, "      VMID NAME                 STATUS     MEM(MB)    BOOTDISK(GB) PID       \n"
+		  "       100 emby                 running    4096               1.00 180       \n"
+		  "       102 VM 102               stopped    4096               1.00 0         \n", "");
+	taped_run(&taped, "pct list", 0, "VMID       Status     Lock         Name                \n"
+		  "105        running                 jelly               \n"
+		  "106        stopped    backup       other               \n", "");
+	struct world *world = taped_world(&taped, true);
+	pve_gather(world, &taped.arena, &pve, taped_blind, &taped);
+	assert_string_equal(pve.version, "8.4.21");
+	assert_int_equal(pve.quorate, YES);
+	assert_string_equal(guest_by_id(&pve, 9)->status, "stopped");
+	assert_string_equal(guest_by_id(&pve, 100)->status, "running");
+	assert_string_equal(guest_by_id(&pve, 102)->status, "stopped");
+	assert_string_equal(guest_by_id(&pve, 105)->status, "running");
+	assert_string_equal(guest_by_id(&pve, 106)->status, "stopped");
+	assert_true(taped_is_blind(&taped, EACCES, "/var/lib/dpkg/status"));
+	world_close(world);
+	arena_release(&taped.arena);
+}
+
+static void what_may_not_be_read_is_told(void **state)
+{
+	(void)state;
+	struct taped taped;
+	struct pve pve = {0};
+	a_node(&taped);
+	static const char *const secret[] = { "qemu-server/9.conf", "qemu-server/100.conf", "qemu-server/102.conf", "lxc/105.conf",
+					      "lxc/106.conf" };
+	for (size_t i = 0; i < COUNT(secret); i++)
+		taped_error(&taped, arena_printf(&taped.arena, "/etc/pve/nodes/pve/%s", secret[i]), EACCES);
+	taped_folder(&taped, "/etc/pve/nodes/pve/lxc");
+	taped_error(&taped, "/etc/pve/storage.cfg", EACCES);
+	taped_error(&taped, "/etc/pve/ha/resources.cfg", EACCES);
+	taped_run(&taped, "qm list", 255, "", "please run as root\n");
+	struct world *world = taped_world(&taped, true);
+	pve_gather(world, &taped.arena, &pve, taped_blind, &taped);
+	assert_int_equal(pve.readable, NO);
+	assert_int_equal(pve.n_guests, 5);
+	assert_int_equal(pve.guests[1].known, NO);
+	assert_null(pve.guests[1].name);
+	assert_null(pve.guests[1].lock);
+	assert_int_equal(pve.guests[1].ha, UNKNOWN);
+	assert_int_equal(pve.storages_known, UNKNOWN);
+	assert_int_equal(pve.mappings_known, YES);
+	assert_int_equal(taped.blind.n, 4);
+	assert_true(taped_is_blind(&taped, EACCES, "/etc/pve/qemu-server/*.conf"));
+	assert_true(taped_is_blind(&taped, EACCES, "/etc/pve/lxc/*.conf"));
+	assert_true(taped_is_blind(&taped, EACCES, "/etc/pve/storage.cfg"));
+	assert_true(taped_is_blind(&taped, EACCES, "/etc/pve/ha/resources.cfg"));
+	world_close(world);
+	arena_release(&taped.arena);
+}
+
+static void without_pve(void **state)
+{
+	(void)state;
+	struct taped taped;
+	struct pve pve = {0};
+	taped_open(&taped);
+	taped_file(&taped, "/var/lib/dpkg/status", "Package: vim\nStatus: install ok installed\nVersion: 9\n");
+	struct world *world = taped_world(&taped, true);
+	pve_gather(world, &taped.arena, &pve, taped_blind, &taped);
+	assert_int_equal(pve.here, NO);
+	assert_int_equal(pve.guests_known, YES);
+	assert_int_equal(taped.blind.n, 0);
+	world_close(world);
+	arena_release(&taped.arena);
+	/* installed, but pmxcfs is not running: its mount point is empty */
+	taped_open(&taped);
+	taped_file(&taped, "/var/lib/dpkg/status", dpkg);
+	taped_folder(&taped, "/etc/pve");
+	taped_file(&taped, "/etc/hostname", "pve.home.lan\n");
+	world = taped_world(&taped, true);
+	pve = (struct pve){0};
+	pve_gather(world, &taped.arena, &pve, taped_blind, &taped);
+	assert_int_equal(pve.here, YES);
+	assert_int_equal(pve.readable, NO);
+	assert_int_equal(pve.guests_known, NO);
+	assert_string_equal(pve.node, "pve");
+	assert_int_equal(taped.blind.n, 1);
+	world_close(world);
+	arena_release(&taped.arena);
+	/* a recording of something else: nothing is known, nothing is claimed */
+	taped_open(&taped);
+	taped_file(&taped, "/sys/x", "");
+	world = taped_world(&taped, false);
+	pve = (struct pve){0};
+	pve_gather(world, &taped.arena, &pve, taped_blind, &taped);
+	assert_int_equal(pve.here, UNKNOWN);
+	assert_int_equal(pve.readable, UNKNOWN);
+	assert_int_not_equal(pve.guests_known, YES);
+	assert_int_not_equal(pve.storages_known, YES);
+	assert_null(pve.node);
+	assert_true(taped_is_blind(&taped, ENODATA, "/etc/pve"));
+	world_close(world);
+	arena_release(&taped.arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -739,6 +936,10 @@ int main(void)
 		cmocka_unit_test_teardown(mappings_and_who_has_what, release),
 		cmocka_unit_test_teardown(storages, release),
 		cmocka_unit_test_teardown(packages, release),
+		cmocka_unit_test(gathered_from_files),
+		cmocka_unit_test(gathered_from_commands),
+		cmocka_unit_test(what_may_not_be_read_is_told),
+		cmocka_unit_test(without_pve),
 		cmocka_unit_test_teardown(the_tools_see_the_same, release),
 		cmocka_unit_test_teardown(real_guest_files, release),
 	};

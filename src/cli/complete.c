@@ -1,1 +1,176 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Completion for bash and zsh, and the manual's lists, printed from the tables.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "rehearse/machine.h"
+#include "rules/rules.h"
+
+static void print_words(bool (*each)(size_t i, const char **ret), const char *between)
+{
+	const char *word;
+	for (size_t i = 0; each(i, &word); i++)
+		printf("%s%s", i ? between : "", word);
+}
+
+static bool verb_name(size_t i, const char **ret)
+{
+	return (*ret = verbs[i].name) != NULL;
+}
+
+static bool machine_name(size_t i, const char **ret)
+{
+	return (*ret = machine_builtins[i].name) != NULL;
+}
+
+static void print_bash(void)
+{
+	puts("# bash completion for gpuferry\n"
+	     "_gpuferry() {\n"
+	     "\tlocal current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb= word\n"
+	     "\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do");
+	printf("\t\tcase $word in ");
+	print_words(verb_name, "|");
+	puts(") verb=$word; break ;; esac\n\tdone\n\tcase $before in");
+	for (const struct option_row *row = option_rows; row->name; row++) {
+		if (!row->argument)
+			continue;
+		printf("\t--%s%s%c) ", row->name, row->letter ? "|-" : "", row->letter ? row->letter : ' ');
+		if (row->values && strcmp(row->values, "file") == 0) {
+			printf("COMPREPLY=($(compgen -f -W '");
+			print_words(machine_name, " ");
+			puts("' -- \"$current\")); return ;;");
+		} else {
+			printf("COMPREPLY=($(compgen -W '%s' -- \"$current\")); return ;;\n", row->values ? row->values : "");
+		}
+	}
+	puts("\tesac\n\tcase $verb in");
+	printf("\t'') COMPREPLY=($(compgen -W '");
+	print_words(verb_name, " ");
+	puts(" --help --version' -- \"$current\")) ;;");
+	for (const struct verb *verb = verbs; verb->name; verb++) {
+		printf("\t%s) COMPREPLY=($(compgen %s-W '", verb->name, *verb->args ? "-f " : "");
+		for (const struct option_row *row = option_rows; row->name; row++)
+			if (options_fit(verb, row))
+				printf("--%s ", row->name);
+		puts("' -- \"$current\")) ;;");
+	}
+	puts("\tesac\n}\ncomplete -o filenames -F _gpuferry gpuferry");
+}
+
+/* zsh wants [text] without brackets and quotes of its own */
+static void print_zsh_text(const char *text)
+{
+	for (; *text; text++)
+		if (strchr("[]:'\\", *text))
+			putchar(*text == '\'' ? '.' : ' ');
+		else
+			putchar(*text);
+}
+
+static void print_zsh_option(const struct option_row *row)
+{
+	printf("\t\t\t'%s--%s[", row->kind == OPTION_MANY ? "*" : "", row->name);
+	print_zsh_text(row->help);
+	putchar(']');
+	if (row->argument && row->values && strcmp(row->values, "file") == 0)
+		printf(":%s:_files", row->argument);
+	else if (row->argument)
+		printf(":%s:(%s)", row->argument, row->values ? row->values : "");
+	puts("' \\");
+}
+
+static void print_zsh(void)
+{
+	puts("#compdef gpuferry\n"
+	     "_gpuferry() {\n"
+	     "\tlocal -a verbs\n"
+	     "\tverbs=(");
+	for (const struct verb *verb = verbs; verb->name; verb++) {
+		printf("\t\t'%s:", verb->name);
+		print_zsh_text(verb->help);
+		puts("'");
+	}
+	puts("\t)\n"
+	     "\tif (( CURRENT == 2 )); then\n"
+	     "\t\t_describe verb verbs\n"
+	     "\t\treturn\n"
+	     "\tfi\n"
+	     "\tcase $words[2] in");
+	for (const struct verb *verb = verbs; verb->name; verb++) {
+		printf("\t%s)\n\t\tshift words; (( CURRENT-- ))\n\t\t_arguments \\\n", verb->name);
+		for (const struct option_row *row = option_rows; row->name; row++)
+			if (options_fit(verb, row))
+				print_zsh_option(row);
+		puts(*verb->args ? "\t\t\t'*:file:_files' ;;" : "\t\t\t&& return ;;");
+	}
+	puts("\tesac\n}\n_gpuferry \"$@\"");
+}
+
+/* scdoc: \ before what has a meaning of its own there */
+static void print_scdoc_text(const char *text)
+{
+	for (; *text; text++) {
+		if (strchr("*_\\#<>", *text))
+			putchar('\\');
+		putchar(*text);
+	}
+}
+
+static void print_manual_verbs(void)
+{
+	for (const struct verb *verb = verbs; verb->name; verb++) {
+		printf("*%s*%s", verb->name, *verb->args ? " " : "");
+		print_scdoc_text(verb->args);
+		printf("\n\t");
+		print_scdoc_text(verb->help);
+		puts(verb->changes ? ". Changes the machine.\n" : ". Changes nothing.\n");
+	}
+}
+
+static void print_manual_options(void)
+{
+	for (const struct option_row *row = option_rows; row->name; row++) {
+		if (row->letter)
+			printf("*-%c*, ", row->letter);
+		printf("*--%s*", row->name);
+		if (row->argument)
+			printf(" _%s_", row->argument);
+		printf("\n\t");
+		print_scdoc_text(row->help);
+		puts(".\n");
+	}
+}
+
+static void print_machines(void)
+{
+	for (const struct machine_builtin *machine = machine_builtins; machine->name; machine++)
+		printf("%-20s %s\n", machine->name, machine->about);
+}
+
+static void print_rules(void)
+{
+	struct arena arena ARENA_SCOPED = {0};
+	fputs(rules_document(&arena), stdout);
+}
+
+bool complete_print(const char *what)
+{
+	static const struct {
+		const char *what;
+		void (*print)(void);
+	} prints[] = {
+		{ "bash", print_bash },	       { "zsh", print_zsh }, { "verbs", print_manual_verbs },
+		{ "options", print_manual_options }, { "rules", print_rules }, { "machines", print_machines },
+	};
+	for (size_t i = 0; i < sizeof prints / sizeof *prints; i++)
+		if (strcmp(what, prints[i].what) == 0) {
+			prints[i].print();
+			return true;
+		}
+	fputs("gpuferry: --print: one of bash zsh verbs options rules machines\n", stderr);
+	return false;
+}

@@ -1,2 +1,110 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-int main(void) { return 0; }
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+const struct verb verbs[] = {
+	{ "inspect", "", "what is here: node, GPUs, IOMMU groups, guests, render nodes", false, false, true, verb_inspect },
+	{ "verify", "[GOAL]", "asks every link of the chain and names the first broken one, why, and the cure", false, true, true,
+		verb_verify },
+	{ "record", "FILE", "records this machine, redacted, for a bug report or a rehearsal", false, false, true, verb_record },
+	{ 0 },
+};
+
+static const struct verb *verb_named(const char *name)
+{
+	for (const struct verb *verb = verbs; verb->name; verb++)
+		if (strcmp(verb->name, name) == 0)
+			return verb;
+	return NULL;
+}
+
+/* The first word that is not an option is the verb; only options that stand for all verbs may come before it. */
+static const struct verb *find_verb(struct app *app, int *argc, char **argv, struct err *err)
+{
+	for (int i = 1; i < *argc; i++) {
+		if (argv[i][0] == '-')
+			continue;
+		if (i > 1 && strcmp(argv[i - 1], "--color") == 0)
+			continue;
+		const struct verb *verb = verb_named(argv[i]);
+		if (!verb) {
+			err_set(err, ERR_USAGE, "%s: no such verb", text_shown(app->arena, argv[i]));
+			err_hint(err, "see: gpuferry --help");
+			return NULL;
+		}
+		memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof *argv);
+		--*argc;
+		return verb;
+	}
+	return NULL;
+}
+
+static bool asked(int argc, char **argv, const char *name, const char *letter)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], name) == 0 || strcmp(argv[i], letter) == 0)
+			return true;
+	return false;
+}
+
+static void find_colours(struct app *app)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	app->terminal = isatty(STDOUT_FILENO);
+	bool can = app->terminal && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+	app->colored = strcmp(app->color, "always") == 0 || (strcmp(app->color, "auto") == 0 && can);
+}
+
+static int run(struct app *app, int argc, char **argv)
+{
+	struct err err = {0};
+	if (argc > 2 && strcmp(argv[1], "--print") == 0)
+		return complete_print(argv[2]) ? EXIT_AS_WISHED : EXIT_USAGE;
+
+	app->verb = find_verb(app, &argc, argv, &err);
+	if (err.kind)
+		return out_error(app, &err);
+	find_colours(app);
+	if (asked(argc, argv, "--version", "-V")) {
+		puts("gpuferry " GPUFERRY_VERSION);
+		return EXIT_AS_WISHED;
+	}
+	if (asked(argc, argv, "--help", "-h") || (argc == 1 && !app->verb)) {
+		app->verb ? out_verb_help(app, app->verb) : out_help(app);
+		return EXIT_AS_WISHED;
+	}
+	int left = options_parse(app, argc, argv, &err);
+	if (left >= 0 && !app->verb) {
+		err_set(&err, ERR_USAGE, "no verb given");
+		err_hint(&err, "see: gpuferry --help");
+		left = -1;
+	}
+	if (left < 0)
+		return out_error(app, &err);
+	find_colours(app);
+	return app->verb->run(app, left, argv);
+}
+
+int main(int argc, char **argv)
+{
+	struct arena arena ARENA_SCOPED = {0};
+	struct app app = { .arena = &arena, .color = "auto" };
+	goal_init(&app.goal);
+	setlocale(LC_CTYPE, ""); /* widths of characters in tables; nothing else follows the locale */
+	signal(SIGPIPE, SIG_IGN);
+	int code = run(&app, argc, argv);
+	/* a full disk must not look like success; a reader that had enough (head) is no failure */
+	errno = 0;
+	if ((fflush(stdout) || ferror(stdout)) && errno != EPIPE) {
+		fputs("gpuferry: standard output: cannot be written\n", stderr);
+		code = code == EXIT_AS_WISHED ? EXIT_FAILED : code;
+	}
+	return code;
+}

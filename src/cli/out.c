@@ -1,1 +1,199 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Tables, trees, colour, folding. Every word a machine said goes through text_shown before it gets here or in out_cell.
+ */
+#include <libsmartcols.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "cli/cli.h"
+
+/* ---- colour ---------------------------------------------------------------- */
+
+static const char *const sequences[] = { "", "\033[1m", "\033[2m", "\033[32m", "\033[33m", "\033[31m", "\033[36m" };
+
+const char *out_colour(const struct app *app, enum colour colour)
+{
+	return app->colored ? sequences[colour] : "";
+}
+
+const char *out_plain(const struct app *app)
+{
+	return app->colored ? "\033[0m" : "";
+}
+
+/* ---- errors ------------------------------------------------------------------ */
+
+int out_error(const struct app *app, const struct err *err)
+{
+	static const int codes[] = {
+		[ERR_NONE] = EXIT_FAILED, [ERR_USAGE] = EXIT_USAGE, [ERR_INPUT] = EXIT_FAILED, [ERR_SYSTEM] = EXIT_FAILED,
+		[ERR_TIMEOUT] = EXIT_FAILED, [ERR_LOCKED] = EXIT_LOCKED, [ERR_UNKNOWN] = EXIT_UNMEASURED,
+	};
+	fflush(stdout);
+	struct arena arena ARENA_SCOPED = {0};
+	bool colored = app->colored && isatty(STDERR_FILENO);
+	fprintf(stderr, "gpuferry: %s%s%s\n", colored ? sequences[RED] : "", text_shown(&arena, err->text),
+		colored ? "\033[0m" : "");
+	if (err->hint[0])
+		fprintf(stderr, "  %s\n", text_shown(&arena, err->hint));
+	return codes[err->kind];
+}
+
+/* ---- documents ----------------------------------------------------------------- */
+
+void out_json(struct app *app, json_t *document, const char *label)
+{
+	struct arena arena ARENA_SCOPED = {0};
+	if (app->machines.n > 1)
+		json_put(document, "machine", json_raw_text(label));
+	fputs(json_print(&arena, document, app->machines.n <= 1), stdout);
+	json_decref(document);
+}
+
+/* ---- text ------------------------------------------------------------------------ */
+
+static unsigned width(const struct app *app)
+{
+	struct winsize size;
+	if (!app->terminal || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 40)
+		return 80;
+	return size.ws_col;
+}
+
+/* Columns a word takes; a character whose width the locale does not know counts as one. */
+static unsigned columns_of(const char *word, size_t size)
+{
+	unsigned columns = 0;
+	mbstate_t state = {0};
+	for (size_t i = 0; i < size;) {
+		wchar_t sign;
+		size_t bytes = mbrtowc(&sign, word + i, size - i, &state);
+		if (bytes == 0 || bytes > size - i) {
+			memset(&state, 0, sizeof state);
+			bytes = 1;
+			columns++;
+		} else {
+			int wide = wcwidth(sign);
+			columns += wide < 0 ? 1 : (unsigned)wide;
+		}
+		i += bytes;
+	}
+	return columns;
+}
+
+void out_folded(const struct app *app, const char *text, unsigned indent)
+{
+	unsigned limit = width(app), at = indent;
+	bool first = true;
+	printf("%*s", (int)indent, "");
+	while (*(text += strspn(text, " "))) {
+		size_t size = strcspn(text, " ");
+		unsigned columns = columns_of(text, size);
+		if (!first && at + 1 + columns > limit) {
+			printf("\n%*s", (int)indent, "");
+			at = indent;
+			first = true;
+		}
+		printf("%s%.*s", first ? "" : " ", (int)size, text);
+		at += columns + !first;
+		first = false;
+		text += size;
+	}
+	putchar('\n');
+}
+
+/* ---- tables ------------------------------------------------------------------------ */
+
+static bool utf8_terminal(void)
+{
+	mbstate_t state = {0};
+	wchar_t sign;
+	return mbrtowc(&sign, "\xe2\x94\x80", 3, &state) == 3;
+}
+
+struct libscols_table *out_table(const struct app *app, const char *const *columns)
+{
+	scols_init_debug(0);
+	struct libscols_table *table = scols_new_table();
+	for (; *columns; columns++) {
+		size_t size = strlen(*columns);
+		char sign = (*columns)[size - 1];
+		int flags = sign == '>' ? SCOLS_FL_RIGHT : sign == '/' ? SCOLS_FL_TREE : sign == '_' ? SCOLS_FL_WRAP : 0;
+		char name[32];
+		snprintf(name, sizeof name, "%.*s", (int)(flags ? size - 1 : size), *columns);
+		scols_table_new_column(table, name, 0, flags);
+	}
+	scols_table_enable_colors(table, app->colored);
+	scols_table_enable_ascii(table, !utf8_terminal());
+	scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
+	scols_table_set_termwidth(table, width(app));
+	return table;
+}
+
+struct libscols_line *out_row(struct libscols_table *table, struct libscols_line *parent)
+{
+	return scols_table_new_line(table, parent);
+}
+
+void out_cell(struct libscols_line *line, unsigned column, const char *text, const struct app *app, enum colour colour)
+{
+	struct arena arena ARENA_SCOPED = {0};
+	scols_line_set_data(line, column, text_shown(&arena, text ? text : "?"));
+	if (app->colored && colour != PLAIN)
+		scols_cell_set_color(scols_line_get_cell(line, column), sequences[colour]);
+}
+
+void out_table_end(struct libscols_table *table)
+{
+	if (scols_table_get_nlines(table))
+		scols_print_table(table);
+	scols_unref_table(table);
+}
+
+/* ---- help ---------------------------------------------------------------------------- */
+
+static void option_help(const struct app *app, const struct verb *verb)
+{
+	struct arena arena ARENA_SCOPED = {0};
+	for (const struct option_row *row = option_rows; row->name; row++) {
+		if (verb && !options_fit(verb, row))
+			continue;
+		const char *left = arena_printf(&arena, "%s%c%s --%s%s%s", row->letter ? "-" : " ", row->letter ? row->letter : ' ',
+			row->letter ? "," : " ", row->name, row->argument ? " " : "", row->argument ? row->argument : "");
+		printf("  %s%-21s%s\n", out_colour(app, CYAN), left, out_plain(app));
+		out_folded(app, row->help, 8);
+	}
+}
+
+void out_verb_help(const struct app *app, const struct verb *verb)
+{
+	printf("%sgpuferry %s%s%s%s [OPTION...]\n", out_colour(app, BOLD), verb->name, *verb->args ? " " : "", verb->args,
+		out_plain(app));
+	out_folded(app, verb->help, 2);
+	puts(verb->changes ? "" : "  Changes nothing.\n");
+	option_help(app, verb);
+	puts("\nExit: 0 as wished, 1 failed, 2 wrong usage, 3 not as wished, 6 could not be measured.\n"
+	     "Manual: man gpuferry-"
+	     "VERB, man gpuferry");
+}
+
+void out_help(const struct app *app)
+{
+	printf("%sgpuferry%s ferries a GPU from a Proxmox VE host into the VM or container that transcodes on it.\n\n"
+	       "Begin with\n"
+	       "  gpuferry inspect                    what is here\n"
+	       "  gpuferry verify                     what is wrong, why, and the cure\n"
+	       "  gpuferry record machine.tape        this machine, redacted, for someone who helps\n\n"
+	       "Verbs\n",
+		out_colour(app, BOLD), out_plain(app));
+	struct arena arena ARENA_SCOPED = {0};
+	for (const struct verb *verb = verbs; verb->name; verb++) {
+		const char *left = arena_printf(&arena, "%s%s%s", verb->name, *verb->args ? " " : "", verb->args);
+		printf("  %s%-16s%s  %s\n", out_colour(app, CYAN), left, out_plain(app), verb->help);
+	}
+	puts("\ngpuferry VERB --help tells the options, man gpuferry everything.");
+}

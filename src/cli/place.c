@@ -1,1 +1,138 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Where to read: this machine, a node over ssh, or machines from tapes, folders and texts.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "rehearse/machine.h"
+#include "sys/store.h"
+#include "sys/tape.h"
+
+static struct world *machine_world(struct bytes text, const char *name, struct arena *arena, struct err *err)
+{
+	struct tape *tape;
+	if (!machine_parse(text, name, machine_builtin_text, NULL, arena, err, &tape))
+		return NULL;
+	return tape_world(tape, "node", arena, err);
+}
+
+static const char *builtin_names(struct arena *arena)
+{
+	const char *names = "";
+	for (const struct machine_builtin *machine = machine_builtins; machine->name; machine++)
+		if (machine->about && *machine->about)
+			names = arena_printf(arena, "%s%s%s", names, *names ? ", " : "", machine->name);
+	return names;
+}
+
+static struct world *named_machine(const char *name, struct arena *arena, struct err *err)
+{
+	if (access(name, F_OK) != 0 && !strchr(name, '/')) {
+		const char *text = machine_builtin_text(NULL, name);
+		if (text)
+			return machine_world((struct bytes){ text, strlen(text) }, name, arena, err);
+		err_set(err, ERR_INPUT, "%s: no such file, folder or built-in machine", text_shown(arena, name));
+		err_hint(err, "built in: %s", builtin_names(arena));
+		return NULL;
+	}
+	struct bytes text;
+	if (!text_ends(name, ".machine"))
+		return tape_open(name, arena, err);
+	return store_read(name, READ_MAX, arena, err, &text) ? machine_world(text, name, arena, err) : NULL;
+}
+
+struct world *place_open(struct app *app, const char *machine, struct arena *arena, struct err *err)
+{
+	if (machine)
+		return named_machine(machine, arena, err);
+	if (!app->host)
+		return world_open_root(NULL, false, arena, err);
+	struct target target = { .label = "node", .n = 1 };
+	if (!hop_parse_ssh(app->host, arena, err, &target.hop[0])) {
+		err_wrap(err, "--host");
+		return NULL;
+	}
+	return world_open_ssh(&target, arena, err);
+}
+
+/* Failed outweighs broken, broken outweighs unmeasured: the worst of many. */
+static int worse(int left, int right)
+{
+	static const int order[] = { EXIT_AS_WISHED, EXIT_UNMEASURED, EXIT_NOT_AS_WISHED, EXIT_FAILED, EXIT_USAGE };
+	size_t l = 0, r = 0;
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+		l = order[i] == left ? i : l;
+		r = order[i] == right ? i : r;
+	}
+	return l > r ? left : right;
+}
+
+/* A machine that cannot be read still gets its line in a list of documents. */
+static void failed_document(struct app *app, const char *label, const struct err *err)
+{
+	json_t *document = json_document(app->verb->name);
+	json_put(document, "error", json_raw_text(err->text));
+	out_json(app, document, label);
+}
+
+int place_each(struct app *app, place_verb *one, void *data)
+{
+	int code = EXIT_AS_WISHED;
+	size_t n = app->machines.n ? app->machines.n : 1;
+	for (size_t i = 0; i < n; i++) {
+		struct arena arena ARENA_SCOPED = {0};
+		struct err err = {0};
+		const char *machine = app->machines.n ? app->machines.path[i] : NULL;
+		const char *label = machine ? machine : app->host;
+		struct world *world = place_open(app, machine, &arena, &err);
+		if (!world) {
+			if (app->json && n > 1)
+				failed_document(app, label, &err);
+			code = worse(code, out_error(app, &err));
+			continue;
+		}
+		if (n > 1 && !app->json && !app->quiet)
+			printf("%s%s%s%s\n", i ? "\n" : "", out_colour(app, BOLD), text_shown(&arena, label), out_plain(app));
+		code = worse(code, one(app, world, label, data, &arena));
+		world_close(world);
+	}
+	return code;
+}
+
+/* ---- the goal ------------------------------------------------------------------ */
+
+static const char default_goal[] = "/etc/gpuferry/goal.yaml";
+enum { GOAL_MAX = 1024 * 1024 };
+
+bool place_goal(struct app *app, const char *file, struct err *err, struct goal *ret)
+{
+	*ret = app->goal;
+	bool flags = !goal_empty(&app->goal);
+	if (file && flags) {
+		err_set(err, ERR_USAGE, "%s: a goal file and goal flags at once", text_shown(app->arena, file));
+		return err_hint(err, "put it all into the file, or leave the file out");
+	}
+	if (!file && (flags || app->machines.n || app->host || access(default_goal, F_OK) != 0))
+		return true;
+	const char *name = file ? file : default_goal;
+	struct bytes text;
+	if (!store_read(name, GOAL_MAX, app->arena, err, &text)) {
+		err->kind = ERR_USAGE;
+		return false;
+	}
+	return goal_parse(text, name, app->arena, err, ret);
+}
+
+bool place_goal_target(const struct goal *goal, struct arena *arena, struct err *err, struct target *ret)
+{
+	if (goal->into == GUEST_UNKNOWN || goal->into_new)
+		return false;
+	bool vm = goal->into == GUEST_VM;
+	const char *id = arena_printf(arena, "%lld", (long long)goal->into_id);
+	*ret = (struct target){ .label = arena_printf(arena, "%s/%s", vm ? "vm" : "ct", id), .n = 1 };
+	ret->hop[0] = (struct hop){ vm ? HOP_QM : HOP_PCT, id };
+	return !goal->reach || hop_parse_ssh(goal->reach, arena, err, &ret->hop[0]);
+}

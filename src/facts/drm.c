@@ -163,7 +163,7 @@ static bool is_version(const char *word)
 {
 	size_t digits = strspn(word, "0123456789");
 	return digits && word[digits] == '.' && isdigit((unsigned char)word[digits + 1]) &&
-		word[strspn(word, "0123456789.")] == '\0';
+	       word[strspn(word, "0123456789.")] == '\0';
 }
 
 bool drm_parse_nvidia_version(struct bytes text, struct arena *arena, const char **ret_version, enum tri *ret_open)
@@ -352,14 +352,15 @@ static void read_drm_device(struct reader *reader, struct drm_node *node)
 	const char *link;
 	if (!node)
 		return;
-	int error = world_link(reader->world, arena_printf(reader->arena, "/sys/class/drm/%s", node->name), reader->arena,
-		&link);
+	int error = world_link(
+	        reader->world, arena_printf(reader->arena, "/sys/class/drm/%s", node->name), reader->arena, &link);
 	if (error) {
 		reader_note(reader, NOTED_LINK, error, "/sys/class/drm/*");
 		return;
 	}
 	node->pci = drm_path_pci(link, false, reader->arena);
-	error = world_link_name(reader->world, reader->arena, &node->driver, "/sys/class/drm/%s/device/driver", node->name);
+	error = world_link_name(
+	        reader->world, reader->arena, &node->driver, "/sys/class/drm/%s/device/driver", node->name);
 	if (error == ENOENT)
 		node->driver = NONE;
 	else if (error)
@@ -369,7 +370,7 @@ static void read_drm_device(struct reader *reader, struct drm_node *node)
 /* A container may have nodes that its sysfs does not show, and a machine may lack nodes that sysfs has: both count. */
 static void read_drm_nodes(struct reader *reader, struct drm *drm)
 {
-	struct words names = {0};
+	struct words names = { 0 };
 	int error = world_list(reader->world, "/sys/class/drm", reader->arena, &names);
 	drm->known = !error || error == ENOENT ? YES : UNKNOWN;
 	if (error && error != ENOENT)
@@ -377,7 +378,7 @@ static void read_drm_nodes(struct reader *reader, struct drm *drm)
 	for (size_t i = 0; i < names.n; i++)
 		if (is_drm_node(names.word[i]))
 			read_drm_device(reader, add_node(reader, drm, "/dev/dri", names.word[i]));
-	names = (struct words){0};
+	names = (struct words){ 0 };
 	error = world_list(reader->world, "/dev/dri", reader->arena, &names);
 	if (error && error != ENOENT)
 		reader_note(reader, NOTED_DEV, error, "/dev/dri");
@@ -392,7 +393,8 @@ static void read_nvidia_version(struct reader *reader, struct drm *drm)
 	int error = world_read(reader->world, "/proc/driver/nvidia/version", 0, reader->arena, &content);
 	if (error == ENOENT)
 		drm->nvidia_module_version = NONE;
-	else if (error || !drm_parse_nvidia_version(content, reader->arena, &drm->nvidia_module_version, &drm->nvidia_open))
+	else if (error ||
+	         !drm_parse_nvidia_version(content, reader->arena, &drm->nvidia_module_version, &drm->nvidia_open))
 		reader_note(reader, NOTED_NVIDIA, error ? error : EINVAL, "/proc/driver/nvidia/version");
 }
 
@@ -416,13 +418,14 @@ static const char *device_minor(struct bytes information, struct arena *arena)
 
 static void read_nvidia_cards(struct reader *reader, struct drm *drm)
 {
-	struct words cards = {0};
+	struct words cards = { 0 };
 	int error = world_list(reader->world, "/proc/driver/nvidia/gpus", reader->arena, &cards);
 	if (error && error != ENOENT)
 		reader_note(reader, NOTED_NVIDIA_CARD, error, "/proc/driver/nvidia/gpus");
 	for (size_t i = 0; i < cards.n; i++) {
 		struct bytes content;
-		const char *path = arena_printf(reader->arena, "/proc/driver/nvidia/gpus/%s/information", cards.word[i]);
+		const char *path =
+		        arena_printf(reader->arena, "/proc/driver/nvidia/gpus/%s/information", cards.word[i]);
 		const char *minor = NULL, *address = pci_full_address(cards.word[i], reader->arena, NULL);
 		error = world_read(reader->world, path, 0, reader->arena, &content);
 		if (!error)
@@ -441,9 +444,8 @@ static void read_nvidia_cards(struct reader *reader, struct drm *drm)
 static const struct shared_node {
 	const char *name;
 	bool needed;
-} shared_nodes[] = {
-	{ "nvidiactl", true }, { "nvidia-uvm", true }, { "nvidia-uvm-tools", true }, { "nvidia-modeset", false }
-};
+} shared_nodes[] = { { "nvidiactl", true }, { "nvidia-uvm", true }, { "nvidia-uvm-tools", true },
+	{ "nvidia-modeset", false } };
 
 static bool is_shared_node(const char *name)
 {
@@ -455,7 +457,7 @@ static bool is_shared_node(const char *name)
 
 static void read_nvidia_nodes(struct reader *reader, struct drm *drm)
 {
-	struct words names = {0};
+	struct words names = { 0 };
 	bool loaded = drm->nvidia_module_version && *drm->nvidia_module_version;
 	if (loaded)
 		read_nvidia_cards(reader, drm);
@@ -520,7 +522,8 @@ static void process_owner(struct reader *reader, struct process *process)
 		process->kind = HOLDER_DAEMON;
 }
 
-static void add_holder(struct reader *reader, struct drm *drm, struct process *process, const char *node, const char *pci)
+static void add_holder(
+        struct reader *reader, struct drm *drm, struct process *process, const char *node, const char *pci)
 {
 	process_owner(reader, process);
 	for (size_t i = drm->n_holders; i > 0 && drm->holders[i - 1].pid == process->pid; i--) {
@@ -535,13 +538,16 @@ static void add_holder(struct reader *reader, struct drm *drm, struct process *p
 	}
 	bool lives = *process->owner && process->kind != HOLDER_DAEMON;
 	*arena_push(reader->arena, drm->holders, drm->n_holders) = (struct holder){ .kind = process->kind,
-		.pid = process->pid, .name = lives ? process->owner : process->comm, .node = node, .pci = pci };
+		.pid = process->pid,
+		.name = lives ? process->owner : process->comm,
+		.node = node,
+		.pci = pci };
 }
 
 /* A node can have another name inside a docker container; a DRM file says itself which card it is
  * (drm-pdev, Documentation/gpu/drm-usage-stats.rst). */
-static const char *fd_card(struct reader *reader, const struct drm *drm, const struct process *process, const char *fd,
-	const char *path)
+static const char *fd_card(
+        struct reader *reader, const struct drm *drm, const struct process *process, const char *fd, const char *path)
 {
 	struct bytes content, line;
 	const char *info = arena_printf(reader->arena, "/proc/%s/fdinfo/%s", process->digits, fd);
@@ -562,10 +568,10 @@ static int vfio_members(struct reader *reader, const char *name, struct words *r
 {
 	const char *link;
 	if (isdigit((unsigned char)*name))
-		return world_list(reader->world, arena_printf(reader->arena, "/sys/kernel/iommu_groups/%s/devices", name),
-			reader->arena, ret);
-	int error = world_link(reader->world, arena_printf(reader->arena, "/sys/class/vfio-dev/%s", name + strlen("devices/")),
-		reader->arena, &link);
+		return world_list(reader->world,
+		        arena_printf(reader->arena, "/sys/kernel/iommu_groups/%s/devices", name), reader->arena, ret);
+	int error = world_link(reader->world,
+	        arena_printf(reader->arena, "/sys/class/vfio-dev/%s", name + strlen("devices/")), reader->arena, &link);
 	if (error)
 		return error;
 	struct words parts = text_split(reader->arena, link, "/");
@@ -577,7 +583,7 @@ static int vfio_members(struct reader *reader, const char *name, struct words *r
 
 static void add_vfio_holder(struct reader *reader, struct drm *drm, struct process *process, const char *path)
 {
-	struct words members = {0};
+	struct words members = { 0 };
 	const char *name = path + strlen("/dev/vfio/");
 	if (!isdigit((unsigned char)*name) && !text_starts(name, "devices/"))
 		return; /* /dev/vfio/vfio is the container of groups, not a device */
@@ -602,17 +608,18 @@ static const char *without_deleted(const char *path, struct arena *arena)
 /* false: the open files could not be read. A process that has ended meanwhile holds nothing. */
 static bool read_process_files(struct reader *reader, struct drm *drm, struct process *process)
 {
-	struct words fds = {0};
+	struct words fds = { 0 };
 	const char *folder = arena_printf(reader->arena, "/proc/%s/fd", process->digits);
 	int error = world_list(reader->world, folder, reader->arena, &fds);
 	if (error == ENOENT || error == ESRCH)
 		return true;
-	bool complete = !error;
+	int unread = error;
 	for (size_t i = 0; i < fds.n; i++) {
 		const char *link = NULL;
-		error = world_link(reader->world, arena_printf(reader->arena, "%s/%s", folder, fds.word[i]), reader->arena, &link);
+		error = world_link(
+		        reader->world, arena_printf(reader->arena, "%s/%s", folder, fds.word[i]), reader->arena, &link);
 		if (error && error != ENOENT && error != ESRCH)
-			complete = false;
+			unread = error;
 		if (error || !text_starts(link, "/dev/"))
 			continue;
 		const char *path = without_deleted(link, reader->arena);
@@ -621,9 +628,9 @@ static bool read_process_files(struct reader *reader, struct drm *drm, struct pr
 		else if (text_starts(path, "/dev/dri/") || text_starts(path, "/dev/nvidia"))
 			add_holder(reader, drm, process, path, fd_card(reader, drm, process, fds.word[i], path));
 	}
-	if (!complete)
-		reader_note(reader, NOTED_FD, error ? error : EACCES, "open files of other processes (/proc/*/fd)");
-	return complete;
+	if (unread)
+		reader_note(reader, NOTED_FD, unread, "open files of other processes (/proc/*/fd)");
+	return !unread;
 }
 
 static bool is_pid(const char *name)
@@ -634,7 +641,7 @@ static bool is_pid(const char *name)
 
 static void read_holders(struct reader *reader, struct drm *drm)
 {
-	struct words names = {0};
+	struct words names = { 0 };
 	int error = world_list(reader->world, "/proc", reader->arena, &names);
 	bool complete = !error, comms = !error, daemon = false, first = false;
 	for (size_t i = 0; i < names.n; i++) {
@@ -643,7 +650,8 @@ static void read_holders(struct reader *reader, struct drm *drm)
 			continue;
 		process.pid = strtoll(names.word[i], NULL, 10);
 		first |= process.pid == 1;
-		int unread = world_attribute(reader->world, reader->arena, &process.comm, "/proc/%s/comm", names.word[i]);
+		int unread =
+		        world_attribute(reader->world, reader->arena, &process.comm, "/proc/%s/comm", names.word[i]);
 		if (unread && unread != ENOENT && unread != ESRCH)
 			comms = false;
 		/* the kernel keeps 15 characters of nvidia-persistenced */
@@ -651,9 +659,11 @@ static void read_holders(struct reader *reader, struct drm *drm)
 		if (!read_process_files(reader, drm, &process))
 			complete = false;
 	}
-	/* a /proc mounted with hidepid leaves other users' processes out, the first one too */
+	/* a /proc mounted with hidepid leaves other users' processes out, the first one too; a captured one has none */
+	if (!first && !error)
+		error = reader->world->partial ? ENODATA : EACCES;
 	if (!first)
-		reader_note(reader, NOTED_PROC, error ? error : EACCES, "processes (/proc)");
+		reader_note(reader, NOTED_PROC, error, "processes (/proc)");
 	complete &= drm->n_holders < HOLDERS_MAX;
 	drm->holders_known = first ? tri_of(complete) : error == ENODATA ? UNKNOWN : NO;
 	drm->persistence_daemon = daemon ? YES : comms && first ? NO : UNKNOWN;
@@ -663,7 +673,7 @@ static void read_holders(struct reader *reader, struct drm *drm)
 
 static void read_framebuffers(struct reader *reader, struct drm *drm)
 {
-	struct words names = {0};
+	struct words names = { 0 };
 	int error = world_list(reader->world, "/sys/class/graphics", reader->arena, &names);
 	drm->framebuffers_known = !error || error == ENOENT ? YES : UNKNOWN;
 	if (error && error != ENOENT)
@@ -679,23 +689,27 @@ static void read_framebuffers(struct reader *reader, struct drm *drm)
 			reader_note(reader, NOTED_GRAPHICS, error ? error : unnamed, path);
 			drm->framebuffers_known = error ? UNKNOWN : drm->framebuffers_known;
 		}
-		*arena_push(reader->arena, drm->framebuffers, drm->n_framebuffers) = (struct framebuffer){ .name = names.word[i],
-			.driver = driver, .pci = link ? drm_path_pci(link, true, reader->arena) : NULL };
+		*arena_push(reader->arena, drm->framebuffers, drm->n_framebuffers) =
+		        (struct framebuffer){ .name = names.word[i],
+			        .driver = driver,
+			        .pci = link ? drm_path_pci(link, true, reader->arena) : NULL };
 	}
 }
 
 static void read_fbcon(struct reader *reader, struct drm *drm)
 {
-	struct words names = {0};
+	struct words names = { 0 };
 	int error = world_list(reader->world, "/sys/class/vtconsole", reader->arena, &names);
 	drm->fbcon = !error || error == ENOENT ? NO : UNKNOWN;
 	for (size_t i = 0; i < names.n; i++) {
 		const char *name, *bind;
-		error = world_attribute(reader->world, reader->arena, &name, "/sys/class/vtconsole/%s/name", names.word[i]);
+		error = world_attribute(
+		        reader->world, reader->arena, &name, "/sys/class/vtconsole/%s/name", names.word[i]);
 		if (!error && !drm_is_fbcon(name))
 			continue;
 		if (!error)
-			error = world_attribute(reader->world, reader->arena, &bind, "/sys/class/vtconsole/%s/bind", names.word[i]);
+			error = world_attribute(
+			        reader->world, reader->arena, &bind, "/sys/class/vtconsole/%s/bind", names.word[i]);
 		if (!error && strcmp(bind, "1") == 0) {
 			drm->fbcon = YES;
 			return;
@@ -720,7 +734,7 @@ static void read_iomem(struct reader *reader, struct drm *drm)
 void drm_gather(struct world *world, bool holders, struct arena *arena, struct drm *ret, blind_fn *blind, void *data)
 {
 	struct reader reader = { .world = world, .arena = arena, .blind = blind, .data = data };
-	*ret = (struct drm){0};
+	*ret = (struct drm){ 0 };
 	read_nodes(&reader, ret);
 	if (holders)
 		read_holders(&reader, ret);

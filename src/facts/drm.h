@@ -47,7 +47,7 @@ struct drm {
 	struct framebuffer *framebuffers;
 	size_t n_framebuffers;
 	enum tri framebuffers_known;
-	enum tri fbcon;          /* a framebuffer console is bound (/sys/class/vtconsole/vtconN/bind and name "frame buffer device") */
+	enum tri fbcon;          /* a framebuffer console is bound (/sys/class/vtconsole/vtconN/{bind,name}) */
 	enum tri persistence_daemon;
 	struct iomem_range *iomem;
 	size_t n_iomem;
@@ -58,8 +58,8 @@ struct drm {
 
 /* Nodes by name: those of /sys/class/drm and /dev/dri, and NVIDIA's. With the NVIDIA module loaded, nvidiactl,
  * nvidia-uvm, nvidia-uvm-tools and one nvidiaN per card are always in the list, with exists NO where they are missing.
- * holders: walk /proc/PID/fd too (one link per open file); a holder is listed once per process, node and card. Who holds
- * /dev/vfio/N holds every card of that group. What a process keeps mapped without an open file is not seen. */
+ * holders: walk /proc/PID/fd too (one link per open file); a holder is listed once per process, node and card. Who
+ * has /dev/vfio/N open has every device of that group. What a process keeps mapped without an open file is not seen. */
 void drm_gather(struct world *world, bool holders, struct arena *arena, struct drm *ret, blind_fn *blind, void *data);
 
 /* Pure parts. */

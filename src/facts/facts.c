@@ -1,2 +1,175 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "facts/facts.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- blind spots ----------------------------------------------------------- */
+
+void facts_blind(struct facts *facts, struct arena *arena, const char *target, int error, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	const char *what = arena_vprintf(arena, format, args);
+	va_end(args);
+	for (size_t i = 0; i < facts->n_blind; i++)
+		if (strcmp(facts->blind[i].what, what) == 0 && strcmp(facts->blind[i].target, target) == 0)
+			return;
+	*arena_push(arena, facts->blind, facts->n_blind) = (struct blind){ target, what, world_why(error) };
+}
+
+struct blindness {
+	struct facts *facts;
+	struct arena *arena;
+	const char *target;
+};
+
+static void note_blind(void *data, int error, const char *what)
+{
+	struct blindness *blindness = data;
+	facts_blind(blindness->facts, blindness->arena, blindness->target, error, "%s", what);
+}
+
+/* ---- inside ---------------------------------------------------------------- */
+
+/* How to get into a guest when the goal does not say: the guest agent, or pct. */
+static struct target guest_target(const struct guest *guest, struct arena *arena)
+{
+	bool vm = guest->kind == GUEST_VM;
+	return (struct target){
+		.label = arena_printf(arena, "%s/%lld", vm ? "vm" : "ct", (long long)guest->id),
+		.hop = { { vm ? HOP_QM : HOP_PCT, arena_printf(arena, "%lld", (long long)guest->id) } },
+		.n = 1,
+	};
+}
+
+static void look_inside(struct facts *facts, struct world *node, const struct target *target, struct arena *arena)
+{
+	if (facts_inside(facts, target->label))
+		return;
+	struct inside inside = { .label = target->label, .reached = NO };
+	struct blindness blindness = { facts, arena, target->label };
+	struct err err = {0};
+	struct world *world = world_inside(node, target, arena, &err);
+	if (world) {
+		inside_gather(world, arena, &inside, note_blind, &blindness);
+		inside.label = target->label;
+		inside.reached = YES;
+		world_close(world);
+	} else {
+		inside.why = arena_strdup(arena, err.text);
+		*arena_push(arena, facts->blind, facts->n_blind) = (struct blind){ target->label, "the inside", inside.why };
+	}
+	*arena_push(arena, facts->insides, facts->n_insides) = inside;
+}
+
+static bool has_gpu(const struct facts *facts, const struct guest *guest, struct arena *arena)
+{
+	for (size_t i = 0; i < facts->n_gpus; i++)
+		if (facts_guest_has_gpu(facts, guest, &facts->gpus[i], arena))
+			return true;
+	return false;
+}
+
+static void look_into_guests(struct facts *facts, struct world *node, const struct target *also, struct arena *arena)
+{
+	if (also)
+		look_inside(facts, node, also, arena);
+	for (size_t i = 0; i < facts->pve.n_guests; i++) {
+		const struct guest *guest = &facts->pve.guests[i];
+		if (!guest->status || strcmp(guest->status, "running") != 0 || !has_gpu(facts, guest, arena))
+			continue;
+		struct target target = guest_target(guest, arena);
+		look_inside(facts, node, &target, arena);
+	}
+}
+
+/* ---- gathering ---------------------------------------------------------------- */
+
+struct facts *facts_gather(struct world *world, const struct facts_want *want, struct arena *arena)
+{
+	struct facts *facts = arena_new(arena, struct facts);
+	struct blindness node = { facts, arena, "node" };
+
+	host_gather(world, arena, &facts->host, note_blind, &node);
+	pci_gather(world, arena, &facts->pci, note_blind, &node);
+	drm_gather(world, want->depth & FACTS_HOLDERS, arena, &facts->drm, note_blind, &node);
+	if (want->depth & FACTS_BOOT)
+		boot_gather(world, arena, &facts->boot, note_blind, &node);
+	else
+		boot_gather_running(world, arena, &facts->boot, note_blind, &node);
+	if (!facts->boot.cmdline)
+		facts_blind(facts, arena, "node", ENODATA, "pcie_acs_override (no command line: whether groups are real)");
+	if (want->depth & FACTS_GUESTS) {
+		pve_gather(world, arena, &facts->pve, note_blind, &node);
+		facts->host.pve_version = facts->pve.here == NO ? NONE : facts->pve.version;
+	}
+	needs_gather(world, arena, facts, note_blind, &node);
+	gpus_assemble(facts, arena);
+	if (want->depth & FACTS_INSIDE)
+		look_into_guests(facts, world, want->also, arena);
+	return facts;
+}
+
+/* ---- finders ------------------------------------------------------------------- */
+
+const struct pci_device *facts_device(const struct facts *facts, const char *address)
+{
+	for (size_t i = 0; i < facts->pci.n; i++)
+		if (strcmp(facts->pci.devices[i].address, address) == 0)
+			return &facts->pci.devices[i];
+	return NULL;
+}
+
+const struct gpu *facts_gpu(const struct facts *facts, const char *address)
+{
+	for (size_t i = 0; i < facts->n_gpus; i++)
+		if (strcmp(facts->gpus[i].pci->address, address) == 0)
+			return &facts->gpus[i];
+	return NULL;
+}
+
+const struct guest *facts_guest(const struct facts *facts, enum guest_kind kind, int64_t id)
+{
+	for (size_t i = 0; i < facts->pve.n_guests; i++)
+		if (facts->pve.guests[i].id == id && (kind == GUEST_UNKNOWN || facts->pve.guests[i].kind == kind))
+			return &facts->pve.guests[i];
+	return NULL;
+}
+
+const struct inside *facts_inside(const struct facts *facts, const char *label)
+{
+	for (size_t i = 0; i < facts->n_insides; i++)
+		if (strcmp(facts->insides[i].label, label) == 0)
+			return &facts->insides[i];
+	return NULL;
+}
+
+/* A CT uses a GPU through its nodes: a devN (or an older raw lxc line) that names one of them. */
+static bool ct_has(const struct guest *guest, const struct facts *facts, const struct gpu *gpu)
+{
+	for (size_t i = 0; i < facts->drm.n; i++) {
+		const struct drm_node *node = &facts->drm.nodes[i];
+		if (!node->pci || strcmp(node->pci, gpu->pci->address) != 0 || !node->path)
+			continue;
+		for (size_t d = 0; d < guest->n_devices; d++)
+			if (guest->devices[d].path && strcmp(guest->devices[d].path, node->path) == 0)
+				return true;
+		for (size_t l = 0; guest->n_sections && l < guest->sections[0].n; l++) {
+			const struct pve_line *line = &guest->sections[0].lines[l];
+			if (line->key && strcmp(line->key, "lxc.mount.entry") == 0 && line->value &&
+			    (text_has_word(line->value, node->path, " \t") || text_has_word(line->value, "/dev/dri", " \t")))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool facts_guest_has_gpu(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena)
+{
+	if (guest->kind == GUEST_VM)
+		return pve_guest_has(&facts->pve, guest, gpu->pci, arena);
+	return guest->kind == GUEST_CT && ct_has(guest, facts, gpu);
+}

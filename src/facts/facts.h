@@ -96,11 +96,12 @@ struct facts {
 /* How much is asked: a verb asks for no more than it shows. */
 enum facts_depth {
 	FACTS_DEVICES = 1 << 0, /* PCI, DRM, CPU, command line */
-	FACTS_BOOT = 1 << 1,    /* boot loader, modules' settings, initramfs */
-	FACTS_GUESTS = 1 << 2,  /* PVE */
-	FACTS_HOLDERS = 1 << 3, /* who holds the nodes open: walks /proc */
-	FACTS_INSIDE = 1 << 4,  /* look into running guests that have a GPU, and into `also` */
-	FACTS_ALL = 31,
+	FACTS_LOADER = 1 << 1,  /* which boot loader booted this machine */
+	FACTS_BOOT = 1 << 2,    /* all of the boot: next command line, modules' settings, initramfs */
+	FACTS_GUESTS = 1 << 3,  /* PVE */
+	FACTS_HOLDERS = 1 << 4, /* who holds the nodes open: walks /proc */
+	FACTS_INSIDE = 1 << 5,  /* look into running guests that have a GPU, and into `also` */
+	FACTS_ALL = 63,
 };
 
 struct facts_want {
@@ -113,9 +114,20 @@ struct facts *facts_gather(struct world *world, const struct facts_want *want, s
 
 /* The inspect document of product.md. Names (pci.ids) are looked up here, only for what is shown. */
 json_t *facts_json(const struct facts *facts);
-/* SHA-256 in hex over the facts that a plan depends on. */
-const char *facts_digest(const struct facts *facts, struct arena *arena);
+const char *facts_group_state(enum group_state state); /* "isolated", "shared", "acs"; NULL unknown */
+/* The guests that use a GPU, and the GPUs that a guest uses, in its active or pending configuration. */
+bool facts_guest_has_gpu(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena);
+/* What a tape keeps of a big file (a tape_reduce_fn): an initramfs as its configuration and module names, modules.alias
+ * as the lines that matter. False: the file is kept as it is. */
+bool facts_reduce(void *data, const char *path, struct bytes raw, struct arena *arena, struct bytes *ret);
 
+/* The parts that facts_gather puts together. */
+void host_gather(struct world *world, struct arena *arena, struct host *ret, blind_fn *blind, void *data);
+void host_parse_cpu(struct bytes cpuinfo, struct arena *arena, struct cpu *ret);
+/* What the node cannot live without; needs the PCI devices, for a device's ancestors. */
+void needs_gather(struct world *world, struct arena *arena, struct facts *facts, blind_fn *blind, void *data);
+/* The GPUs among the PCI devices, with everything that was gathered before put to its card. Pure. */
+void gpus_assemble(struct facts *facts, struct arena *arena);
 /* Notes a blind spot once; format gives `what`. */
 void facts_blind(struct facts *facts, struct arena *arena, const char *target, int error, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));

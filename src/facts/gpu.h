@@ -49,3 +49,5 @@ int64_t gpu_session_limit(const char *driver_version);
 enum tri gpu_driver_serves(const struct gpu_model *model, const char *driver_version, enum tri open_module);
 /* "h264 hevc hevc10 av1"; av1 stands for 8 and 10 bit: each block that has it has both. */
 const char *gpu_codecs_text(unsigned codecs, struct arena *arena);
+/* docs/gpus.md, from the tables. */
+const char *gpu_document(struct arena *arena);

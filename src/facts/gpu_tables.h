@@ -20,3 +20,5 @@ extern const struct gpu_range gpu_nvidia[], gpu_intel[], gpu_amd[];
 
 /* NVIDIA cards whose NVENC sessions the driver counts, and those where it does not. */
 extern const struct gpu_ids gpu_nvidia_limited[], gpu_nvidia_unlimited[];
+
+extern const struct gpu_kernel_bug gpu_kernel_bugs[]; /* generation NULL at the end */

@@ -25,7 +25,9 @@ struct initramfs {
 	size_t n_files;
 };
 
-/* Parses an image. False: not an initramfs, cut, or over the limits (1 GiB unpacked, 200,000 entries); err says which. */
+/* Parses an image; ret's path, place and kernel are the caller's to fill. False: not an initramfs, cut, or over the
+ * limits (1 GiB unpacked, 200,000 entries, 1 MiB for one configuration file and 32 MiB for all); err says which. A
+ * compressed part reaches to the image's end. Of two files with one path the later counts, as for the kernel. */
 bool initramfs_parse(struct bytes image, struct arena *arena, struct err *err, struct initramfs *ret);
 /* The same image with only what initramfs_parse keeps: a plain cpio (newc), for tapes. Parses to the same struct. */
 bool initramfs_reduce(struct bytes image, struct arena *arena, struct err *err, struct bytes *ret);

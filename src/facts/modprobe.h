@@ -13,9 +13,12 @@ enum modprobe_kind { MODPROBE_BLACKLIST, MODPROBE_OPTIONS, MODPROBE_SOFTDEP, MOD
 struct modprobe_line {
 	enum modprobe_kind kind;
 	const char *module;  /* first word, with _ for - (an alias's pattern as written) */
-	const char *rest;    /* what stands behind it, blanks folded; softdep: "pre: vfio-pci post: x" */
+	const char *rest;    /* what stands behind it, blanks folded; softdep: "pre: vfio-pci post: x", with a
+	                      * blank in front if libkmod will not see its first word (two blanks before "pre:");
+	                      * a blacklist word of a command line: which one it was */
 	const char *file;    /* "/etc/modprobe.d/vfio.conf", "command line" */
-	unsigned line;       /* of the file, 1 first */
+	unsigned line;       /* of the file, 1 first; 0: of a command line */
+	struct words words;  /* rest's words as the kernel cuts them; set by the parsers */
 };
 
 struct load_line { /* a module that boot loads by name */
@@ -33,12 +36,20 @@ struct modprobe {
 	enum tri known;
 };
 
-/* One file's content. Continuation lines (\), comments and unknown commands as modprobe.d(5) has them. */
+/* One file's content, added to what ret holds already. As libkmod 30 and 34 read it: # is a comment only as a line's
+ * first sign; a backslash before a newline joins lines; only blank and tab separate, so a carriage return spoils the
+ * word it stands at. Lines that libkmod ignores (unknown commands, weakdep, missing words, "[" without "]") are kept as
+ * MODPROBE_UNKNOWN with the command in `module`. */
 void modprobe_parse(struct bytes text, const char *file, struct arena *arena, struct modprobe *ret);
+/* modules-load.d, /etc/modules, /etc/initramfs-tools/modules, an initramfs's conf/modules: one module a line, # and ;
+ * begin comments, parameters may follow (systemd-modules-load does not know them: it takes the line for the name). */
 void modprobe_parse_loads(struct bytes text, const char *file, struct arena *arena, struct modprobe *ret);
-/* module.option=, modprobe.blacklist=, module_blacklist= of a kernel command line. */
+/* module.option=, modprobe.blacklist=, module_blacklist= of a kernel command line; modules-load= as loads; dracut's
+ * rd.driver.* as MODPROBE_UNKNOWN. */
 void modprobe_parse_cmdline(const char *cmdline, struct arena *arena, struct modprobe *ret);
-/* The directories as libkmod orders them: /etc, /run, /usr/local/lib, /usr/lib, /lib modprobe.d; a name hides the same name in later ones. */
+/* The directories as libkmod orders them: /etc, /run, /usr/local/lib, /usr/lib, /lib modprobe.d; a name hides the same
+ * name in later ones; *.conf and *.alias, in the order of their names. Loads: modules-load.d likewise, then
+ * /etc/modules. The command line is not in it. known: YES only if nothing was unreadable. */
 void modprobe_gather(struct world *world, struct arena *arena, struct modprobe *ret, blind_fn *blind, void *data);
 
 bool modprobe_blacklisted(const struct modprobe *modprobe, const char *module);

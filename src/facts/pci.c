@@ -44,8 +44,9 @@ bool pci_parse_address(const char *text, unsigned *domain, unsigned *bus, unsign
 {
 	unsigned part[4];
 	if (!text || !hex_part(&text, 4, 8, UINT32_MAX, &part[0]) || !sign_part(&text, ':') ||
-		!hex_part(&text, 2, 2, 0xff, &part[1]) || !sign_part(&text, ':') || !hex_part(&text, 2, 2, 0x1f, &part[2]) ||
-		!sign_part(&text, '.') || !hex_part(&text, 1, 1, 7, &part[3]) || *text)
+	        !hex_part(&text, 2, 2, 0xff, &part[1]) || !sign_part(&text, ':') ||
+	        !hex_part(&text, 2, 2, 0x1f, &part[2]) || !sign_part(&text, '.') ||
+	        !hex_part(&text, 1, 1, 7, &part[3]) || *text)
 		return false;
 	*domain = part[0];
 	*bus = part[1];
@@ -90,7 +91,7 @@ static int compare_devices(const void *left, const void *right)
 
 const struct pci_device *pci_find(const struct pci *pci, const char *address)
 {
-	struct pci_device key = {0};
+	struct pci_device key = { 0 };
 	if (!pci->n || !pci_parse_address(address, &key.domain, &key.bus, &key.slot, &key.function))
 		return NULL;
 	return bsearch(&key, pci->devices, pci->n, sizeof *pci->devices, compare_devices);
@@ -209,14 +210,14 @@ void pci_parse_uevent(struct bytes uevent, struct pci_device *device)
 
 void pci_parse_resource(struct bytes resource, struct pci_device *device)
 {
-	struct pci_bar bar[PCI_BARS] = {0};
+	struct pci_bar bar[PCI_BARS] = { 0 };
 	size_t cursor = 0;
 	struct bytes line;
 	for (size_t i = 0; i < PCI_BARS; i++) {
 		size_t at = 0;
 		if (!text_line(resource, &cursor, &line) || !hex_field(line, &at, &bar[i].start) ||
-			!hex_field(line, &at, &bar[i].end) || !hex_field(line, &at, &bar[i].flags) || at != line.size ||
-			bar[i].end < bar[i].start)
+		        !hex_field(line, &at, &bar[i].end) || !hex_field(line, &at, &bar[i].flags) || at != line.size ||
+		        bar[i].end < bar[i].start)
 			return;
 	}
 	memcpy(device->bar, bar, sizeof bar);
@@ -231,7 +232,7 @@ static unsigned config_byte(struct bytes config, size_t at)
 static uint32_t config_long(struct bytes config, size_t at)
 {
 	return config_byte(config, at) | config_byte(config, at + 1) << 8 | config_byte(config, at + 2) << 16 |
-		(uint32_t)config_byte(config, at + 3) << 24;
+	       (uint32_t)config_byte(config, at + 3) << 24;
 }
 
 /* Capabilities are a linked list that a broken device can tie into a loop: as many steps as fit, no more.
@@ -363,8 +364,8 @@ static void reader_note(struct reader *reader, enum noted kind, int error, const
 		reader->blind(reader->data, error, what);
 }
 
-static int read_number(struct reader *reader, const struct pci_device *device, const char *name, int base,
-	uint64_t max, int64_t *ret)
+static int read_number(
+        struct reader *reader, const struct pci_device *device, const char *name, int base, uint64_t max, int64_t *ret)
 {
 	const char *text;
 	uint64_t number;
@@ -401,7 +402,8 @@ static void read_ids(struct reader *reader, struct pci_device *device)
 			continue;
 		int error = read_number(reader, device, id[i].name, 16, id[i].max, member);
 		if (error && id[i].always)
-			reader_note(reader, NOTED_IDS, error, arena_printf(reader->arena, DEVICES "/%s/%s", device->address, id[i].name));
+			reader_note(reader, NOTED_IDS, error,
+			        arena_printf(reader->arena, DEVICES "/%s/%s", device->address, id[i].name));
 		else if (error && error != ENOENT)
 			reader_note(reader, NOTED_SUBSYSTEM, error, DEVICES "/*/subsystem_*");
 	}
@@ -410,8 +412,8 @@ static void read_ids(struct reader *reader, struct pci_device *device)
 }
 
 /* A link that a device without it does not have: its name, NONE, or NULL. */
-static const char *read_link_name(struct reader *reader, const struct pci_device *device, const char *name,
-	enum noted kind, const char *what)
+static const char *read_link_name(
+        struct reader *reader, const struct pci_device *device, const char *name, enum noted kind, const char *what)
 {
 	const char *found = NULL;
 	int error = world_link_name(reader->world, reader->arena, &found, DEVICES "/%s/%s", device->address, name);
@@ -448,7 +450,8 @@ static void read_device(struct reader *reader, struct pci_device *device)
 	read_ids(reader, device);
 	device->driver = read_driver(reader, device);
 	device->iommu_group = read_link_name(reader, device, "iommu_group", NOTED_GROUP, DEVICES "/*/iommu_group");
-	int error = world_link(reader->world, arena_printf(reader->arena, DEVICES "/%s", device->address), reader->arena, &link);
+	int error = world_link(
+	        reader->world, arena_printf(reader->arena, DEVICES "/%s", device->address), reader->arena, &link);
 	if (error)
 		reader_note(reader, NOTED_LINK, error, DEVICES "/*");
 	else
@@ -457,8 +460,8 @@ static void read_device(struct reader *reader, struct pci_device *device)
 
 /* ---- details, of GPUs and what vfio holds ----------------------------- */
 
-static int detail_text(struct reader *reader, const struct pci_device *device, const char *name, enum noted kind,
-	const char **ret)
+static int detail_text(
+        struct reader *reader, const struct pci_device *device, const char *name, enum noted kind, const char **ret)
 {
 	int error = world_attribute(reader->world, reader->arena, ret, DEVICES "/%s/%s", device->address, name);
 	if (error && error != ENOENT)
@@ -466,8 +469,8 @@ static int detail_text(struct reader *reader, const struct pci_device *device, c
 	return error;
 }
 
-static enum tri detail_tri(struct reader *reader, const struct pci_device *device, const char *name, enum noted kind,
-	enum tri absent)
+static enum tri detail_tri(
+        struct reader *reader, const struct pci_device *device, const char *name, enum noted kind, enum tri absent)
 {
 	const char *text;
 	int error = detail_text(reader, device, name, kind, &text);
@@ -484,10 +487,14 @@ static void read_reset(struct reader *reader, struct pci_device *device)
 {
 	const char *methods;
 	int error = detail_text(reader, device, "reset_method", NOTED_RESET, &methods);
-	if (!error)
+	/* nothing in it: someone switched resets off (reset_method_show); a capture that marks what can be reset by an
+	 * empty file says no such thing */
+	if (!error && !*methods && reader->world->partial)
+		reader_note(reader, NOTED_RESET, ENODATA, DEVICES "/*/reset_method");
+	else if (!error)
 		device->reset_methods = methods;
 	else if (error == ENOENT &&
-		 world_exists(reader->world, arena_printf(reader->arena, DEVICES "/%s/reset", device->address)) == NO)
+	         world_exists(reader->world, arena_printf(reader->arena, DEVICES "/%s/reset", device->address)) == NO)
 		device->reset_methods = NONE;
 }
 
@@ -495,7 +502,7 @@ static void read_config(struct reader *reader, struct pci_device *device)
 {
 	struct bytes content;
 	int error = world_read(reader->world, arena_printf(reader->arena, DEVICES "/%s/config", device->address), 4096,
-		reader->arena, &content);
+	        reader->arena, &content);
 	if (!error)
 		pci_parse_config(content, device);
 	/* the kernel shows others than root the first 64 bytes (pci_read_config) */
@@ -509,7 +516,7 @@ static void read_resource(struct reader *reader, struct pci_device *device)
 {
 	struct bytes content;
 	int error = world_read(reader->world, arena_printf(reader->arena, DEVICES "/%s/resource", device->address), 0,
-		reader->arena, &content);
+	        reader->arena, &content);
 	if (!error)
 		pci_parse_resource(content, device);
 	bool some = device->class_code >> 16 != CLASS_DISPLAY;
@@ -547,7 +554,7 @@ static void list_devices(struct reader *reader, struct pci *pci)
 	int error = world_list(reader->world, DEVICES, reader->arena, &names);
 	/* without a PCI bus the folder is missing, but so it is where sysfs is not mounted */
 	if (error == ENOENT && world_exists(reader->world, "/sys/bus") == YES)
-		names = (struct words){0};
+		names = (struct words){ 0 };
 	else if (error) {
 		pci->known = error == ENODATA ? UNKNOWN : NO;
 		reader_note(reader, NOTED_LINK, error, DEVICES);
@@ -557,13 +564,19 @@ static void list_devices(struct reader *reader, struct pci *pci)
 	pci->devices = arena_alloc(reader->arena, names.n * sizeof *pci->devices);
 	for (size_t i = 0; i < names.n; i++) {
 		struct pci_device *device = &pci->devices[pci->n];
-		*device = (struct pci_device){ .address = names.word[i], .vendor = UNKNOWN_NUMBER, .device = UNKNOWN_NUMBER,
-			.subsystem_vendor = UNKNOWN_NUMBER, .subsystem_device = UNKNOWN_NUMBER, .revision = UNKNOWN_NUMBER,
-			.class_code = UNKNOWN_NUMBER, .numa_node = UNKNOWN_NUMBER };
+		*device = (struct pci_device){ .address = names.word[i],
+			.vendor = UNKNOWN_NUMBER,
+			.device = UNKNOWN_NUMBER,
+			.subsystem_vendor = UNKNOWN_NUMBER,
+			.subsystem_device = UNKNOWN_NUMBER,
+			.revision = UNKNOWN_NUMBER,
+			.class_code = UNKNOWN_NUMBER,
+			.numa_node = UNKNOWN_NUMBER };
 		if (pci_parse_address(names.word[i], &device->domain, &device->bus, &device->slot, &device->function))
 			pci->n++;
 		else
-			reader_note(reader, NOTED_NAME, EINVAL, arena_printf(reader->arena, DEVICES "/%s", names.word[i]));
+			reader_note(
+			        reader, NOTED_NAME, EINVAL, arena_printf(reader->arena, DEVICES "/%s", names.word[i]));
 	}
 	qsort(pci->devices, pci->n, sizeof *pci->devices, compare_devices);
 }
@@ -607,8 +620,8 @@ static void read_group_type(struct reader *reader, struct pci_device *device)
 {
 	if (!device->iommu_group || !*device->iommu_group)
 		return;
-	int error = world_attribute(reader->world, reader->arena, &device->iommu_group_type, GROUPS "/%s/type",
-		device->iommu_group);
+	int error = world_attribute(
+	        reader->world, reader->arena, &device->iommu_group_type, GROUPS "/%s/type", device->iommu_group);
 	if (error && error != ENOENT)
 		reader_note(reader, NOTED_TYPE, error, GROUPS "/*/type");
 }
@@ -619,7 +632,7 @@ static void read_wanted_details(struct reader *reader, struct pci *pci)
 		bool wanted = false;
 		for (next = first; next < pci->n && pci_same_slot(&pci->devices[first], &pci->devices[next]); next++)
 			wanted |= pci->devices[next].class_code >> 16 == CLASS_DISPLAY ||
-				same_text(pci->devices[next].driver, "vfio-pci");
+			          same_text(pci->devices[next].driver, "vfio-pci");
 		for (size_t i = first; wanted && i < next; i++) {
 			read_details(reader, &pci->devices[i]);
 			read_group_type(reader, &pci->devices[i]);
@@ -652,7 +665,7 @@ static void read_address_bits(struct reader *reader, struct pci *pci)
 		if (!text_starts(pci->iommu_units.word[i], "dmar"))
 			continue;
 		int error = world_attribute(reader->world, reader->arena, &cap, "/sys/class/iommu/%s/intel-iommu/cap",
-			pci->iommu_units.word[i]);
+		        pci->iommu_units.word[i]);
 		int64_t bits = error ? UNKNOWN_NUMBER : pci_parse_intel_cap(cap);
 		if (bits == UNKNOWN_NUMBER) {
 			reader_note(reader, NOTED_CAP, error ? error : EINVAL, "/sys/class/iommu/*/intel-iommu/cap");
@@ -685,7 +698,7 @@ static bool has_name(struct words names, const char *name)
 /* Their contents are for root alone; that they are there is enough. */
 static void read_firmware_tables(struct reader *reader, struct pci *pci)
 {
-	struct words tables = {0};
+	struct words tables = { 0 };
 	int error = world_list(reader->world, "/sys/firmware/acpi/tables", reader->arena, &tables);
 	if (error && error != ENOENT) {
 		reader_note(reader, NOTED_TABLES, error, "/sys/firmware/acpi/tables");

@@ -67,9 +67,10 @@ const struct pci_device *pci_find(const struct pci *pci, const char *address);
 /* One device from its attributes; pure where the attributes are given as text. */
 /* "0000:01:00.0" whole: domain (4 to 8 hex digits), bus, slot to 1f, function to 7. */
 bool pci_parse_address(const char *text, unsigned *domain, unsigned *bus, unsigned *slot, unsigned *function);
-/* "0000:01:00.0" from any form PVE accepts ("01:00", "01:00.0", "0000:01:00"); without a function ret_all is true. NULL: no address. */
+/* "0000:01:00.0" from any form PVE accepts ("01:00", "01:00.0", "0000:01:00"); without a function ret_all (may be NULL)
+ * is true. NULL: no address. */
 const char *pci_full_address(const char *text, struct arena *arena, bool *ret_all);
-void pci_parse_uevent(struct bytes uevent, struct pci_device *device);     /* vendor to class; leaves what it does not say */
+void pci_parse_uevent(struct bytes uevent, struct pci_device *device);     /* ids and class; leaves what it lacks */
 void pci_parse_config(struct bytes config, struct pci_device *device);     /* FLR, resizable BAR */
 void pci_parse_resource(struct bytes resource, struct pci_device *device); /* BARs */
 /* The device above by the path behind /sys/devices: NONE for a root bus, NULL where the path does not say. */
@@ -81,7 +82,8 @@ int64_t pci_parse_intel_cap(const char *cap);
 bool pci_same_slot(const struct pci_device *left, const struct pci_device *right);
 
 /* Names from pci.ids of the machine that gpuferry runs on, loaded at the first call (kept until pci_names_release; one
- * thread at a time); NULL where the list or the entry is missing. Nothing else is touched: no bus, no network, no cache. */
-const char *pci_device_name(const struct pci_device *device, struct arena *arena); /* "NVIDIA Corporation AD106 [GeForce RTX 4060 Ti]" */
-const char *pci_class_name(int64_t class_code, struct arena *arena);               /* "VGA compatible controller" */
+ * thread at a time); NULL where the list or the entry is missing. Nothing else is touched: no bus, network or cache. */
+/* "NVIDIA Corporation AD106 [GeForce RTX 4060 Ti]" */
+const char *pci_device_name(const struct pci_device *device, struct arena *arena);
+const char *pci_class_name(int64_t class_code, struct arena *arena); /* "VGA compatible controller" */
 void pci_names_release(void);

@@ -15,13 +15,13 @@ static bool broken; /* the list cannot be parsed: asked once, not at every name 
 static jmp_buf failed;
 
 /* libpci's own hook prints and exits, and must not return: out of memory, or a list file with an error in it. */
-static _Noreturn void name_error(char *message, ...)
+__attribute__((noreturn)) static void name_error(char *message, ...) /* NOLINT(readability-non-const-parameter) */
 {
 	(void)message;
 	longjmp(failed, 1);
 }
 
-static void name_message(char *message, ...)
+static void name_message(char *message, ...) /* NOLINT(readability-non-const-parameter) */
 {
 	(void)message;
 }

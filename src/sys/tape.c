@@ -39,10 +39,10 @@ struct tape_target *tape_target(struct tape *tape, struct arena *arena, const ch
 	return target;
 }
 
-/* FNV-1a: tables and keys of our own, nothing here guards against an attacker */
-static uint64_t hash_of(const char *data, size_t size)
+/* FNV-1a. The index of a target starts from its address, so that nobody can write paths that all collide. */
+static uint64_t hash_of(const char *data, size_t size, uint64_t seed)
 {
-	uint64_t hash = 0xcbf29ce484222325;
+	uint64_t hash = 0xcbf29ce484222325 ^ seed;
 	for (size_t i = 0; i < size; i++)
 		hash = (hash ^ (unsigned char)data[i]) * 0x100000001b3;
 	return hash ^ hash >> 32;
@@ -52,7 +52,7 @@ static uint64_t hash_of(const char *data, size_t size)
 static uint32_t *slot_of(const struct tape_target *target, const char *path, size_t size)
 {
 	size_t mask = target->index_room - 1;
-	for (size_t i = hash_of(path, size) & mask;; i = (i + 1) & mask) {
+	for (size_t i = hash_of(path, size, (uintptr_t)target) & mask;; i = (i + 1) & mask) {
 		uint32_t *slot = &target->index[i];
 		if (!*slot)
 			return slot;
@@ -181,16 +181,20 @@ const struct tape_entry *tape_find(struct tape_target *target, const char *path)
 }
 
 /* "/" sorts before every other byte: what is below a directory follows it at once. */
+int tape_compare_paths(const char *left, const char *right)
+{
+	while (*left && *left == *right) {
+		left++;
+		right++;
+	}
+	unsigned char l = (unsigned char)*left, r = (unsigned char)*right;
+	int a = l == '/' ? 1 : l ? l + 1 : 0, b = r == '/' ? 1 : r ? r + 1 : 0;
+	return a - b;
+}
+
 static int by_path(const void *left, const void *right)
 {
-	const unsigned char *l = (const unsigned char *)((const struct tape_entry *)left)->path;
-	const unsigned char *r = (const unsigned char *)((const struct tape_entry *)right)->path;
-	while (*l && *l == *r) {
-		l++;
-		r++;
-	}
-	int a = *l == '/' ? 1 : *l ? *l + 1 : 0, b = *r == '/' ? 1 : *r ? *r + 1 : 0;
-	return a - b;
+	return tape_compare_paths(((const struct tape_entry *)left)->path, ((const struct tape_entry *)right)->path);
 }
 
 /* What exists has directories above it. What is absent or out of reach proves nothing about them. */
@@ -239,7 +243,7 @@ static bool same_argv(const char *const *left, const char *const *right)
 static const char *input_hash(const struct command *command, char room[17])
 {
 	static const char digits[] = "0123456789abcdef";
-	uint64_t hash = hash_of(command->input.data, command->input.size);
+	uint64_t hash = hash_of(command->input.data, command->input.size, 0);
 	for (int i = 15; i >= 0; i--, hash >>= 4)
 		room[i] = digits[hash & 15];
 	room[command->input.size ? 16 : 0] = '\0';

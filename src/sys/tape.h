@@ -7,6 +7,9 @@
  *   targets/LABEL/root/...              the bytes of files that have any
  *   targets/LABEL/run/N.{json,out,err}  commands, keyed by exact argv and a hash of stdin
  * ("/" in LABEL is written as "_": vm/100 -> vm_100; the true label is in the manifest.)
+ * Paths, links and words that are no UTF-8 stand in base64 ("path_base64": ..., {"base64": ...}); the bytes of a file
+ * whose path is not plain ASCII stand in its line ("data_base64"). Errors are named ("errno": "EACCES"). The manifest
+ * counts entries and runs, so a tape that was cut anywhere is noticed.
  * What is not listed was not asked and is unknown.
  * entries.jsonl is the truth: root/ holds only bytes, never links or device nodes, so a tar can be
  * unpacked by anyone without harm.
@@ -84,6 +87,7 @@ struct tape_run *tape_run(struct tape_target *target, struct arena *arena, const
 /* Sorts the entries ("/" before every other byte, so that a directory's contents follow it); adds the directories
  * above what exists as implied ones (their listing is known only if asked). */
 void tape_sort(struct tape_target *target, struct arena *arena);
+int tape_compare_paths(const char *left, const char *right); /* <0, 0, >0 in that order */
 
 /* A world that answers from the tape. Links are followed inside it (".." ends at its root); more than 40 are ELOOP. A
  * path that was recorded as written is answered as recorded, though it leads through links. What is not an entry is

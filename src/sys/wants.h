@@ -14,22 +14,30 @@ enum want_kind {
 	WANT_LIST,  /* glob of directories: names */
 	WANT_STAT,  /* glob: type, mode, owner only */
 	WANT_OPEN,  /* glob of device nodes: can it be opened for reading and writing? */
-	WANT_RUN,   /* a command; words are blank-separated, no quoting */
-	WANT_EACH,  /* a command template: {} is each basename that `glob` matches */
+	WANT_RUN,   /* a command; words are blank-separated, no quoting; \x7f is a blank inside a word */
+	WANT_EACH,  /* a command template: {} is each basename that the pattern `each` matches */
 };
 
 struct want {
 	enum want_kind kind;
 	const char *what; /* an absolute path pattern (*, ?, [..]) or a command */
-	const char *each; /* WANT_EACH: the path pattern whose basenames are put in; a suffix behind | is cut off */
+	const char *each; /* WANT_EACH: the path pattern whose basenames are put in; a suffix behind | is cut off.
+			   * "!command": the words that it prints, one by one for {}, all at once for {*} */
 	size_t max;       /* bytes of a file or output; 0: 256 KiB */
 };
 
 extern const struct want wants_node[];   /* of a Proxmox host */
 extern const struct want wants_inside[]; /* of a guest or docker container */
 
-/* The script. Deterministic. */
+/* The script. Deterministic. Links among the directories above a path are looked at, and where a wildcard stands the
+ * directory is listed, so that what is not there is known to be absent. */
 struct bytes wants_script(const struct want *wants, struct arena *arena);
-/* Its answer into a tape target (redacted). Cut or garbled frames: what came whole is kept, err says where it ended. */
+
+/* Does the table ask for this path, or for a directory on the way to one? For this command? */
+bool wants_cover(const struct want *wants, const char *path);
+bool wants_cover_command(const struct want *wants, const char *const *argv);
+
+/* Its answer into a tape target (redacted; redactor NULL: as it came). Cut or garbled frames: what came whole is kept,
+ * err says where it ended, false. The stream is not changed. */
 bool wants_parse(struct bytes stream, struct redactor *redactor, struct tape_target *target, struct arena *arena,
 		 struct err *err);

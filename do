@@ -1,0 +1,116 @@
+#!/bin/sh
+# gpuferry's own tasks; `./do` alone lists them. Installs what a task needs through apt and builds in build*/.
+set -eu
+cd "$(dirname "$0")"
+
+build_packages="gcc meson ninja-build pkg-config libjansson-dev libarchive-dev libyaml-dev libpci-dev libsmartcols-dev scdoc pci.ids"
+test_packages="jq libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client strace cpio gzip zstd xz-utils util-linux"
+check_packages="clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc git"
+deb_packages="debhelper devscripts lintian"
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Installs the packages that are missing, and only then asks the package server.
+need() {
+	missing=
+	for package in "$@"; do
+		case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) in
+		installed) ;;
+		*) missing="$missing $package" ;;
+		esac
+	done
+	[ -n "$missing" ] || return 0
+	root=
+	[ "$(id -u)" = 0 ] || root=sudo
+	say "installing:$missing"
+	# shellcheck disable=SC2086
+	$root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+# build FOLDER OPTION...: configures once, then builds.
+build() {
+	folder=$1
+	shift
+	# shellcheck disable=SC2086
+	need $build_packages
+	[ -f "$folder/build.ninja" ] || meson setup "$folder" "$@" >/dev/null
+	ninja -C "$folder" --quiet
+}
+
+release() { build build-release --buildtype=release -Db_lto=false -Dtests=false; }
+
+show() { # a command as a person would type it, then what it prints
+	printf '\n$ gpuferry %s\n' "$*"
+	./build-release/gpuferry "$@" || printf '(exit %s)\n' "$?"
+}
+
+task_demo() { # inspect and verify on built-in machines and on this one
+	release
+	show inspect --machine amd-4060ti
+	show verify --machine amd-4060ti --gpu nvidia --into vm/100
+	show verify --machine guide-wrong --quiet
+	show inspect
+	show verify --quiet
+}
+
+task_test() { # all tests, with sanitizers
+	# shellcheck disable=SC2086
+	need $build_packages $test_packages
+	build build -Db_sanitize=address,undefined -Db_lundef=false
+	code=0
+	meson test -C build --no-rebuild --print-errorlogs "$@" >build/test-output.txt 2>&1 || code=$?
+	cat build/test-output.txt
+	sh tests/count.sh build/meson-logs/testlog.txt || code=1
+	return $code
+}
+
+task_check() { # static checks, fuzzing for a fixed count, the slow tests, Debian 13
+	# shellcheck disable=SC2086
+	need $build_packages $test_packages $check_packages
+	sh tests/check.sh "$@"
+}
+
+task_bench() { # ratios in one run: ./do bench inspect
+	need pciutils hyperfine time
+	release
+	sh tests/bench.sh "$@"
+}
+
+task_docs() { # rewrites what is printed from tables: docs/rules.md
+	release
+	./build-release/gpuferry --print rules >docs/rules.md
+}
+
+task_lab() { # the journey on a real kernel in QEMU
+	say "./do lab: the lab comes with the change verbs; nothing of it is here"
+	return 1
+}
+
+task_deb() { # the Debian package, in build-deb/
+	# shellcheck disable=SC2086
+	need $build_packages $test_packages $deb_packages
+	rm -rf build-deb
+	mkdir -p build-deb/gpuferry
+	git archive HEAD | tar -x -C build-deb/gpuferry
+	(cd build-deb/gpuferry && dpkg-buildpackage -us -uc -b >../build.log 2>&1) || { tail -n 30 build-deb/build.log; return 1; }
+	ls build-deb/*.deb
+}
+
+task_install() { # builds and installs on this machine, under /usr/local
+	release
+	root=
+	[ "$(id -u)" = 0 ] || root=sudo
+	$root meson install -C build-release --no-rebuild
+}
+
+task=${1-}
+case $task in
+demo | test | check | bench | docs | lab | deb | install)
+	shift
+	"task_$task" "$@"
+	;;
+*)
+	sed -n 's/^task_\([a-z]*\)() { # \(.*\)/\1	\2/p' "$0" | sort | awk -F'\t' '{ printf "./do %-9s %s\n", $1, $2 }'
+	[ -z "$task" ] || { say "$task: no such task"; exit 2; }
+	;;
+esac

@@ -1,0 +1,213 @@
+#!/bin/sh
+# The program as a user meets it: usage, exit codes, hostile input, and that reading changes nothing.
+set -u
+. "$(dirname "$0")/tap.sh"
+gpuferry=${GPUFERRY:-build/gpuferry}
+unset GPUFERRY_UPDATE
+
+# ---- usage ----------------------------------------------------------------------------------------------------
+
+run "$gpuferry"
+[ $code = 0 ] && says "gpuferry inspect" && says "gpuferry verify" && says "gpuferry record"; ok "alone it names the three commands a newcomer needs"
+
+for verb in inspect verify record; do
+	run "$gpuferry" $verb --help
+	[ $code = 0 ] && says "gpuferry $verb" && says --json; ok "$verb --help"
+done
+
+run "$gpuferry" --version
+[ $code = 0 ] && says "gpuferry 0."; ok "--version"
+
+usage() { # NAME WORDS...: wrong usage is exit 2 and one line
+	name=$1
+	shift
+	run "$gpuferry" "$@"
+	[ $code = 2 ] && one_line; ok "$name"
+}
+usage "an unknown verb" frobnicate
+usage "an unknown option" inspect --frobnicate
+usage "a value that is missing" inspect --machine
+usage "a colour that is none" inspect --color pink
+usage "a word too many" inspect here
+usage "an option of another verb" inspect --gpu nvidia
+usage "a host and a machine at once" inspect --host ssh://root@pve --machine amd-4060ti
+usage "a host that is an option" inspect --host -oProxyCommand=x
+usage "record without a file" record
+usage "a goal file that is not there" verify "$work/none.yaml" --machine amd-4060ti
+usage "a goal for no guest that can be" verify --into vm/seven --machine amd-4060ti
+usage "an unknown verb with a control character" "$(printf 'a\033[2Jb')"
+! grep -q "$(printf '\033')" "$work/err"; ok "what a user typed is shown without control characters"
+
+printf 'gpu: nvidia\ninto: vm/100\nservcie: {kind: emby}\n' >"$work/typo.yaml"
+run "$gpuferry" verify "$work/typo.yaml" --machine amd-4060ti
+[ $code = 2 ] && one_line && complains "typo.yaml:3:1"; ok "a typo in a goal file is told with line and column"
+
+# ---- built-in machines -------------------------------------------------------------------------------------------
+
+for machine in $("$gpuferry" --print machines | awk '{ print $1 }'); do
+	run "$gpuferry" inspect --json --machine "$machine"
+	[ $code = 0 ] && jq -e '.schema == "gpuferry.inspect/1" and (.gpus | type) == "array"' "$work/out" >/dev/null
+	ok "inspect --json of $machine"
+	run "$gpuferry" verify --json --machine "$machine"
+	case $code in 0 | 3 | 6) jq -e '.schema == "gpuferry.verify/1" and (.findings | length) > 0' "$work/out" >/dev/null ;; *) false ;; esac
+	ok "verify --json of $machine"
+	run "$gpuferry" inspect --machine "$machine"
+	[ $code = 0 ] && [ ! -s "$work/err" ]; ok "inspect of $machine for people"
+done
+
+run "$gpuferry" inspect --json --machine amd-4060ti
+jq -e '.gpus[] | select(.address == "0000:01:00.0") | .vendor == "10de" and .device == "2803" and .iommu_group == "12"
+	and .group_state == "isolated" and .functions == ["0000:01:00.0", "0000:01:00.1"] and .group_others == []' \
+	"$work/out" >/dev/null
+ok "the guides' card is what it is"
+jq -e '(.host | has("name") and has("pve_version") and has("kernel") and has("cmdline") and has("bootloader") and has("iommu")
+	and has("secure_boot")) and has("guests") and has("encoders") and has("blind")
+	and (.gpus[0] | has("subsystem") and has("name") and has("class") and has("driver") and has("boot_display")
+	and has("hot_release") and has("render_node") and has("reset_methods") and (.encode | has("engine") and has("generation")
+	and has("codecs")))' "$work/out" >/dev/null
+ok "every key of the inspect document is there"
+
+run "$gpuferry" verify --json --machine amd-4060ti --gpu nvidia --into vm/100
+jq -e '.verdict as $v | ["ok", "broken", "unknown"] | index($v) != null' "$work/out" >/dev/null &&
+	jq -e 'has("first_broken") and (.findings[0] | has("rule") and has("asks") and has("verdict") and has("why") and has("cure"))' \
+		"$work/out" >/dev/null
+ok "every key of the verify document is there"
+
+run "$gpuferry" verify --json --machine guide-wrong
+[ $code = 3 ] && jq -e '.verdict == "broken" and .first_broken != "none"' "$work/out" >/dev/null
+ok "a host on which a guide was followed wrongly is broken, exit 3"
+
+run "$gpuferry" inspect --json --machine amd-4060ti --machine intel-uhd770-ct
+[ $code = 0 ] && [ "$(wc -l <"$work/out")" = 2 ] && [ "$(jq -r .machine "$work/out" | tr '\n' ' ')" = "amd-4060ti intel-uhd770-ct " ]
+ok "many machines: one document a line"
+
+run "$gpuferry" inspect --json --machine amd-4060ti --machine "$work/none"
+[ $code = 1 ] && [ "$(wc -l <"$work/out")" = 2 ] && one_line; ok "many machines: the worst code, and a line for each"
+
+# ---- colour and width -----------------------------------------------------------------------------------------------
+
+run "$gpuferry" verify --machine guide-wrong
+! grep -q "$(printf '\033')" "$work/out"; ok "no colour when piped"
+run "$gpuferry" verify --color always --machine guide-wrong
+grep -q "$(printf '\033')" "$work/out"; ok "colour when asked for"
+run env LC_ALL=C "$gpuferry" inspect --machine amd-4060ti
+[ $code = 0 ] && ! LC_ALL=C grep -q '[^ -~	]' "$work/out"; ok "plain ASCII in a plain locale"
+
+# ---- record and replay ---------------------------------------------------------------------------------------------
+
+run "$gpuferry" inspect --json --machine amd-4060ti
+cp "$work/out" "$work/direct.json"
+for name in m.tape m.tape.gz m.tape.zst; do
+	run "$gpuferry" record --machine amd-4060ti "$work/$name"
+	[ $code = 0 ] && [ -s "$work/$name" ]; ok "record $name"
+	run "$gpuferry" inspect --json --machine "$work/$name"
+	cmp -s "$work/out" "$work/direct.json"; ok "inspect of $name equals that of the machine"
+done
+run "$gpuferry" verify --json --machine amd-4060ti
+cp "$work/out" "$work/direct.json"
+run "$gpuferry" verify --json --machine "$work/m.tape"
+cmp -s "$work/out" "$work/direct.json"; ok "verify of a tape equals that of the machine"
+mkdir "$work/unpacked" && tar -xf "$work/m.tape" -C "$work/unpacked"
+run "$gpuferry" verify --json --machine "$work/unpacked"
+cmp -s "$work/out" "$work/direct.json"; ok "verify of an unpacked tape too"
+run sh -c "'$gpuferry' record --machine amd-4060ti - | tar -t"
+[ $code = 0 ] && says manifest.json; ok "record to standard output"
+run "$gpuferry" record --machine amd-4060ti "$work/none/m.tape"
+[ $code = 1 ] && one_line; ok "record into a folder that is not there"
+run sh -c "'$gpuferry' record --machine amd-4060ti - >/dev/full"
+[ $code = 1 ]; ok "record to a full disk"
+run sh -c "'$gpuferry' inspect --machine amd-4060ti >/dev/full"
+[ $code = 1 ]; ok "inspect to a full disk"
+run sh -c "'$gpuferry' inspect --machine amd-4060ti | head -n 1"
+[ ! -s "$work/err" ]; ok "a reader that had enough is no failure"
+
+# ---- hostile input ---------------------------------------------------------------------------------------------------
+
+unreadable() { # NAME PATH: exit 1 and one line
+	run timeout 20 "$gpuferry" inspect --json --machine "$2"
+	[ $code = 1 ] && one_line && [ ! -s "$work/out" ]; ok "$1"
+}
+unreadable "no such file" "$work/no such file"
+: >"$work/empty"; unreadable "an empty file" "$work/empty"
+head -c 3000 "$work/m.tape" >"$work/cut.tape"; unreadable "a cut tape" "$work/cut.tape"
+size=$(wc -c <"$work/m.tape.gz"); head -c $((size / 2)) "$work/m.tape.gz" >"$work/cut.gz"; unreadable "a cut compressed tape" "$work/cut.gz"
+truncate -s 100M "$work/zeros"; unreadable "100 MB of zeros" "$work/zeros"
+head -c 100000 /dev/urandom >"$work/noise"; unreadable "noise" "$work/noise"
+echo 'hello' >"$work/text"; unreadable "a text" "$work/text"
+mkdir "$work/bare"; unreadable "an empty folder" "$work/bare"
+mkfifo "$work/fifo"; unreadable "a FIFO" "$work/fifo"
+unreadable "a device" /dev/null
+if [ "$(id -u)" != 0 ]; then
+	cp "$work/m.tape" "$work/denied"; chmod 0 "$work/denied"; unreadable "permission denied" "$work/denied"
+elif command -v setpriv >/dev/null; then
+	cp "$work/m.tape" "$work/denied"; chmod 0 "$work/denied"; chmod 755 "$work"
+	run setpriv --reuid=65534 --regid=65534 --clear-groups "$gpuferry" inspect --machine "$work/denied"
+	[ $code = 1 ] && complains denied; ok "permission denied"
+else
+	skip "permission denied" "root, and no setpriv"
+fi
+printf 'base amd-4060ti\nfrobnicate 1\n' >"$work/bad.machine"
+run "$gpuferry" inspect --machine "$work/bad.machine"
+[ $code = 1 ] && one_line && complains "bad.machine:2"; ok "a mistake in a machine text is told with its line"
+
+# a folder and a tape that want to lead outside
+mkdir -p "$work/trap/sys/bus/pci" "$work/trap/proc" "$work/trap/etc"
+ln -s /etc/hostname "$work/trap/etc/hostname"
+ln -s "$work/secret" "$work/trap/proc/cpuinfo"
+ln -s ../../../../../../../../../../proc/cmdline "$work/trap/proc/cmdline"
+ln -s / "$work/trap/sys/bus/pci/devices"
+printf 'model name : leaked\nvendor_id : leaked\n' >"$work/secret"
+run "$gpuferry" inspect --json --machine "$work/trap"
+! grep -q leaked "$work/out" && [ "$(jq -r .host.cmdline "$work/out")" = null ] && [ "$(jq -r .host.name "$work/out")" = null ]
+ok "links in a folder do not lead out of it"
+(cd "$work" && tar -cf trap.tar trap)
+run "$gpuferry" inspect --json --machine "$work/trap.tar"
+! grep -q leaked "$work/out" && ! grep -qF "$(head -c 40 /proc/cmdline)" "$work/out"; ok "links in a tar do not lead out of it"
+
+if command -v strace >/dev/null && strace -o "$work/trace" true 2>/dev/null; then
+	run env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -e trace=open,openat,openat2 -o "$work/trace" "$gpuferry" verify --json --machine "$work/trap"
+	! grep -v ENOENT "$work/trace" | grep -q "$work/secret"; ok "no library opens a link's target either"
+	for verb in "inspect --json" "verify --json"; do
+		# shellcheck disable=SC2086
+		run env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -s 200 -o "$work/trace" "$gpuferry" $verb
+		# opened for writing, created, renamed, removed, changed: nothing but /dev/null and what strace's own shell needs
+		grep -E 'O_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)|^[0-9]+ +(mkdir|rmdir|unlink|rename|link|symlink|chmod|fchmod|chown|fchown|truncate|ftruncate|mknod|mount|utime|setxattr)' \
+			"$work/trace" | grep -vE '"/dev/(null|tty|dri/renderD[0-9]+)"|ENOENT|/proc/self/(oom|coredump)|"/proc/self/timerslack' >"$work/writes"
+		[ $code -le 6 ] && [ ! -s "$work/writes" ] || { sed 's/^/# /' "$work/writes" | head -n 5; false; }
+		ok "$verb writes nothing on this machine (strace)"
+	done
+else
+	skip "reading writes nothing (strace)" "strace does not run here"
+fi
+
+if unshare --mount --map-root-user sh -c 'mount --make-rprivate / && mount -o remount,bind,ro /' 2>/dev/null; then
+	run unshare --mount --map-root-user sh -c "mount --make-rprivate / && mount -o remount,bind,ro / && exec '$gpuferry' inspect --json"
+	[ $code = 0 ] && jq -e .schema "$work/out" >/dev/null; ok "inspect on a read-only root"
+	run unshare --mount --map-root-user sh -c "mount --make-rprivate / && mount -o remount,bind,ro / && mount -t tmpfs -o ro none /tmp; '$gpuferry' verify --json --machine amd-4060ti"
+	jq -e .schema "$work/out" >/dev/null; ok "verify on a read-only root"
+else
+	skip "inspect on a read-only root" "no mount namespaces here"
+fi
+
+# ---- completion --------------------------------------------------------------------------------------------------------
+
+if command -v bash >/dev/null; then
+	"$gpuferry" --print bash >"$work/completion"
+	# shellcheck disable=SC2016
+	run bash -c '. "$1"; COMP_WORDS=(gpuferry insp); COMP_CWORD=1; _gpuferry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gpuferry verify --into); COMP_CWORD=2; _gpuferry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gpuferry inspect --color a); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gpuferry inspect --machine amd-); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"' sh "$work/completion"
+	[ "$(sed -n 1p "$work/out")" = inspect ] && [ "$(sed -n 2p "$work/out")" = --into ] &&
+		[ "$(sed -n 3p "$work/out")" = "auto always" ] && [ "$(sed -n 4p "$work/out")" = amd-4060ti ]
+	ok "bash completes verbs, options, values and machines"
+fi
+"$gpuferry" --print zsh >"$work/_gpuferry"
+if command -v zsh >/dev/null; then
+	run zsh -n "$work/_gpuferry"
+	[ $code = 0 ]; ok "zsh completion parses"
+else
+	grep -q '^#compdef gpuferry' "$work/_gpuferry"; ok "zsh completion is one"
+fi
+
+done_testing

@@ -1,0 +1,31 @@
+#!/bin/sh
+# The manual and the documents against the tables: what a table has, the pages name, and the other way round.
+set -u
+. "$(dirname "$0")/tap.sh"
+gpuferry=${GPUFERRY:-build/gpuferry}
+source=${GPUFERRY_SOURCE:-.}
+
+for verb in $("$gpuferry" --print verbs | sed -n 's/^\*\([a-z]*\)\*.*/\1/p'); do
+	[ -e "$source/man/gpuferry-$verb.1.scd" ]; ok "$verb has a manual page"
+	grep -qF "| \`$verb" "$source/README.md"; ok "$verb stands in the README"
+done
+for page in "$source"/man/*.scd; do
+	# options named in a page must exist
+	for option in $(grep -oE '\*--[a-z-]+\*' "$page" | tr -d '*' | sort -u); do
+		"$gpuferry" --print options | grep -qF -- "*$option*" || [ "$option" = --print ] || [ "$option" = --make-rprivate ]
+		ok "$(basename "$page") names $option, which exists"
+	done
+done
+"$gpuferry" --print rules >"$work/rules.md"
+cmp "$work/rules.md" "$source/docs/rules.md" >"$work/out" 2>&1; ok "docs/rules.md is what the tables print (./do docs)"
+# every key of the JSON documents is described
+for machine in amd-4060ti guide-wrong; do
+	for verb in inspect verify; do
+		"$gpuferry" $verb --json --machine $machine | jq -r '[paths | map(select(type == "string")) | last] | unique | .[]' 2>/dev/null >"$work/keys"
+		while IFS= read -r key; do
+			grep -qF "\`$key\`" "$source/docs/json.md" || { echo "# $key"; false; }
+			ok "docs/json.md describes $key ($verb)"
+		done <"$work/keys"
+	done
+done
+done_testing
