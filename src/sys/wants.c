@@ -4,7 +4,8 @@
  * one. Bytes travel as base64 (or hex where the target has no base64), so neither a terminal nor JSON can harm them.
  *
  *   @gpuferry-frames 1 base64    what came before is somebody's greeting
- *   @s MODE UID GID MAJOR MINOR SIZE MTIME NAME[ -> TARGET]   as stat has it, the first and the device numbers in hex
+ *   @s MODE UID GID MAJOR MINOR SIZE MTIME NAME   as stat has it, the first and the device numbers in hex; where stat
+ *                                quotes, "NAME" or "NAME" -> "TARGET" as C writes strings; else @l tells a link's target
  *   @a NAME                      known to be absent
  *   @n NAME  or  @~ + bytes      what the following is about; the second for names with odd characters
  *   @S ...                       as @s without the name          @A  absent
@@ -43,19 +44,22 @@ enum { FILE_MAX_DEFAULT = 256 * 1024 };
  *   o    one path, any name  d           listings       O  opening       R  a command */
 static const char prelude[] =
 	"gpuferry() {\n"
-	"LC_ALL=C; QUOTING_STYLE=literal; export LC_ALL QUOTING_STYLE; unset CDPATH ENV IFS\n"
+	"LC_ALL=C; QUOTING_STYLE=c; export LC_ALL QUOTING_STYLE; unset CDPATH ENV IFS\n"
 	"PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH\n"
 	"set +e +u +f; umask 077\n"
 	"z='\n"
 	"'\n"
 	"if command -v base64; then E() { base64; }; c=base64\n"
 	"else E() { od -An -v -tx1; }; c=hex; fi >/dev/null\n"
-	"T=; [ \"$(timeout 5 echo 1)\" = 1 ] && T='timeout 10'\n"
+	/* busybox's timeout watches once a second and holds the pipe meanwhile: for commands only */
+	"T= K=; [ \"$(timeout 5 echo 1)\" = 1 ] && K='timeout 10'; [ \"$(timeout --version)\" ] && T=$K\n"
+	"Q=%n; [ \"$(stat -c %N /)\" = '\"/\"' ] && Q=%N\n"
 	"printf '@gpuferry-frames 1 %s\\n' $c\n"
 	"n() { case $1 in\n"
 	"*[!" "A-Za-z0-9/_.:,+@%=-" "]*) printf '@~\\n'; printf %s \"$1\" | E;;\n"
 	"*) printf '@n %s\\n' \"$1\";; esac; }\n"
-	"x() { printf '@x %s\\n' \"${1##*: }\"; }\n"
+	"e() { e=${1##*: }; case $e in *[!A-Za-z/\\ ]*) e=error;; esac; }\n"
+	"x() { e \"$1\"; printf '@x %s\\n' \"$e\"; }\n"
 	"a() { y=$1\n"
 	"while y=${y%/*}; [ \"$y\" ]; do\n"
 	"if [ -e \"$y\" ]; then\n"
@@ -76,7 +80,8 @@ static const char prelude[] =
 	"else case $p in *[*?[]*) ;; *) a \"$p\";; esac\n"
 	"fi; done; done\n"
 	"[ $j = 0 ] || g \"$@\"; }\n"
-	"g() { $T stat -c '@s %f %u %g %t %T %s %Y %N' \"$@\"\n"
+	"g() { $T stat -c \"@s %f %u %g %t %T %s %Y $Q\" \"$@\"\n"
+	"[ $Q = %N ] || for r in \"$@\"; do [ -h \"$r\" ] && { n \"$r\"; printf '@l\\n'; readlink \"$r\" | E; }; done\n"
 	"[ $k = l ] && return\n"
 	"i=0\n"
 	"for r in \"$@\"; do [ $i = 0 ] && set -- && i=1\n"
@@ -120,12 +125,12 @@ static const char prelude[] =
 	"O() { shift 2; xs=$1; shift; for q in \"$@\"; do for s in $xs; do\n"
 	"p=$q; [ $s = . ] || p=$q$s\n"
 	"[ -c \"$p\" ] || continue\n"
-	"n \"$p\"; if e=$( ( : <>\"$p\" ) 2>&1); then printf '@o 0\\n'; else printf '@o %s\\n' \"${e##*: }\"; fi\n"
+	"n \"$p\"; if e=$( ( : <>\"$p\" ) 2>&1); then printf '@o 0\\n'; else e \"$e\"; printf '@o %s\\n' \"$e\"; fi\n"
 	"done; done; }\n"
 	"R() { m=$1; shift; printf '@r %s\\n' $m; printf '%s\\n' \"$@\" | E\n"
 	"command -v \"$1\" >/dev/null || { printf '@z\\n'; return; }\n"
 	"printf '@c\\n'\n"
-	"e=$({ { $T \"$@\" 2>&4 3>&-; printf '\\n%s' $? >&4; } | head -c $((m+1)) | E >&3; } 4>&1)\n"
+	"e=$({ { $K \"$@\" 2>&4 3>&-; printf '\\n%s' $? >&4; } | head -c $((m+1)) | E >&3; } 4>&1)\n"
 	"printf '@q %s\\n' \"${e##*\"$z\"}\"; printf %s \"${e%\"$z\"*}\" | head -c 65536 | E; }\n";
 
 static const char ending[] = "printf '@end\\n'\n}\ngpuferry 3>&1 </dev/null 2>/dev/null\n";
@@ -264,7 +269,7 @@ static void put_run(struct arena *arena, struct words *script, const struct want
 	} else if (want->each[0] == '!') {
 		/* the words that another command prints, one by one or all at once */
 		bool all = strstr(want->what, "{*}") != NULL;
-		put(arena, script, arena_printf(arena, "set -f; set -- $($T %s); set +f\n", want->each + 1));
+		put(arena, script, arena_printf(arena, "set -f; set -- $($K %s); set +f\n", want->each + 1));
 		put(arena, script, all ? "[ $# = 0 ] || " : "for b; do case $b in -*) ;; *) ");
 		put_command(arena, script, want);
 		put(arena, script, all ? "\n" : ";; esac; done\n");
@@ -603,22 +608,58 @@ static void keep_stat(struct reader *reader, const char *path, const struct worl
 		entry->link = reader->redactor ? redact_text(reader->redactor, link, reader->arena) : link;
 }
 
-/* "NAME", "NAME -> TARGET", "'NAME' -> 'TARGET'": the name has no odd characters, so the first arrow is the one. */
-static bool split_link(struct bytes rest, struct bytes *ret_name, struct bytes *ret_link)
+/* A string as C writes it, with \n and octal escapes, from its opening quote; *at goes behind the closing one. */
+static bool c_string(struct arena *arena, struct bytes text, size_t *at, struct bytes *ret)
 {
-	bool quoted_form = rest.size && rest.data[0] == '\'';
-	const char *arrow = quoted_form ? "' -> '" : " -> ";
-	if (quoted_form) {
-		if (rest.size < 2 || rest.data[rest.size - 1] != '\'')
+	static const char plain[] = "abfnrtv\\\"' ", meant[] = "\a\b\f\n\r\t\v\\\"' ";
+	char *out = arena_alloc(arena, text.size + 1);
+	size_t n = 0, i = *at;
+	if (i >= text.size || text.data[i++] != '"')
+		return false;
+	for (; i < text.size && text.data[i] != '"'; i++) {
+		if (text.data[i] != '\\') {
+			out[n++] = text.data[i];
+			continue;
+		}
+		if (++i >= text.size)
 			return false;
-		rest = (struct bytes){ rest.data + 1, rest.size - 2 };
+		const char *known = text.data[i] ? strchr(plain, text.data[i]) : NULL;
+		if (known) {
+			out[n++] = meant[known - plain];
+			continue;
+		}
+		unsigned octal = 0, digits = 0;
+		for (; digits < 3 && i < text.size && text.data[i] >= '0' && text.data[i] <= '7'; digits++)
+			octal = octal * 8 + (unsigned)(text.data[i++] - '0');
+		if (!digits || octal > 255)
+			return false;
+		out[n++] = (char)octal;
+		i--;
 	}
-	const char *at = rest.size ? memmem(rest.data, rest.size, arrow, strlen(arrow)) : NULL;
-	*ret_name = (struct bytes){ rest.data, at ? (size_t)(at - rest.data) : rest.size };
-	*ret_link = (struct bytes){0};
-	if (at)
-		*ret_link = (struct bytes){ at + strlen(arrow), rest.size - ret_name->size - strlen(arrow) };
+	if (i >= text.size)
+		return false;
+	*at = i + 1;
+	*ret = (struct bytes){ out, n };
 	return true;
+}
+
+/* NAME, "NAME", "NAME" -> "TARGET". */
+static bool split_link(struct arena *arena, struct bytes rest, struct bytes *ret_name, struct bytes *ret_link)
+{
+	static const char arrow[] = " -> ";
+	size_t at = 0;
+	*ret_link = (struct bytes){0};
+	*ret_name = rest;
+	if (!rest.size || rest.data[0] != '"')
+		return true;
+	if (!c_string(arena, rest, &at, ret_name))
+		return false;
+	if (at == rest.size)
+		return true;
+	if (rest.size - at < sizeof arrow - 1 || memcmp(rest.data + at, arrow, sizeof arrow - 1) != 0)
+		return false;
+	at += sizeof arrow - 1;
+	return c_string(arena, rest, &at, ret_link) && at == rest.size && !memchr(ret_link->data, '\0', ret_link->size);
 }
 
 typedef void frame_fn(struct reader *, struct bytes rest);
@@ -629,7 +670,7 @@ static void frame_stat(struct reader *reader, struct bytes rest)
 	struct bytes name, link;
 	if (!read_stat(reader, rest, &stat, &rest))
 		return;
-	if (!split_link(rest, &name, &link)) {
+	if (!split_link(reader->arena, rest, &name, &link)) {
 		garbled(reader, "a bad name");
 		return;
 	}
@@ -940,7 +981,7 @@ static bool split_batch(const struct name_index *index, struct bytes text, struc
 		before = file;
 		start = at += size;
 	}
-	if (open && before == last && start != text.size)
+	if (open ? before == last && start != text.size : text.size > 0)
 		return false;
 	*ret = pieces;
 	*ret_n = n;
