@@ -73,6 +73,8 @@ fuzz() { # each target FUZZ_RUNS inputs, from the samples in tests/fuzz/NAME/ wh
 	done
 }
 
+other_debian() { sh tests/other-debian.sh; }
+
 wanted=$*
 part layers layers
 part strict strict
@@ -81,4 +83,5 @@ part manual manual
 part cppcheck cpp
 part tidy tidy
 part fuzz fuzz
+part other-debian other_debian
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }
