@@ -161,6 +161,7 @@ static const struct fake_line busy[] = {
 	{ "/proc/20/fd/3", "-> /dev/nvidiactl" },
 	{ "/proc/20/fd/4", "-> /dev/nvidia0" },
 	{ "/proc/20/fd/5", "-> /dev/nvidia0" },
+	{ "/proc/20/fd/6", "-> /dev/nvidia-caps/nvidia-cap1" },
 	{ "/proc/300/comm", "ffmpeg\n" },
 	{ "/proc/300/cgroup", "0::/system.slice/docker-" ID ".scope\n" },
 	{ "/proc/300/fd/0", "-> /dev/null" },
@@ -177,7 +178,7 @@ static const struct fake_line busy[] = {
 	{ "/proc/500/fd/32", "-> /dev/vfio/devices/vfio3" },
 	{ "/proc/600/comm", "Xorg\n" },
 	{ "/proc/600/cgroup", "0::/user.slice\n" },
-	{ "/proc/600/fd/12", "-> /dev/dri/card9" },
+	{ "/proc/600/fd/12", "-> /dev/dri/card0" },
 	{ "/proc/700/comm", "!3" },
 	{ "/proc/700/fd", "!3" },
 	{ "/proc/cpuinfo", "" },
@@ -262,12 +263,13 @@ static void test_holders(void **state)
 	static const struct holder want[] = {
 		{ HOLDER_DAEMON, 20, "nvidia-persiste", "/dev/nvidiactl", "" },
 		{ HOLDER_DAEMON, 20, "nvidia-persiste", "/dev/nvidia0", "0000:01:00.0" },
+		{ HOLDER_DAEMON, 20, "nvidia-persiste", "/dev/nvidia-caps/nvidia-cap1", "" },
 		{ HOLDER_DOCKER, 300, ID, "/dev/dri/renderD200", "0000:00:02.0" },
 		{ HOLDER_CT, 400, "ct/105", "/dev/nvidia0", "0000:01:00.0" },
 		{ HOLDER_VM, 500, "vm/100", "/dev/vfio/14", "0000:02:00.0" },
 		{ HOLDER_VM, 500, "vm/100", "/dev/vfio/14", "0000:02:00.1" },
 		{ HOLDER_VM, 500, "vm/100", "/dev/vfio/devices/vfio3", "0000:03:00.0" },
-		{ HOLDER_PROCESS, 600, "Xorg", "/dev/dri/card9", NULL },
+		{ HOLDER_PROCESS, 600, "Xorg", "/dev/dri/card0", "0000:00:02.0" },
 	};
 	struct fake fake;
 	struct drm drm;
@@ -279,10 +281,7 @@ static void test_holders(void **state)
 		assert_int_equal(drm.holders[i].pid, want[i].pid);
 		assert_string_equal(drm.holders[i].name, want[i].name);
 		assert_string_equal(drm.holders[i].node, want[i].node);
-		if (want[i].pci)
-			assert_string_equal(drm.holders[i].pci, want[i].pci);
-		else
-			assert_null(drm.holders[i].pci);
+		assert_string_equal(drm.holders[i].pci, want[i].pci);
 	}
 	/* a process that ended while we looked takes nothing away */
 	assert_int_equal(drm.holders_known, YES);
@@ -314,6 +313,8 @@ static void test_unseen(void **state)
 		        "processes (/proc)" },
 		{ { { "/sys/x", "" } }, 1, true, UNKNOWN, UNKNOWN, ENODATA, "processes (/proc)" },
 		{ { { "/proc/cpuinfo", "" } }, 1, true, UNKNOWN, UNKNOWN, ENODATA, "processes (/proc)" },
+		{ { { "/proc/1/comm", "init" }, { "/proc/1/fd/3", "-> /dev/dri/card9" } }, 2, false, NO, NO, ENODATA,
+		        "which card /dev/dri/card9 is" },
 		{ { { "/proc", "!13" } }, 1, false, NO, UNKNOWN, EACCES, "processes (/proc)" },
 	};
 	for (size_t i = 0; i < COUNT(row); i++) {

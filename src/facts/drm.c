@@ -45,6 +45,7 @@ enum noted {
 	NOTED_LINK = 1 << 12,
 	NOTED_VFIO = 1 << 13,
 	NOTED_MANY = 1 << 14,
+	NOTED_CARD = 1 << 15,
 };
 
 static void reader_note(struct reader *reader, enum noted kind, int error, const char *what)
@@ -536,6 +537,10 @@ static void add_holder(
 		reader_note(reader, NOTED_MANY, EFBIG, "holders of device nodes");
 		return;
 	}
+	if (!pci) {
+		drm->holders_known = NO;
+		reader_note(reader, NOTED_CARD, ENODATA, arena_printf(reader->arena, "which card %s is", node));
+	}
 	bool lives = *process->owner && process->kind != HOLDER_DAEMON;
 	*arena_push(reader->arena, drm->holders, drm->n_holders) = (struct holder){ .kind = process->kind,
 		.pid = process->pid,
@@ -559,7 +564,10 @@ static const char *fd_card(
 		}
 	}
 	const struct drm_node *node = find_node(drm, path);
-	return node ? node->pci : NULL;
+	if (node)
+		return node->pci;
+	/* what is under /dev/nvidia-caps and the like belongs to the driver, not to one card */
+	return text_starts(path, "/dev/nvidia-") ? NONE : NULL;
 }
 
 /* /dev/vfio/12: every device of group 12; /dev/vfio/devices/vfio3 (iommufd): the one that
@@ -664,7 +672,8 @@ static void read_holders(struct reader *reader, struct drm *drm)
 		error = reader->world->partial ? ENODATA : EACCES;
 	if (!first)
 		reader_note(reader, NOTED_PROC, error, "processes (/proc)");
-	complete &= drm->n_holders < HOLDERS_MAX;
+	/* someone who has an unknown card open may have any */
+	complete &= drm->n_holders < HOLDERS_MAX && drm->holders_known != NO;
 	drm->holders_known = first ? tri_of(complete) : error == ENODATA ? UNKNOWN : NO;
 	drm->persistence_daemon = daemon ? YES : comms && first ? NO : UNKNOWN;
 }

@@ -43,7 +43,7 @@ struct drm {
 	enum tri known;          /* /sys/class/drm could be listed; missing as a whole is YES and no nodes */
 	struct holder *holders;
 	size_t n_holders;
-	enum tri holders_known;  /* every process's open files could be read; UNKNOWN when they were not asked for */
+	enum tri holders_known;  /* every process's open files could be read and every card told; UNKNOWN: not asked for */
 	struct framebuffer *framebuffers;
 	size_t n_framebuffers;
 	enum tri framebuffers_known;
