@@ -2,6 +2,7 @@
 #include "facts/gpu.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "facts/gpu_tables.h"
@@ -58,26 +59,28 @@ struct gpu_model gpu_model(int64_t vendor_id, int64_t device, int64_t class_code
 
 /* ---- kernels ------------------------------------------------------------ */
 
-#define GEN8_TO_12 \
+#define GEN8_TO_12                                                                                                     \
 	"Broadwell|Skylake|Apollo Lake|Gemini Lake|Kaby Lake|Amber Lake|Coffee Lake|Whiskey Lake|Comet Lake|Ice Lake|" \
-	"Elkhart Lake|Jasper Lake|Tiger Lake|Rocket Lake|DG1|Alder Lake-S|Alder Lake-P|Alder Lake-N|Raptor Lake-S|"   \
+	"Elkhart Lake|Jasper Lake|Tiger Lake|Rocket Lake|DG1|Alder Lake-S|Alder Lake-P|Alder Lake-N|Raptor Lake-S|"    \
 	"Raptor Lake-P|Alchemist|Data Center GPU Flex"
 #define DG2 "Alchemist|Data Center GPU Flex"
 #define ISSUES "Jellyfin documentation, known issues"
 
-static const struct gpu_kernel_bug kernel_bugs[] = {
+const struct gpu_kernel_bug gpu_kernel_bugs[] = {
 	{ "Ice Lake|Elkhart Lake|Jasper Lake", "5.15", "5.15.999",
-	  "low-power encoding does not work on 11th generation graphics", ISSUES " (drm/intel issue 4067)" },
+	        "low-power encoding does not work on 11th generation graphics", ISSUES " (drm/intel issue 4067)" },
 	{ GEN8_TO_12, "5.18", "6.0.17", "i915 hangs and resets under OpenCL tone mapping",
-	  ISSUES " (drm/intel issue 7627)" },
+	        ISSUES " (drm/intel issue 7627)" },
 	{ GEN8_TO_12, "6.1", "6.1.3", "i915 hangs and resets under OpenCL tone mapping",
-	  ISSUES " (drm/intel issue 7627)" },
+	        ISSUES " (drm/intel issue 7627)" },
 	{ DG2, "6.6.26", "6.6.32", "i915 misbehaves on Arc A cards; kernels of distributions may carry the fix",
-	  ISSUES " (jellyfin issue 11380)" },
-	{ DG2, "6.8.5", "6.9.3", "i915 misbehaves on Arc A cards; kernels of distributions (PVE's 6.8.12) may carry the fix",
-	  ISSUES " (jellyfin issue 11380)" },
+	        ISSUES " (jellyfin issue 11380)" },
+	{ DG2, "6.8.5", "6.9.3",
+	        "i915 misbehaves on Arc A cards; kernels of distributions (PVE's 6.8.12) may carry the fix",
+	        ISSUES " (jellyfin issue 11380)" },
 	{ DG2, "6.8.0-38", "6.8.0-41", "i915 misbehaves on Arc A cards (Ubuntu kernel)",
-	  ISSUES " (launchpad bug 2072755)" },
+	        ISSUES " (launchpad bug 2072755)" },
+	{ 0 },
 };
 
 enum { VERSION_MAX = 24 };
@@ -101,7 +104,8 @@ static bool release_head(const char *release, bool with_build, char head[static 
 	return true;
 }
 
-/* Debian's and Ubuntu's releases end their version in .0 whatever the patch level is ("6.1.0-13-amd64"); PVE's say it. */
+/* Debian's and Ubuntu's releases end their version in .0 whatever the patch level is ("6.1.0-13-amd64"); PVE's say it.
+ */
 static bool patch_hidden(const char *release, const char *head)
 {
 	return text_ends(head, ".0") && release[strlen(head)] == '-' && !text_ends(release, "-pve") &&
@@ -110,17 +114,14 @@ static bool patch_hidden(const char *release, const char *head)
 
 static bool kernel_within(const struct gpu_kernel_bug *bug, const char *release)
 {
-	char head[VERSION_MAX], last[VERSION_MAX];
+	char head[VERSION_MAX], last[VERSION_MAX + sizeof ".999"];
 	bool builds = strchr(bug->first, '-');
 	if (!release_head(release, builds, head) || (builds && text_ends(release, "-pve")))
 		return false;
-	memcpy(last, head, sizeof last);
-	if (!builds && patch_hidden(release, head)) {
-		/* only a range that covers every patch level is certain */
+	bool hidden = !builds && patch_hidden(release, head);
+	if (hidden) /* only a range that covers every patch level is certain */
 		head[strlen(head) - 2] = '\0';
-		memcpy(last, head, sizeof last);
-		strcat(last, ".999");
-	}
+	snprintf(last, sizeof last, "%s%s", head, hidden ? ".999" : "");
 	return text_version_compare(head, bug->first) >= 0 && text_version_compare(last, bug->last) <= 0;
 }
 
@@ -128,9 +129,9 @@ const struct gpu_kernel_bug *gpu_kernel_bug(const char *generation, const char *
 {
 	if (!generation || !*generation || !kernel)
 		return NULL;
-	for (size_t i = 0; i < sizeof kernel_bugs / sizeof *kernel_bugs; i++)
-		if (text_has_word(kernel_bugs[i].generation, generation, "|") && kernel_within(&kernel_bugs[i], kernel))
-			return &kernel_bugs[i];
+	for (const struct gpu_kernel_bug *bug = gpu_kernel_bugs; bug->generation; bug++)
+		if (text_has_word(bug->generation, generation, "|") && kernel_within(bug, kernel))
+			return bug;
 	return NULL;
 }
 
