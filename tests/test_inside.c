@@ -591,6 +591,29 @@ static void odd_guests(void **state)
 	}
 }
 
+/* Whatever this machine is: it is read without harm. */
+static void this_machine(void **state)
+{
+	(void)state;
+	struct taped told;
+	struct err err = {0};
+	struct inside inside = {0};
+	taped_open(&told);
+	struct world *world = world_open_root(NULL, false, &told.arena, &err);
+	if (!world) {
+		arena_release(&told.arena);
+		print_message("# %s\n", err.text);
+		skip();
+	}
+	inside_gather(world, &told.arena, &inside, taped_blind, &told);
+	assert_non_null(inside.kernel);
+	assert_int_equal(inside.reached, YES);
+	for (size_t i = 0; i < told.blind.n; i++)
+		print_message("# unseen: %s\n", told.blind.word[i]);
+	world_close(world);
+	arena_release(&told.arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -607,6 +630,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_bare_guest, release),
 		cmocka_unit_test_teardown(a_recording_of_nothing, release),
 		cmocka_unit_test_teardown(odd_guests, release),
+		cmocka_unit_test(this_machine),
 	};
 	return cmocka_run_group_tests_name("inside", tests, NULL, NULL);
 }

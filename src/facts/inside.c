@@ -462,8 +462,10 @@ static void gather_docker(struct gather *gather)
 		gather->blind(gather->data, denied ? EACCES : ECONNREFUSED, "docker info");
 		return;
 	}
-	if (ask_run(gather, list, false, &outcome) || outcome.status)
+	if (ask_run(gather, list, false, &outcome))
 		return;
+	if (outcome.status)
+		gather->blind(gather->data, EACCES, "docker ps");
 	struct words ids = {0};
 	struct bytes line;
 	for (size_t cursor = 0; text_line(outcome.out, &cursor, &line) && ids.n < CONTAINERS_MAX;) {

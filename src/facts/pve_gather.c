@@ -282,8 +282,12 @@ static void gather_status(struct gather *gather)
 	if (containers)
 		running_containers(gather, sockets);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (lacking[kinds[i].kind] && gather_run(gather, kinds[i].list, &outcome) && outcome.status == 0)
+		if (!lacking[kinds[i].kind] || !gather_run(gather, kinds[i].list, &outcome))
+			continue;
+		else if (outcome.status == 0)
 			listed_statuses(gather, kinds[i].kind, outcome.out);
+		else /* they want to be root */
+			gather->blind(gather->data, EPERM, text_sh_line(gather->arena, kinds[i].list));
 }
 
 /* ---- the cluster's files ------------------------------------------------ */
