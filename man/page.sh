@@ -4,7 +4,7 @@ set -eu
 gpuferry=$1 scdoc=$2 page=$3 out=$4
 while IFS= read -r line; do
 	case $line in
-	@verbs@ | @options@ | @machines@)
+	@verbs@ | @options@ | @goal@)
 		word=${line#@}
 		"$gpuferry" --print "${word%@}"
 		;;

@@ -35,7 +35,7 @@ struct app {
 	const struct verb *verb;
 };
 
-enum option_kind { OPTION_FLAG, OPTION_VALUE, OPTION_MANY, OPTION_GOAL };
+enum option_kind { OPTION_FLAG, OPTION_VALUE, OPTION_MANY };
 
 struct option_row {
 	const char *name;
@@ -64,7 +64,7 @@ int verb_record(struct app *app, int argc, char **argv);
 
 /* Reads the command line into app; words that are no options are left in argv[0..ret). -1: wrong usage, err says why. */
 int options_parse(struct app *app, int argc, char **argv, struct err *err);
-/* Does this verb take this option? */
+/* Does this verb take this option? (Those with a goal take goal_keys' flags too.) */
 bool options_fit(const struct verb *verb, const struct option_row *row);
 
 /* A machine to read: a path (tape, folder, bare tree, .machine), the name of a built-in one, or NULL for what --host

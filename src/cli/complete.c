@@ -47,6 +47,9 @@ static void print_bash(void)
 			printf("COMPREPLY=($(compgen -W '%s' -- \"$current\")); return ;;\n", row->values ? row->values : "");
 		}
 	}
+	for (const struct goal_key *key = goal_keys; key->name; key++)
+		if (key->flag)
+			printf("\t--%s) COMPREPLY=($(compgen %s-- \"$current\")); return ;;\n", key->flag, strstr(key->form, "/") ? "-f " : "-W '' ");
 	puts("\tesac\n\tcase $verb in");
 	printf("\t'') COMPREPLY=($(compgen -W '");
 	print_words(verb_name, " ");
@@ -56,6 +59,9 @@ static void print_bash(void)
 		for (const struct option_row *row = option_rows; row->name; row++)
 			if (options_fit(verb, row))
 				printf("--%s ", row->name);
+		for (const struct goal_key *key = goal_keys; verb->goal && key->name; key++)
+			if (key->flag)
+				printf("--%s ", key->flag);
 		puts("' -- \"$current\")) ;;");
 	}
 	puts("\tesac\n}\ncomplete -o filenames -F _gpuferry gpuferry");
@@ -105,6 +111,12 @@ static void print_zsh(void)
 		for (const struct option_row *row = option_rows; row->name; row++)
 			if (options_fit(verb, row))
 				print_zsh_option(row);
+		for (const struct goal_key *key = goal_keys; verb->goal && key->name; key++)
+			if (key->flag) {
+				printf("\t\t\t'--%s[", key->flag);
+				print_zsh_text(key->help);
+				puts("]:value:_files' \\");
+			}
 		puts(*verb->args ? "\t\t\t'*:file:_files' ;;" : "\t\t\t&& return ;;");
 	}
 	puts("\tesac\n}\n_gpuferry \"$@\"");
@@ -131,18 +143,32 @@ static void print_manual_verbs(void)
 	}
 }
 
+static void print_manual_option(char letter, const char *name, const char *argument, const char *help)
+{
+	if (letter)
+		printf("*-%c*, ", letter);
+	printf("*--%s*", name);
+	if (argument) {
+		printf(" _");
+		print_scdoc_text(argument);
+		putchar('_');
+	}
+	printf("\n\t");
+	print_scdoc_text(help);
+	puts(".\n");
+}
+
 static void print_manual_options(void)
 {
-	for (const struct option_row *row = option_rows; row->name; row++) {
-		if (row->letter)
-			printf("*-%c*, ", row->letter);
-		printf("*--%s*", row->name);
-		if (row->argument)
-			printf(" _%s_", row->argument);
-		printf("\n\t");
-		print_scdoc_text(row->help);
-		puts(".\n");
-	}
+	for (const struct option_row *row = option_rows; row->name; row++)
+		print_manual_option(row->letter, row->name, row->argument, row->help);
+}
+
+static void print_manual_goal(void)
+{
+	for (const struct goal_key *key = goal_keys; key->name; key++)
+		if (key->flag)
+			print_manual_option(0, key->flag, key->form, key->help);
 }
 
 static void print_machines(void)
@@ -164,13 +190,13 @@ bool complete_print(const char *what)
 		void (*print)(void);
 	} prints[] = {
 		{ "bash", print_bash },	       { "zsh", print_zsh }, { "verbs", print_manual_verbs },
-		{ "options", print_manual_options }, { "rules", print_rules }, { "machines", print_machines },
+		{ "options", print_manual_options }, { "goal", print_manual_goal }, { "rules", print_rules }, { "machines", print_machines },
 	};
 	for (size_t i = 0; i < sizeof prints / sizeof *prints; i++)
 		if (strcmp(what, prints[i].what) == 0) {
 			prints[i].print();
 			return true;
 		}
-	fputs("gpuferry: --print: one of bash zsh verbs options rules machines\n", stderr);
+	fputs("gpuferry: --print: one of bash zsh verbs options goal rules machines\n", stderr);
 	return false;
 }

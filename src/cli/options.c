@@ -12,10 +12,6 @@ const struct option_row option_rows[] = {
 	{ "host", 'H', "URL", "read another node over ssh, as ssh://root@pve", NULL, OPTION_VALUE, offsetof(struct app, host) },
 	{ "machine", 'm', "PATH", "read a tape, a folder laid out as a root, a bare sys/ tree, a .machine text, or a built-in "
 		"machine by name; may be given more than once", "file", OPTION_MANY, offsetof(struct app, machines) },
-	{ "gpu", 0, "GPU", "goal: a PCI address, nvidia, intel, amd, or auto", "auto nvidia intel amd", OPTION_GOAL, 0 },
-	{ "into", 0, "GUEST", "goal: the guest, as vm/100 or ct/105", NULL, OPTION_GOAL, 0 },
-	{ "reach", 0, "URL", "goal: how to get inside, as ssh://admin@media.lan", NULL, OPTION_GOAL, 0 },
-	{ "accept", 0, "RULE", "goal: a risk knowingly taken, by its rule id", NULL, OPTION_GOAL, 0 },
 	{ "help", 'h', NULL, "print help", NULL, OPTION_FLAG, 0 },
 	{ "version", 'V', NULL, "print the version", NULL, OPTION_FLAG, 0 },
 	{ 0 },
@@ -23,14 +19,12 @@ const struct option_row option_rows[] = {
 
 bool options_fit(const struct verb *verb, const struct option_row *row)
 {
-	if (row->kind == OPTION_GOAL)
-		return verb && verb->goal;
 	if (strcmp(row->name, "machine") == 0 || strcmp(row->name, "host") == 0)
 		return verb && verb->machine;
 	return true;
 }
 
-static bool take(struct app *app, const struct option_row *row, const char *value, struct err *err)
+static bool take(struct app *app, const struct option_row *row, const char *value)
 {
 	void *member = (char *)app + row->offset;
 	switch (row->kind) {
@@ -45,8 +39,6 @@ static bool take(struct app *app, const struct option_row *row, const char *valu
 		*arena_push(app->arena, many->path, many->n) = value;
 		return true;
 	}
-	case OPTION_GOAL:
-		return goal_set(&app->goal, row->name, value, app->arena, err);
 	}
 	return false;
 }
@@ -58,25 +50,61 @@ static bool check(const struct app *app, struct err *err)
 		err_set(err, ERR_USAGE, "--color %s: no such value", text_shown(app->arena, app->color));
 		return err_hint(err, "use one of: %s", whens);
 	}
+	if (!goal_empty(&app->goal) && !goal_check(&app->goal, err))
+		return false;
 	if (app->host && app->machines.n)
 		return err_set(err, ERR_USAGE, "--host and --machine name two different machines: give one of them");
 	return true;
 }
 
+enum { ROWS_MAX = 64, GOAL_FIRST = 1024 }; /* what getopt_long answers: 256 + row, GOAL_FIRST + goal key */
+
+/* The tables in getopt's form: the options, then the goal's keys as flags. */
+static void getopt_rows(struct option *longs, char *shorts)
+{
+	size_t n = 0;
+	*shorts++ = ':'; /* a missing value is told from an unknown option */
+	for (size_t i = 0; option_rows[i].name; i++) {
+		const struct option_row *row = &option_rows[i];
+		longs[n++] = (struct option){ row->name, row->argument ? required_argument : no_argument, NULL, (int)(256 + i) };
+		if (row->letter)
+			*shorts++ = row->letter;
+		if (row->letter && row->argument)
+			*shorts++ = ':';
+	}
+	for (size_t i = 0; goal_keys[i].name && n < ROWS_MAX - 1; i++)
+		if (goal_keys[i].flag)
+			longs[n++] = (struct option){ goal_keys[i].flag, required_argument, NULL, (int)(GOAL_FIRST + i) };
+	*shorts = '\0';
+}
+
+static bool misplaced(const struct app *app, const char *option, struct err *err)
+{
+	err_set(err, ERR_USAGE, "%s: --%s has no meaning here", app->verb->name, option);
+	return err_hint(err, "see: gpuferry %s --help", app->verb->name);
+}
+
+static bool take_one(struct app *app, int got, struct err *err)
+{
+	if (got >= GOAL_FIRST) {
+		const struct goal_key *key = &goal_keys[got - GOAL_FIRST];
+		if (app->verb && !app->verb->goal)
+			return misplaced(app, key->flag, err);
+		return goal_set(&app->goal, key->name, optarg, app->arena, err);
+	}
+	size_t i = 0;
+	while (got < 256 ? option_rows[i].letter != got : got - 256 != (int)i)
+		i++;
+	if (app->verb && !options_fit(app->verb, &option_rows[i]))
+		return misplaced(app, option_rows[i].name, err);
+	return take(app, &option_rows[i], optarg);
+}
+
 int options_parse(struct app *app, int argc, char **argv, struct err *err)
 {
-	enum { ROWS = sizeof option_rows / sizeof *option_rows };
-	struct option longs[ROWS] = {0};
-	char shorts[2 * ROWS + 2] = ":", *end = shorts + 1;
-	for (size_t i = 0; option_rows[i].name; i++) {
-		longs[i] = (struct option){ option_rows[i].name, option_rows[i].argument ? required_argument : no_argument,
-			NULL, (int)(256 + i) };
-		if (option_rows[i].letter) {
-			*end++ = option_rows[i].letter;
-			if (option_rows[i].argument)
-				*end++ = ':';
-		}
-	}
+	struct option longs[ROWS_MAX] = {0};
+	char shorts[2 * ROWS_MAX];
+	getopt_rows(longs, shorts);
 	opterr = 0;
 	optind = 1;
 	for (int got; (got = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
@@ -86,16 +114,7 @@ int options_parse(struct app *app, int argc, char **argv, struct err *err)
 			err_hint(err, "see: gpuferry%s%s --help", app->verb ? " " : "", app->verb ? app->verb->name : "");
 			return -1;
 		}
-		size_t i = 0;
-		while (got < 256 ? option_rows[i].letter != got : got - 256 != (int)i)
-			i++;
-		const struct option_row *row = &option_rows[i];
-		if (app->verb && !options_fit(app->verb, row)) {
-			err_set(err, ERR_USAGE, "%s: --%s has no meaning here", app->verb->name, row->name);
-			err_hint(err, "see: gpuferry %s --help", app->verb->name);
-			return -1;
-		}
-		if (!take(app, row, optarg, err))
+		if (!take_one(app, got, err))
 			return -1;
 	}
 	if (!check(app, err))

@@ -156,17 +156,24 @@ void out_table_end(struct libscols_table *table)
 
 /* ---- help ---------------------------------------------------------------------------- */
 
+static void option_line(const struct app *app, char letter, const char *name, const char *argument, const char *help)
+{
+	printf("  %s%c%c%c --%s%s%s%s\n", out_colour(app, CYAN), letter ? '-' : ' ', letter ? letter : ' ', letter ? ',' : ' ', name,
+		argument ? " " : "", argument ? argument : "", out_plain(app));
+	out_folded(app, help, 8);
+}
+
 static void option_help(const struct app *app, const struct verb *verb)
 {
-	struct arena arena ARENA_SCOPED = {0};
-	for (const struct option_row *row = option_rows; row->name; row++) {
-		if (verb && !options_fit(verb, row))
-			continue;
-		const char *left = arena_printf(&arena, "%s%c%s --%s%s%s", row->letter ? "-" : " ", row->letter ? row->letter : ' ',
-			row->letter ? "," : " ", row->name, row->argument ? " " : "", row->argument ? row->argument : "");
-		printf("  %s%-21s%s\n", out_colour(app, CYAN), left, out_plain(app));
-		out_folded(app, row->help, 8);
-	}
+	for (const struct option_row *row = option_rows; row->name; row++)
+		if (options_fit(verb, row))
+			option_line(app, row->letter, row->name, row->argument, row->help);
+	if (!verb->goal)
+		return;
+	puts("\n  The goal, where no file is given:");
+	for (const struct goal_key *key = goal_keys; key->name; key++)
+		if (key->flag)
+			option_line(app, 0, key->flag, key->form, key->help);
 }
 
 void out_verb_help(const struct app *app, const struct verb *verb)
@@ -177,8 +184,7 @@ void out_verb_help(const struct app *app, const struct verb *verb)
 	puts(verb->changes ? "" : "  Changes nothing.\n");
 	option_help(app, verb);
 	puts("\nExit: 0 as wished, 1 failed, 2 wrong usage, 3 not as wished, 6 could not be measured.\n"
-	     "Manual: man gpuferry-"
-	     "VERB, man gpuferry");
+	     "Manual: man gpuferry");
 }
 
 void out_help(const struct app *app)
