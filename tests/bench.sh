@@ -12,8 +12,8 @@ times() { tr -d ' \n' <"$work/time.json" | grep -o '"median":[0-9.e-]*' | cut -d
 
 bench_inspect() {
 	sh tests/tree.sh "$work/tree" 500
-	median "$gpuferry inspect --json --machine $work/tree" "lspci -Dnnk -A linux-sysfs -O sysfs.path=$work/tree/sys" \
-		"lspci -Dnk -A linux-sysfs -O sysfs.path=$work/tree/sys"
+	median "$gpuferry inspect --json --machine $work/tree" "lspci -Dnnk -A linux-sysfs -O sysfs.path=$work/tree/sys/bus/pci" \
+		"lspci -Dnk -A linux-sysfs -O sysfs.path=$work/tree/sys/bus/pci"
 	times | awk 'NR == 1 { ours = $1 } NR == 2 { names = $1 } NR == 3 { plain = $1 }
 		END { printf "inspect --json, 500 devices: %.1f ms; lspci -Dnnk: %.1f ms; ratio %.2f (to lspci -Dnk %.1f ms: %.2f)\n",
 			ours * 1000, names * 1000, ours / names, plain * 1000, ours / plain }'

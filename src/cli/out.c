@@ -147,8 +147,71 @@ void out_cell(struct libscols_line *line, unsigned column, const char *text, con
 		scols_cell_set_color(scols_line_get_cell(line, column), sequences[colour]);
 }
 
+/* Columns that a line's cell takes, with the tree's branches before it. */
+static unsigned cell_columns(struct libscols_line *line, size_t column)
+{
+	const char *text = scols_cell_get_data(scols_line_get_cell(line, column));
+	unsigned columns = text ? columns_of(text, strlen(text)) : 0;
+	for (struct libscols_line *above = line; column == 0 && (above = scols_line_get_parent(above));)
+		columns += 2;
+	return columns;
+}
+
+/* libsmartcols wraps in the middle of words, so the words are put on lines before: text with \n where it breaks. */
+static char *wrapped(struct arena *arena, const char *text, unsigned limit)
+{
+	char *copy = arena_alloc(arena, strlen(text) + 2), *out = copy;
+	unsigned at = 0;
+	while (*(text += strspn(text, " "))) {
+		size_t size = strcspn(text, " ");
+		unsigned columns = columns_of(text, size);
+		if (at)
+			*out++ = at + 1 + columns > limit ? '\n' : ' ';
+		at = at && at + 1 + columns <= limit ? at + 1 + columns : columns;
+		out = mempcpy(out, text, size);
+		text += size;
+	}
+	*out = '\0';
+	return copy;
+}
+
+static void wrap_column(struct libscols_table *table, size_t wrap)
+{
+	struct arena arena ARENA_SCOPED = {0};
+	size_t columns = scols_table_get_ncols(table), used = 0;
+	struct libscols_iter *iter = scols_new_iter(SCOLS_ITER_FORWARD);
+	struct libscols_line *line;
+	for (size_t column = 0; column < columns; column++) {
+		struct libscols_cell *head = scols_column_get_header(scols_table_get_column(table, column));
+		unsigned widest = scols_cell_get_data(head) ? (unsigned)strlen(scols_cell_get_data(head)) : 0;
+		scols_reset_iter(iter, SCOLS_ITER_FORWARD);
+		while (column != wrap && scols_table_next_line(table, iter, &line) == 0) {
+			unsigned width = cell_columns(line, column);
+			widest = width > widest ? width : widest;
+		}
+		used += column == wrap ? 1 : widest + 1;
+	}
+	size_t width = scols_table_get_termwidth(table);
+	unsigned limit = width > used + 20 ? (unsigned)(width - used) : 20;
+	scols_reset_iter(iter, SCOLS_ITER_FORWARD);
+	while (scols_table_next_line(table, iter, &line) == 0) {
+		struct libscols_cell *cell = scols_line_get_cell(line, wrap);
+		if (scols_cell_get_data(cell))
+			scols_cell_set_data(cell, wrapped(&arena, scols_cell_get_data(cell), limit));
+	}
+	scols_free_iter(iter);
+}
+
 void out_table_end(struct libscols_table *table)
 {
+	for (size_t column = 0; column < scols_table_get_ncols(table); column++) {
+		struct libscols_column *head = scols_table_get_column(table, column);
+		if (!scols_column_is_wrap(head))
+			continue;
+		scols_column_set_wrapfunc(head, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
+		scols_column_set_safechars(head, "\n");
+		wrap_column(table, column);
+	}
 	if (scols_table_get_nlines(table))
 		scols_print_table(table);
 	scols_unref_table(table);

@@ -2,6 +2,7 @@
  *
  * The machine itself: CPU, memory, loaded modules, consoles.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "facts/facts.h"
@@ -115,11 +116,12 @@ static void gather_modules(struct world *world, struct arena *arena, struct host
 {
 	struct bytes modules;
 	int error = world_read(world, "/proc/modules", 0, arena, &modules);
-	if (error) {
+	if (error && error != ENOENT) {
 		blind(data, error, "/proc/modules");
 		return;
 	}
-	host->modules = module_names(modules, arena);
+	if (!error) /* a kernel that takes no modules has no such file */
+		host->modules = module_names(modules, arena);
 	host->modules_known = YES;
 }
 
