@@ -738,12 +738,29 @@ static bool match_pem(struct scan *scan)
 	return true;
 }
 
+/* A placeholder that stands already is passed over whole, whatever is glued to it. */
+static bool match_own(struct scan *scan)
+{
+	static const char *const own[] = { "REDACTED", "SERIAL-" };
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+		size_t at = scan->at + strlen(own[i]);
+		if (!starts(scan, scan->at, own[i]))
+			continue;
+		at += sign_at(scan, at) == '-';
+		while (digit(sign_at(scan, at)))
+			at++;
+		scan->at = at;
+		return true;
+	}
+	return false;
+}
+
 /* ---- the pass --------------------------------------------------------- */
 
 typedef bool match_fn(struct scan *scan);
 
 /* In the order in which they are asked; the first that takes it has it. */
-static match_fn *const by_word[] = { match_pem, match_key, match_mac, match_ipv4, match_ipv6, match_gpu_uuid,
+static match_fn *const by_word[] = { match_own, match_pem, match_key, match_mac, match_ipv4, match_ipv6, match_gpu_uuid,
 	match_mac_name, match_by_id, match_bearer, match_userinfo, match_ssh_key };
 
 static bool matched(struct scan *scan)

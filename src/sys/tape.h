@@ -67,6 +67,11 @@ enum { TAPE_ENTRIES_MAX = 400000, TAPE_PATH_MAX = 4096 };
  * as a root, each also with one folder above it. All in memory. Refused: absolute or ".." paths, links in a tape's
  * root/, entries twice, over the limits, a cut tar. */
 bool tape_load(const char *path, struct arena *arena, struct err *err, struct tape **ret);
+/* The same of a tar in memory; name is for messages. */
+bool tape_load_bytes(struct bytes tar, const char *name, struct arena *arena, struct err *err, struct tape **ret);
+/* The lines of an entries.jsonl into an empty target; bytes that would stand in root/ are left out. */
+bool tape_parse_entries(struct bytes lines, const char *name, struct tape_target *target, struct arena *arena,
+			struct err *err);
 /* A machine at that path as a world: a folder laid out as a bare tree is used as a root where it lies (as
  * world_open_root does, partial), all else is loaded and its node replayed. Closed by world_close. */
 struct world *tape_open(const char *path, struct arena *arena, struct err *err);

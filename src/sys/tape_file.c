@@ -223,7 +223,8 @@ static bool take_member(struct archive *archive, struct archive_entry *entry, st
 	return add_member(members, &member, arena, err);
 }
 
-static bool read_tar(int fd, struct members *members, struct arena *arena, struct err *err)
+/* From the fd, or from memory where it is -1. */
+static bool read_tar(int fd, struct bytes memory, struct members *members, struct arena *arena, struct err *err)
 {
 	struct archive *archive __attribute__((cleanup(release_reader))) = archive_read_new();
 	if (!archive)
@@ -232,11 +233,13 @@ static bool read_tar(int fd, struct members *members, struct arena *arena, struc
 	archive_read_support_filter_xz(archive);
 	archive_read_support_filter_zstd(archive);
 	archive_read_support_format_tar(archive);
-	if (archive_read_open_fd(archive, fd, BUFFER))
+	int result = fd < 0 ? archive_read_open_memory(archive, memory.data, memory.size)
+	                    : archive_read_open_fd(archive, fd, BUFFER);
+	if (result)
 		return archive_failed(archive, members, err);
 	struct archive_entry *entry;
 	for (;;) {
-		int result = archive_read_next_header(archive, &entry);
+		result = archive_read_next_header(archive, &entry);
 		if (result == ARCHIVE_EOF)
 			break;
 		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
@@ -874,10 +877,29 @@ bool tape_load(const char *path, struct arena *arena, struct err *err, struct ta
 	if (S_ISDIR(stat.st_mode))
 		fine = read_folder(fcntl(fd, F_DUPFD_CLOEXEC, 3), "", 0, &members, arena, err);
 	else if (S_ISREG(stat.st_mode) || S_ISFIFO(stat.st_mode))
-		fine = read_tar(fd, &members, arena, err);
+		fine = read_tar(fd, (struct bytes){ 0 }, &members, arena, err);
 	else
 		fine = bad(err, members.name, "neither a file nor a folder");
 	return fine && load_members(&members, arena, err, ret);
+}
+
+bool tape_load_bytes(struct bytes tar, const char *name, struct arena *arena, struct err *err, struct tape **ret)
+{
+	struct members members = { .name = arena_printf(arena, "%.200s", text_shown(arena, name)) };
+	return read_tar(-1, tar, &members, arena, err) && load_members(&members, arena, err, ret);
+}
+
+bool tape_parse_entries(
+        struct bytes lines, const char *name, struct tape_target *target, struct arena *arena, struct err *err)
+{
+	struct members members = { .name = arena_printf(arena, "%.200s", text_shown(arena, name)) };
+	struct loader loader = { .members = &members, .top = "", .arena = arena, .target = target, .folder = "-" };
+	if (!load_entries(&loader, lines, err))
+		return false;
+	for (size_t i = 0; i < target->n; i++)
+		target->entries[i].has_data = target->entries[i].data.data != NULL;
+	tape_sort(target, arena);
+	return true;
 }
 
 /* ---- opening ---------------------------------------------------------- */
