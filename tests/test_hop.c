@@ -238,6 +238,10 @@ static void tells_transport_from_answer(void **state)
 		{ HOP_DOCKER, 126, "OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": "
 				   "executable file not found in $PATH: unknown\n", 127 },
 		{ HOP_DOCKER, 5, "", 5 },
+		{ HOP_DOCKER, 127, "bash: line 1: docker: command not found\n", -1, "not installed", "" },
+		{ HOP_QM, 127, "sh: 1: qm: not found\n", -1, "no Proxmox VE host", "host it runs on" },
+		{ HOP_PCT, 127, "bash: line 1: pct: command not found\n", -1, "no Proxmox VE host", "host it runs on" },
+		{ HOP_PCT, 127, "sh: 1: vainfo: not found\n", 127 },
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
 		struct arena arena ARENA_SCOPED = {0};

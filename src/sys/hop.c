@@ -6,6 +6,7 @@
 #include "sys/hop.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -336,6 +337,27 @@ static const struct failure *find_failure(enum hop_kind kind, struct bytes said)
 	return NULL;
 }
 
+/* A shell on the way (ssh's, or a script's) does not find the transport itself: this is no node, or has no docker. */
+static const struct failure *missing_tool(enum hop_kind kind, int status, struct bytes said)
+{
+	static const char *const names[] = { [HOP_NONE] = "", [HOP_SSH] = "ssh", [HOP_QM] = "qm", [HOP_PCT] = "pct",
+		[HOP_DOCKER] = "docker" };
+	static const struct failure missing[] = {
+		[HOP_SSH] = { HOP_SSH, "", "", ERR_SYSTEM, "ssh is not installed there", "install openssh-client there" },
+		[HOP_QM] = { HOP_QM, "", "", ERR_SYSTEM, "the machine asked is no Proxmox VE host: qm is not there", "a guest is reached from the host it runs on" },
+		[HOP_PCT] = { HOP_PCT, "", "", ERR_SYSTEM, "the machine asked is no Proxmox VE host: pct is not there", "a guest is reached from the host it runs on" },
+		[HOP_DOCKER] = { HOP_DOCKER, "", "", ERR_SYSTEM, "docker is not installed there", "" },
+	};
+	static const char *const says[] = { ": not found", ": command not found" };
+	for (size_t i = 0; status == 127 && i < sizeof says / sizeof *says; i++) {
+		char needle[64];
+		snprintf(needle, sizeof needle, " %s%s", names[kind], says[i]);
+		if (holds(said, needle))
+			return &missing[kind];
+	}
+	return NULL;
+}
+
 static bool program_missing(enum hop_kind kind, struct bytes said)
 {
 	for (size_t i = 0; i < sizeof no_program / sizeof *no_program; i++)
@@ -431,6 +453,9 @@ bool hop_unwrap(const struct hop *hop, const struct outcome *outer, struct arena
 		err_set(err, ERR_TIMEOUT, "%s %s: no answer in time", hop_names[hop->kind], text_shown(arena, hop->where));
 		return err_hint(err, "is the machine busy or hanging?");
 	}
+	const struct failure *failure = missing_tool(hop->kind, outer->status, outer->err);
+	if (failure)
+		return fail(hop, failure, outer->err, arena, err);
 	if (outer->status && program_missing(hop->kind, outer->err)) {
 		*ret = (struct outcome){ .status = 127, .out = outer->out, .err = outer->err };
 		return true;
@@ -438,7 +463,7 @@ bool hop_unwrap(const struct hop *hop, const struct outcome *outer, struct arena
 	/* qm's code is about qm alone; ssh keeps 255 for itself; pct and docker pass the command's code on, so there the
 	 * words decide */
 	bool own = hop->kind == HOP_SSH ? outer->status == 255 : outer->status != 0;
-	const struct failure *failure = own ? find_failure(hop->kind, outer->err) : NULL;
+	failure = own ? find_failure(hop->kind, outer->err) : NULL;
 	if (failure)
 		return fail(hop, failure, outer->err, arena, err);
 	if (hop->kind == HOP_QM)

@@ -143,7 +143,8 @@ static int remote_run(struct world *world, const struct command *command, struct
 	struct err err = {0};
 	if (!run_through(&remote->target, command, arena, &err, &outcome))
 		return err.kind == ERR_TIMEOUT ? ETIMEDOUT : EIO;
-	if (outcome.status == 127 && !outcome.out.size)
+	/* what a login prints comes with every command, so an empty output proves nothing here */
+	if (outcome.status == 127 && outcome.err.size && memmem(outcome.err.data, outcome.err.size, "not found", strlen("not found")))
 		return ENOENT;
 	*ret = outcome;
 	return 0;

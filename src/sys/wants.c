@@ -238,22 +238,9 @@ static const char *quoted(struct arena *arena, const char *word)
 			    hole[2] ? text_sh_quoted(arena, hole + 2) : "");
 }
 
-/* The words of a command template. A blank inside a word is written as \x7f in the table. */
-static struct words template_words(struct arena *arena, const struct want *want)
-{
-	struct words words = text_split(arena, want->what, " ");
-	for (size_t i = 0; i < words.n; i++) {
-		char *word = arena_strdup(arena, words.word[i]);
-		for (char *hole = word; (hole = strchr(hole, '\x7f'));)
-			*hole = ' ';
-		words.word[i] = word;
-	}
-	return words;
-}
-
 static void put_command(struct arena *arena, struct words *script, const struct want *want)
 {
-	struct words words = template_words(arena, want);
+	struct words words = text_split(arena, want->what, " ");
 	put(arena, script, arena_printf(arena, "R %zu", want->max ? want->max : (size_t)FILE_MAX_DEFAULT));
 	for (size_t i = 0; i < words.n; i++) {
 		put(arena, script, " ");
@@ -361,7 +348,7 @@ bool wants_cover_command(const struct want *wants, const char *const *argv)
 	for (; wants->kind != WANT_END; wants++) {
 		if (!is_command(wants))
 			continue;
-		struct words words = template_words(&arena, wants);
+		struct words words = text_split(&arena, wants->what, " ");
 		size_t i = 0;
 		while (i < words.n && argv[i] && word_fits(words.word[i], argv[i]))
 			i++;

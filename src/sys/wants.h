@@ -14,7 +14,7 @@ enum want_kind {
 	WANT_LIST,  /* glob of directories: names */
 	WANT_STAT,  /* glob: type, mode, owner only */
 	WANT_OPEN,  /* glob of device nodes: can it be opened for reading and writing? */
-	WANT_RUN,   /* a command; words are blank-separated, no quoting; \x7f is a blank inside a word */
+	WANT_RUN,   /* a command; words are blank-separated, no quoting (a tab stays inside a word) */
 	WANT_EACH,  /* a command template: {} is each basename that the pattern `each` matches */
 };
 
@@ -25,6 +25,20 @@ struct want {
 			   * "!command": the words that it prints, one by one for {}, all at once for {*} */
 	size_t max;       /* bytes of a file or output; 0: 256 KiB */
 };
+
+/* Of a docker container's environment only NVIDIA's words are asked: the rest holds secrets. A Go template takes a tab
+ * for a blank, so that each is one word. */
+#define WANTS_DOCKER_INFO                                                                                        \
+	"{\"ServerVersion\":{{json\t.ServerVersion}},\"CgroupDriver\":{{json\t.CgroupDriver}},"                  \
+	"\"DockerRootDir\":{{json\t.DockerRootDir}},\"Runtimes\":{{json\t.Runtimes}}}"
+#define WANTS_DOCKER_INSPECT                                                                                     \
+	"{\"Id\":{{json\t.Id}},\"Name\":{{json\t.Name}},\"State\":{\"Status\":{{json\t.State.Status}}},"         \
+	"\"Config\":{\"Image\":{{json\t.Config.Image}},\"Env\":[{{range\t.Config.Env}}{{$w:=split\t.\t\"=\"}}"   \
+	"{{if\teq\t(index\t$w\t0)\t\"NVIDIA_VISIBLE_DEVICES\"\t\"NVIDIA_DRIVER_CAPABILITIES\"}}"                 \
+	"{{json\t.}},{{end}}{{end}}\"\"]},"                                                                      \
+	"\"HostConfig\":{\"Runtime\":{{json\t.HostConfig.Runtime}},\"Privileged\":{{json\t.HostConfig.Privileged}}," \
+	"\"Devices\":{{json\t.HostConfig.Devices}},\"DeviceRequests\":{{json\t.HostConfig.DeviceRequests}},"     \
+	"\"GroupAdd\":{{json\t.HostConfig.GroupAdd}}}}"
 
 extern const struct want wants_node[];   /* of a Proxmox host */
 extern const struct want wants_inside[]; /* of a guest or docker container */
