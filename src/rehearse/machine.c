@@ -659,12 +659,14 @@ static bool read_framebuffer(struct reader *reader, struct machine_line *line)
 
 static bool read_nvidia(struct reader *reader, struct machine_line *line)
 {
-	if (!only_options(line, 1, "open nouvm", reader->arena, reader->err))
+	const char *user = option(line, 1, "user");
+	if (!only_options(line, 1, "open nouvm user=", reader->arena, reader->err))
 		return false;
-	if (!is_name(line->word[0]))
-		return FAIL("nvidia takes the module's version, or none");
+	if (!is_name(line->word[0]) || (user && !is_name(user)))
+		return FAIL("nvidia takes the module's version, or none, and user= the libraries'");
 	bool none = strcmp(line->word[0], "none") == 0;
 	reader->target->nvidia = none ? NULL : line->word[0];
+	reader->target->nvidia_user = user ? user : reader->target->nvidia_user;
 	reader->target->nvidia_open = has_word(line, 1, "open");
 	reader->target->nvidia_uvm = !has_word(line, 1, "nouvm");
 	return once(reader, line, "nvidia", reader->target->label);
@@ -746,11 +748,11 @@ static bool read_interface(struct reader *reader, struct machine_line *line)
 {
 	struct machine_target *target = reader->target;
 	const char *name = line->word[0], *ports = option(line, 1, "ports");
-	if (!only_options(line, 1, "ports=", reader->arena, reader->err) ||
+	if (!only_options(line, 1, "ports= gone", reader->arena, reader->err) ||
 	        !once(reader, line, "interface", arena_printf(reader->arena, "%s %s", target->label, name)))
 		return false;
 	if (!is_name(name) || !*name || (ports && !is_names(ports)))
-		return FAIL("interface takes: NAME [ports=NAME,NAME]");
+		return FAIL("interface takes: NAME [ports=NAME,NAME], or NAME gone");
 	struct machine_virtual *one = known(reader, "interface", name);
 	if (!one) {
 		if (target->n_interfaces >= THINGS_MAX)
@@ -759,7 +761,7 @@ static bool read_interface(struct reader *reader, struct machine_line *line)
 		*arena_push(reader->arena, target->interfaces, target->n_interfaces) = one;
 		remember(reader, "interface", name, one);
 	}
-	*one = (struct machine_virtual){ .name = name, .on = ports };
+	*one = (struct machine_virtual){ .name = name, .on = ports, .gone = has_word(line, 1, "gone") };
 	return true;
 }
 
@@ -767,11 +769,11 @@ static bool read_disk(struct reader *reader, struct machine_line *line)
 {
 	struct machine_target *target = reader->target;
 	const char *disk = line->word[0], *name = option(line, 1, "name"), *on = option(line, 1, "on");
-	if (!only_options(line, 1, "name= on=", reader->arena, reader->err) ||
+	if (!only_options(line, 1, "name= on= gone", reader->arena, reader->err) ||
 	        !once(reader, line, "disk", arena_printf(reader->arena, "%s %s", target->label, disk)))
 		return false;
 	if (!is_name(disk) || !*disk || (name && !is_name(name)) || (on && !is_names(on)))
-		return FAIL("disk takes: NAME [name=MAPPER-NAME] [on=DISK,DISK]");
+		return FAIL("disk takes: NAME [name=MAPPER-NAME] [on=DISK,DISK], or NAME gone");
 	struct machine_virtual *one = known(reader, "disk", disk);
 	if (!one) {
 		if (target->n_disks >= THINGS_MAX)
@@ -780,7 +782,7 @@ static bool read_disk(struct reader *reader, struct machine_line *line)
 		*arena_push(reader->arena, target->disks, target->n_disks) = one;
 		remember(reader, "disk", disk, one);
 	}
-	*one = (struct machine_virtual){ .name = disk, .mapper = name, .on = on };
+	*one = (struct machine_virtual){ .name = disk, .mapper = name, .on = on, .gone = has_word(line, 1, "gone") };
 	return true;
 }
 
@@ -1138,25 +1140,43 @@ static bool act_drop(struct machine_growth *growth, const struct machine_line *l
 	return true;
 }
 
+/* Every place where OLD stands, or the first one; `n` of them were counted before. */
+static struct bytes replaced(struct arena *arena, struct bytes text, const char *old, const char *new, size_t n)
+{
+	char *all = arena_alloc(arena, text.size + n * strlen(new) + 1), *out = all;
+	const char *at = text.data, *end = text.data + text.size;
+	for (; n; n--) {
+		const char *next = memmem(at, (size_t)(end - at), old, strlen(old));
+		out = mempcpy(out, at, (size_t)(next - at));
+		out = mempcpy(out, new, strlen(new));
+		at = next + strlen(old);
+	}
+	out = mempcpy(out, at, (size_t)(end - at));
+	return (struct bytes){ all, (size_t)(out - all) };
+}
+
 static bool act_replace(struct machine_growth *growth, const struct machine_line *line)
 {
 	struct tree_node *node = existing_file(growth, line);
 	const char *old = line->word[1], *new = line->word[2];
+	bool all = line->n == 4 && strcmp(line->word[3], "all") == 0;
 	if (!node)
 		return false;
+	if (line->n == 4 && !all)
+		return GROWN("replace takes: PATH OLD NEW [all]");
 	struct bytes text = node->entry.data;
-	if (!changeable(growth, line, text.size + strlen(new)))
-		return false;
-	const char *at = *old ? memmem(text.data, text.size, old, strlen(old)) : NULL;
-	if (!at)
+	size_t n = 0;
+	const char *at = text.data, *end = text.data + text.size;
+	while (*old && (n == 0 || all) && (at = memmem(at, (size_t)(end - at), old, strlen(old)))) {
+		at += strlen(old);
+		n++;
+	}
+	if (!n)
 		return GROWN("%s does not hold \"%s\"", shown(growth->tree.arena, line->word[0]),
 		        shown(growth->tree.arena, old));
-	size_t before = (size_t)(at - text.data), behind = text.size - before - strlen(old);
-	char *all = arena_alloc(growth->tree.arena, text.size + strlen(new) + 1), *out = all;
-	out = mempcpy(out, text.data, before);
-	out = mempcpy(out, new, strlen(new));
-	out = mempcpy(out, at + strlen(old), behind);
-	new_data(growth, node, (struct bytes){ all, (size_t)(out - all) });
+	if (!changeable(growth, line, text.size + n * strlen(new)))
+		return false;
+	new_data(growth, node, replaced(growth->tree.arena, text, old, new, n));
 	return true;
 }
 
@@ -1263,7 +1283,7 @@ static const struct statement statements[] = {
 	{ "unload", 1, 0, false, read_unload, NULL },
 	{ "iommu", 1, 0, false, read_iommu, NULL },
 	{ "framebuffer", 2, 4, false, read_framebuffer, NULL },
-	{ "nvidia", 1, 3, false, read_nvidia, NULL },
+	{ "nvidia", 1, 4, false, read_nvidia, NULL },
 	{ "package", 2, 0, false, read_package, NULL },
 	{ "process", 2, 4, true, read_process, NULL },
 	{ "guest", 2, 4, false, read_guest, NULL },
@@ -1279,7 +1299,7 @@ static const struct statement statements[] = {
 	{ "unreadable", 2, 2, false, read_change, act_unreadable },
 	{ "append", 1, 1, true, read_change, act_append },
 	{ "drop", 2, 2, false, read_change, act_drop },
-	{ "replace", 3, 3, false, read_change, act_replace },
+	{ "replace", 3, 4, false, read_change, act_replace },
 	{ "run", 1, 0, true, read_run, act_run },
 	{ "norun", 1, 0, false, read_run, act_norun },
 	{ "initramfs", 1, 0, true, read_path, act_initramfs },
@@ -1419,6 +1439,50 @@ static bool is_complete(const char *path)
 	return false;
 }
 
+/* A CT sees the node's kernel, a docker container that of the machine it runs on: where they name no devices of their
+ * own, those of the outer one are theirs. Device nodes are not: what they have in /dev they must say. */
+static const struct machine_target *outer_kernel(const struct machine *machine, const struct machine_target *target)
+{
+	const char *docker = strstr(target->label, "/docker/");
+	if (target->n_devices)
+		return NULL;
+	if (docker)
+		return find_target(
+		        machine, arena_strndup(machine->arena, target->label, (size_t)(docker - target->label)));
+	return text_starts(target->label, "ct/") ? find_target(machine, "node") : NULL;
+}
+
+static void share_kernel(struct machine_target *target, const struct machine_target *outer)
+{
+	target->devices = outer->devices;
+	target->n_devices = outer->n_devices;
+	target->device = outer->device;
+	target->iommu = outer->iommu;
+	target->framebuffers = outer->framebuffers;
+	target->n_framebuffers = outer->n_framebuffers;
+	if (!target->n_modules) {
+		target->modules = outer->modules;
+		target->n_modules = outer->n_modules;
+	}
+	if (!target->nvidia) {
+		target->nvidia = outer->nvidia;
+		target->nvidia_open = outer->nvidia_open;
+	}
+}
+
+static void share_files(struct machine_growth *growth, const struct machine_target *outer)
+{
+	static const char *const shared[] = { "/proc/sys/kernel/osrelease", "/proc/version", "/proc/cmdline",
+		"/proc/cpuinfo", "/proc/sys/kernel/random/boot_id" };
+	for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+		struct bytes said = said_file(outer, shared[i]);
+		if (said.size)
+			tree_data(&growth->tree, shared[i], 0444, said);
+	}
+	tree_remove(&growth->tree, "/dev");
+	tree_put(&growth->tree, "/dev", NODE_DIR, 0755);
+}
+
 static void emit(struct machine_growth *growth, struct tape_target *tape)
 {
 	struct arena *arena = growth->tree.arena;
@@ -1454,15 +1518,20 @@ static bool grow_target(
 		.err = err,
 		.tree = { .arena = machine->arena, .time = machine->time },
 	};
+	const struct machine_target *outer = outer_kernel(machine, target);
+	if (outer)
+		share_kernel(target, outer);
 	for (size_t i = 0; i < 6; i++)
 		tree_put(&growth.tree, complete[i], NODE_DIR, 0755);
 	if (!machine_make_pci(&growth))
 		return false;
 	machine_make_system(&growth);
+	if (outer)
+		share_files(&growth, outer);
 	for (size_t i = 0; i < target->n_actions; i++)
 		if (!target->actions[i]->statement->act(&growth, target->actions[i]))
 			return false;
-	machine_make_guests(&growth);
+	machine_make_answers(&growth);
 	if (!make_images(&growth))
 		return false;
 	emit(&growth, tape_target(tape, machine->arena, target->label));

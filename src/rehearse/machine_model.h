@@ -148,6 +148,7 @@ struct machine_package {
 /* A network interface or a block device that is no PCI device's: bridges, lo, dm-N. */
 struct machine_virtual {
 	const char *name, *mapper, *on; /* on: ports of a bridge, disks below */
+	bool gone;
 };
 
 struct machine_guest {
@@ -191,7 +192,8 @@ struct machine_target {
 	size_t n_packages;
 	struct machine_virtual **interfaces, **disks;
 	size_t n_interfaces, n_disks;
-	const char *nvidia; /* version of the module; NULL: not loaded */
+	const char *nvidia;      /* version of the module; NULL: not loaded */
+	const char *nvidia_user; /* of the libraries; NULL: none */
 	bool nvidia_open, nvidia_uvm;
 };
 
@@ -223,8 +225,8 @@ void machine_answer(struct machine_growth *growth, const char *command, int stat
 bool machine_make_pci(struct machine_growth *growth);
 /* machine_system.c, before the statements are done: modules, network, disks, processes, packages, NVIDIA's files. */
 void machine_make_system(struct machine_growth *growth);
-/* machine_system.c, after them: what qm and pct say of the guests. */
-void machine_make_guests(struct machine_growth *growth);
+/* machine_system.c, after them: what qm, pct and nvidia-smi say, unless the text did. */
+void machine_make_answers(struct machine_growth *growth);
 /* machine_image.c: an image from its description; `fresh`: with the modprobe.d and modules of the tree. */
 bool machine_make_image(const struct machine_line *line, const char *path, struct machine_growth *growth);
 

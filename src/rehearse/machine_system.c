@@ -114,6 +114,8 @@ static void put_interfaces(struct machine_growth *growth)
 	struct machine_target *target = growth->target;
 	tree_put(&growth->tree, "/sys/class/net", NODE_DIR, 0755);
 	for (size_t i = 0; i < target->n_interfaces; i++) {
+		if (target->interfaces[i]->gone)
+			continue;
 		const char *name = target->interfaces[i]->name, *folder = PRINT("/sys/devices/virtual/net/%s", name);
 		bool loopback = strcmp(name, "lo") == 0;
 		tree_relative_link(&growth->tree, PRINT("/sys/class/net/%s", name), folder);
@@ -123,7 +125,7 @@ static void put_interfaces(struct machine_growth *growth)
 		        &growth->tree, folder, "address", "%s", loopback ? "00:00:00:00:00:00" : "02:00:00:00:ff:01");
 	}
 	for (size_t i = 0; i < target->n_interfaces; i++)
-		if (target->interfaces[i]->on)
+		if (target->interfaces[i]->on && !target->interfaces[i]->gone)
 			put_bridge(growth, PRINT("/sys/devices/virtual/net/%s", target->interfaces[i]->name),
 			        target->interfaces[i]->name, target->interfaces[i]->on);
 }
@@ -285,10 +287,28 @@ static void put_nvidia_card(struct machine_growth *growth, const struct machine_
 	tree_device(&growth->tree, PRINT("/dev/nvidia%u", minor), NODE_CHAR, 195, minor, 0666, 0);
 }
 
+/* The libraries that encoding needs, as the driver's packages lay them on Debian and Ubuntu. */
+static void put_nvidia_libraries(struct machine_growth *growth, const char *version)
+{
+	static const char folder[] = "/usr/lib/x86_64-linux-gnu";
+	static const char *const names[] = { "libnvidia-ml", "libcuda", "libnvidia-encode", "libnvcuvid",
+		"libnvidia-ptxjitcompiler" };
+	tree_put(&growth->tree, folder, NODE_DIR, 0755)->entry.listed = true;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct tree_node *node =
+		        tree_put(&growth->tree, PRINT("%s/%s.so.%s", folder, names[i], version), NODE_FILE, 0644);
+		node->entry.stat.size = 200000;
+		tree_link(&growth->tree, PRINT("%s/%s.so.1", folder, names[i]), PRINT("%s.so.%s", names[i], version));
+	}
+	tree_put(&growth->tree, "/usr/bin/nvidia-smi", NODE_FILE, 0755)->entry.stat.size = 1100000;
+}
+
 static void put_nvidia(struct machine_growth *growth)
 {
 	struct machine_target *target = growth->target;
 	unsigned minor = 0;
+	if (target->nvidia_user)
+		put_nvidia_libraries(growth, target->nvidia_user);
 	if (!target->nvidia)
 		return;
 	tree_text(&growth->tree, "/proc/driver/nvidia/version", 0444,
@@ -317,7 +337,8 @@ void machine_make_system(struct machine_growth *growth)
 	put_interfaces(growth);
 	tree_put(&growth->tree, "/sys/block", NODE_DIR, 0755);
 	for (size_t i = 0; i < growth->target->n_disks; i++)
-		put_disk(growth, growth->target->disks[i]);
+		if (!growth->target->disks[i]->gone)
+			put_disk(growth, growth->target->disks[i]);
 	put_running(growth);
 	put_packages(growth);
 	put_nvidia(growth);
@@ -377,7 +398,7 @@ static void list_guest(struct machine_growth *growth, const struct machine_guest
 	        growth, PRINT("%s status %u", guest->vm ? "qm" : "pct", guest->id), 0, PRINT("status: %s\n", state));
 }
 
-void machine_make_guests(struct machine_growth *growth)
+static void list_guests(struct machine_growth *growth)
 {
 	struct pen vms = { .arena = growth->tree.arena }, cts = { .arena = growth->tree.arena };
 	if (!tree_find(&growth->tree, "/etc/pve"))
@@ -395,4 +416,80 @@ void machine_make_guests(struct machine_growth *growth)
 	}
 	machine_answer(growth, "qm list", 0, pen_text(&vms));
 	machine_answer(growth, "pct list", 0, pen_text(&cts));
+}
+
+/* ---- what nvidia-smi says ---- */
+
+static unsigned nvidia_nodes(struct machine_growth *growth)
+{
+	unsigned n = 0;
+	while (n < 32 && tree_find(&growth->tree, PRINT("/dev/nvidia%u", n)))
+		n++;
+	return n;
+}
+
+static const char *upper_address(struct machine_growth *growth, const char *address)
+{
+	char *upper = arena_strdup(growth->tree.arena, address);
+	for (char *at = upper; *at; at++)
+		if (*at >= 'a' && *at <= 'f')
+			*at = (char)(*at - 'a' + 'A');
+	return upper;
+}
+
+static const char *smi_table(struct machine_growth *growth, unsigned cards)
+{
+	struct pen table = { .arena = growth->tree.arena };
+	unsigned n = 0;
+	pen_write(&table,
+	        "Fri Nov 21 00:00:00 2025       \n"
+	        "+-----------------------------------------------------------------------------------------+\n"
+	        "| NVIDIA-SMI %-22s Driver Version: %-14s CUDA Version: 13.0     |\n"
+	        "|-----------------------------------------+------------------------+----------------------+\n"
+	        "| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |\n"
+	        "| Fan  Temp   Perf          Pwr:Usage/Cap |           Memory-Usage | GPU-Util  Compute M. |\n"
+	        "|=========================================+========================+======================|\n",
+	        growth->target->nvidia_user, growth->target->nvidia);
+	for (size_t i = 0; i < growth->target->n_devices && n < cards; i++) {
+		const struct machine_device *device = growth->target->devices[i];
+		if (!device->value[KEY_DRIVER] || strcmp(device->value[KEY_DRIVER], "nvidia") != 0)
+			continue;
+		pen_write(&table,
+		        "|   %u  NVIDIA %04x                    Off |   0000%.12s Off |                  N/A |\n"
+		        "|  0%%   36C    P8              6W /  165W |       2MiB /   8188MiB |      0%%      Default "
+		        "|\n",
+		        n++, device->device, upper_address(growth, device->address));
+	}
+	pen_write(&table,
+	        "+-----------------------------------------+------------------------+----------------------+\n");
+	return pen_text(&table);
+}
+
+/* As the tool ends without a module, with another module than its library, without nodes, and well. */
+static void answer_nvidia_smi(struct machine_growth *growth)
+{
+	const struct machine_target *target = growth->target;
+	unsigned cards = nvidia_nodes(growth);
+	if (!target->nvidia_user)
+		return;
+	if (!target->nvidia)
+		machine_answer(growth, "nvidia-smi", 9,
+		        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that "
+		        "the latest "
+		        "NVIDIA driver is installed and running.\n\n");
+	else if (strcmp(target->nvidia, target->nvidia_user) != 0)
+		machine_answer(growth, "nvidia-smi", 18,
+		        PRINT("Failed to initialize NVML: Driver/library version mismatch\n"
+		              "NVML library version: %.*s\n",
+		                (int)strcspn(target->nvidia_user, ".") + 4, target->nvidia_user));
+	else if (!cards)
+		machine_answer(growth, "nvidia-smi", 6, "No devices were found\n");
+	else
+		machine_answer(growth, "nvidia-smi", 0, smi_table(growth, cards));
+}
+
+void machine_make_answers(struct machine_growth *growth)
+{
+	list_guests(growth);
+	answer_nvidia_smi(growth);
 }
