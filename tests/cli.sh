@@ -1,6 +1,7 @@
 #!/bin/sh
 # The program as a user meets it: usage, exit codes, hostile input, and that reading changes nothing.
 set -u
+# shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 gpuferry=${GPUFERRY:-build/gpuferry}
 unset GPUFERRY_UPDATE

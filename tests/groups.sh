@@ -2,6 +2,7 @@
 # group_state against an independent reading of raw listings that people published: the listing is read here by awk, the
 # tree made from it by gpuferry, and both must say the same of every GPU. Needs the captures beside the checkout.
 set -u
+# shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 gpuferry=${GPUFERRY:-build/gpuferry}
 data=${GPUFERRY_DATA:-../shared/data}

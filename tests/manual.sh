@@ -1,6 +1,7 @@
 #!/bin/sh
 # The manual and the documents against the tables: what a table has, the pages name, and the other way round.
 set -u
+# shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 gpuferry=${GPUFERRY:-build/gpuferry}
 source=${GPUFERRY_SOURCE:-.}

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 case ${VERSION_CODENAME-} in bookworm) suite=trixie ;; *) suite=bookworm ;; esac
 [ "$(id -u)" = 0 ] || { echo "other-debian: needs root"; exit 1; }
 root=build-check/$suite
-list() { sed -n "s/^$1_packages=\"\(.*\)\"/\1/p" do; }
+list() { sed -n "s/^$1_packages=\"\(.*\)\"/\1/p" ./do; }
 packages="$(list build) $(list test)"
 
 if [ ! -e "$root/complete" ] || [ "$(cat "$root/complete")" != "$packages" ]; then

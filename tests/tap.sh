@@ -2,6 +2,7 @@
 # What the shell tests share: TAP lines, a temporary folder that goes away, and a run that keeps what came back.
 
 n=0
+code=0
 work=$(mktemp -d)
 trap 'chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"' EXIT
 
