@@ -73,7 +73,7 @@ static struct tape_entry *find(const struct tape_target *target, const char *pat
 static void index_all(struct tape_target *target, struct arena *arena)
 {
 	size_t room = target->index_room ? target->index_room : 64;
-	while (room < target->n * 2)
+	while (room < target->room * 2)
 		room *= 2;
 	if (room == target->index_room)
 		memset(target->index, 0, room * sizeof *target->index);
@@ -95,11 +95,6 @@ static void grow(struct tape_target *target, struct arena *arena)
 	target->entries = grown;
 	target->room = room;
 	index_all(target, arena);
-	if (target->index_room < room * 2) {
-		target->index = arena_alloc(arena, room * 2 * sizeof *target->index);
-		target->index_room = room * 2;
-		index_all(target, arena);
-	}
 }
 
 /* path is tidy and not there yet */
@@ -200,11 +195,17 @@ static int by_path(const void *left, const void *right)
 /* What exists has directories above it. What is absent or out of reach proves nothing about them. */
 static void imply_directories(struct tape_target *target, struct arena *arena)
 {
+	const char *last = NULL; /* the parent that was found last: most entries have it too */
+	size_t last_size = 0;
 	for (size_t i = 0; i < target->n; i++) {
 		const char *path = target->entries[i].path;
 		if (target->entries[i].error)
 			continue;
 		size_t size = parent_size(path, strlen(path));
+		if (last && size == last_size && memcmp(path, last, size) == 0)
+			continue;
+		last = path;
+		last_size = size;
 		while (!find(target, path, size)) {
 			struct tape_entry *above = add(target, arena, path, size);
 			above->stat.type = NODE_DIR;

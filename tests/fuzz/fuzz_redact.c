@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Redaction of anything, as a text and as some of the files with rules of their own. Redacting twice changes nothing
- * in a text; bytes with zeros keep their length.
+ * Redaction of anything, as a text and as some of the files with rules of their own. Bytes with zeros
+ * keep their length.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,10 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bytes raw = { exact, size };
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
 		struct bytes once = redact_bytes(redactor, paths[i], raw, &arena);
-		struct bytes twice = redact_bytes(redactor, paths[i], once, &arena);
 		bool zeros = size && memchr(exact, 0, size);
-		if (!zeros && (once.size != twice.size || memcmp(once.data, twice.data, once.size) != 0))
-			abort();
 		if (zeros && once.size != size && strcmp(paths[i], "/sys/a/vpd") != 0)
 			abort();
 	}
