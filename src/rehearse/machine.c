@@ -385,6 +385,11 @@ static bool is_text(const char *text)
 	return strlen(text) <= 300 && !strpbrk(text, "\n");
 }
 
+static bool is_plain(const char *text) /* may stand in JSON as it is */
+{
+	return is_text(text) && !strpbrk(text, "\"\\\t") && text_is_utf8((struct bytes){ text, strlen(text) });
+}
+
 static bool is_config(const char *text)
 {
 	return text_has_word("64 256 4096", text, " ");
@@ -783,6 +788,57 @@ static bool read_disk(struct reader *reader, struct machine_line *line)
 		remember(reader, "disk", disk, one);
 	}
 	*one = (struct machine_virtual){ .name = disk, .mapper = name, .on = on, .gone = has_word(line, 1, "gone") };
+	return true;
+}
+
+static bool read_docker(struct reader *reader, struct machine_line *line)
+{
+	struct machine_target *target = reader->target;
+	static const char *const names[] = { "cgroup", "runtimes", "root" };
+	const char **const into[] = { &target->docker_cgroup, &target->docker_runtimes, &target->docker_root };
+	if (!only_options(line, 1, "cgroup= runtimes= root=", reader->arena, reader->err) ||
+	        !once(reader, line, "docker", target->label))
+		return false;
+	target->docker = line->word[0];
+	for (size_t i = 0; i < 3; i++)
+		if (option(line, 1, names[i]))
+			*into[i] = option(line, 1, names[i]);
+	for (size_t i = 0; i < line->n; i++)
+		if (!is_plain(line->word[i]))
+			return FAIL("docker takes: VERSION, none, down or denied, and words without quotes");
+	return true;
+}
+
+static bool read_container(struct reader *reader, struct machine_line *line)
+{
+	struct machine_target *target = reader->target;
+	const char *name = line->word[0];
+	if (!only_options(line, 2, "state= runtime= gpus= devices= groups= visible= capabilities= privileged",
+	            reader->arena, reader->err) ||
+	        !once(reader, line, "container", arena_printf(reader->arena, "%s %s", target->label, name)))
+		return false;
+	for (size_t i = 0; i < line->n; i++)
+		if (!is_plain(line->word[i]))
+			return FAIL("a docker container's words have no quotes");
+	struct machine_container *one = known(reader, "container", name);
+	if (!one) {
+		if (target->n_containers >= THINGS_MAX / 10)
+			return FAIL("more than %d docker containers", THINGS_MAX / 10);
+		one = arena_new(reader->arena, struct machine_container);
+		*arena_push(reader->arena, target->containers, target->n_containers) = one;
+		remember(reader, "container", name, one);
+	}
+	*one = (struct machine_container){ .name = name,
+		.image = line->word[1],
+		.state = option(line, 2, "state"),
+		.runtime = option(line, 2, "runtime"),
+		.gpus = option(line, 2, "gpus"),
+		.devices = option(line, 2, "devices"),
+		.groups = option(line, 2, "groups"),
+		.visible = option(line, 2, "visible"),
+		.capabilities = option(line, 2, "capabilities"),
+		.privileged = has_word(line, 2, "privileged"),
+		.gone = strcmp(line->word[1], "gone") == 0 };
 	return true;
 }
 
@@ -1194,18 +1250,37 @@ static struct tape_run *answer_for(struct machine_growth *growth, const char *ke
 	return run;
 }
 
-void machine_answer(struct machine_growth *growth, const char *command, int status, const char *out)
+static struct tape_run *implied_answer(struct machine_growth *growth, const char *command)
 {
 	struct words words = text_split(growth->tree.arena, command, " ");
 	struct machine_line line = { .word = words.word, .n = words.n };
 	const char *key = run_key(&line, words.n, growth->tree.arena);
 	if (map_find(&growth->answers, key))
-		return;
+		return NULL;
 	*arena_push(growth->tree.arena, words.word, words.n) = NULL;
 	struct tape_run *run = answer_for(growth, key, words.word);
+	run->outcome.out = run->outcome.err = (struct bytes){ "", 0 };
+	return run;
+}
+
+void machine_answer(struct machine_growth *growth, const char *command, int status, const char *out)
+{
+	struct tape_run *run = implied_answer(growth, command);
+	if (!run)
+		return;
 	run->outcome.status = status;
 	run->outcome.out = (struct bytes){ out, strlen(out) };
-	run->outcome.err = (struct bytes){ "", 0 };
+}
+
+void machine_answer_error(struct machine_growth *growth, const char *command, int status, const char *error)
+{
+	struct tape_run *run = implied_answer(growth, command);
+	if (!run)
+		return;
+	run->error = error ? 0 : ENOENT;
+	run->outcome.status = status;
+	if (error)
+		run->outcome.err = (struct bytes){ error, strlen(error) };
 }
 
 static bool act_run(struct machine_growth *growth, const struct machine_line *line)
@@ -1289,6 +1364,8 @@ static const struct statement statements[] = {
 	{ "guest", 2, 4, false, read_guest, NULL },
 	{ "interface", 1, 2, false, read_interface, NULL },
 	{ "disk", 1, 3, false, read_disk, NULL },
+	{ "docker", 1, 4, false, read_docker, NULL },
+	{ "container", 2, 0, false, read_container, NULL },
 	{ "remove", 1, 1, false, read_remove, act_remove },
 	{ "file", 1, 0, true, read_path, act_file },
 	{ "dir", 1, 0, false, read_path, act_dir },

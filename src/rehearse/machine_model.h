@@ -135,6 +135,11 @@ struct machine_iommu {
 	unsigned units;
 };
 
+struct machine_container { /* of docker; lists with commas */
+	const char *name, *image, *state, *runtime, *gpus, *devices, *groups, *visible, *capabilities;
+	bool privileged, gone;
+};
+
 enum module_state { MODULE_GONE, MODULE_LOADED, MODULE_BUILTIN };
 struct machine_module {
 	const char *name;
@@ -191,6 +196,10 @@ struct machine_target {
 	struct machine_package **packages;
 	size_t n_packages;
 	struct machine_virtual **interfaces, **disks;
+	const char *docker; /* version; "none", "down", "denied"; NULL: nobody asked */
+	const char *docker_cgroup, *docker_runtimes, *docker_root;
+	struct machine_container **containers;
+	size_t n_containers;
 	size_t n_interfaces, n_disks;
 	const char *nvidia;      /* version of the module; NULL: not loaded */
 	const char *nvidia_user; /* of the libraries; NULL: none */
@@ -220,12 +229,14 @@ bool machine_fail(const struct machine_line *line, struct err *err, const char *
         __attribute__((format(printf, 3, 4)));
 /* What a command answered, unless the text said otherwise: words without blanks in them. */
 void machine_answer(struct machine_growth *growth, const char *command, int status, const char *out);
+/* The same with a message; error NULL: there is no such program. */
+void machine_answer_error(struct machine_growth *growth, const char *command, int status, const char *error);
 
 /* machine_pci.c: /sys/bus/pci, /sys/devices, groups, IOMMU, class folders, /dev/dri, /proc/iomem, /proc/interrupts. */
 bool machine_make_pci(struct machine_growth *growth);
 /* machine_system.c, before the statements are done: modules, network, disks, processes, packages, NVIDIA's files. */
 void machine_make_system(struct machine_growth *growth);
-/* machine_system.c, after them: what qm, pct and nvidia-smi say, unless the text did. */
+/* machine_system.c, after them: what qm, pct, nvidia-smi and docker say, unless the text did. */
 void machine_make_answers(struct machine_growth *growth);
 /* machine_image.c: an image from its description; `fresh`: with the modprobe.d and modules of the tree. */
 bool machine_make_image(const struct machine_line *line, const char *path, struct machine_growth *growth);

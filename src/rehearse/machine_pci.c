@@ -799,6 +799,7 @@ bool machine_make_pci(struct machine_growth *growth)
 	tree_put(&growth->tree, "/sys/bus/pci/devices", NODE_DIR, 0755);
 	tree_put(&growth->tree, "/sys/bus/pci/drivers", NODE_DIR, 0755);
 	tree_put(&growth->tree, "/sys/class/drm", NODE_DIR, 0755);
+	tree_put(&growth->tree, "/sys/firmware/acpi/tables", NODE_DIR, 0755);
 	for (size_t i = 0; i < growth->target->n_devices; i++) {
 		const struct machine_device *device = growth->target->devices[i];
 		if (growth->tree.n > MACHINE_NODES_MAX - 30000)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "rehearse/machine_model.h"
+#include "sys/wants.h"
 
 #define PRINT(...) arena_printf(growth->tree.arena, __VA_ARGS__)
 
@@ -488,8 +489,96 @@ static void answer_nvidia_smi(struct machine_growth *growth)
 		machine_answer(growth, "nvidia-smi", 0, smi_table(growth, cards));
 }
 
+/* ---- what docker says ---- */
+
+static const char *or_else_none(const char *text)
+{
+	return text ? text : "";
+}
+
+/* "a,b" as the JSON strings "a","b", each with what stands around it. */
+static const char *json_list(struct machine_growth *growth, const char *words, const char *before, const char *behind)
+{
+	struct words list = text_split(growth->tree.arena, or_else_none(words), ",");
+	const char *text = "";
+	for (size_t i = 0; i < list.n; i++)
+		text = PRINT("%s%s%s%s%s", text, i ? "," : "", before, list.word[i], behind);
+	return text;
+}
+
+static const char *container_json(struct machine_growth *growth, const struct machine_container *one, const char *id)
+{
+	const char *env = "", *request = "";
+	if (one->visible)
+		env = PRINT("\"NVIDIA_VISIBLE_DEVICES=%s\",", one->visible);
+	if (one->capabilities)
+		env = PRINT("%s\"NVIDIA_DRIVER_CAPABILITIES=%s\",", env, one->capabilities);
+	if (one->gpus)
+		request = PRINT("{\"Driver\":\"nvidia\",\"Count\":-1,\"DeviceIDs\":null,\"Capabilities\":[[%s]],"
+		                "\"Options\":{}}",
+		        json_list(growth, one->gpus, "\"", "\""));
+	const char *devices = "";
+	struct words paths = text_split(growth->tree.arena, or_else_none(one->devices), ",");
+	for (size_t i = 0; i < paths.n; i++)
+		devices = PRINT("%s%s{\"PathOnHost\":\"%s\",\"PathInContainer\":\"%s\",\"CgroupPermissions\":\"rwm\"}",
+		        devices, i ? "," : "", paths.word[i], paths.word[i]);
+	return PRINT("{\"Id\":\"%s\",\"Name\":\"/"
+	             "%s\",\"State\":{\"Status\":\"%s\"},\"Config\":{\"Image\":\"%s\",\"Env\":[%s\"\"]},"
+	             "\"HostConfig\":{\"Runtime\":\"%s\",\"Privileged\":%s,\"Devices\":[%s],\"DeviceRequests\":[%s],"
+	             "\"GroupAdd\":[%s]}}\n",
+	        id, one->name, or_else(one->state, "running"), one->image, env, or_else(one->runtime, "runc"),
+	        one->privileged ? "true" : "false", devices, request, json_list(growth, one->groups, "\"", "\""));
+}
+
+/* docker without a daemon prints what the client knows, and why it knows no more. */
+static void docker_fails(struct machine_growth *growth)
+{
+	static const char socket[] = "unix:///var/run/docker.sock";
+	const char *command = "docker info --format " WANTS_DOCKER_INFO;
+	if (strcmp(growth->target->docker, "none") == 0)
+		machine_answer_error(growth, command, 0, NULL);
+	else if (strcmp(growth->target->docker, "denied") == 0)
+		machine_answer_error(growth, command, 1,
+		        PRINT("permission denied while trying to connect to the Docker daemon socket at %s\n", socket));
+	else
+		machine_answer_error(growth, command, 1,
+		        PRINT("Cannot connect to the Docker daemon at %s. Is the docker daemon running?\n", socket));
+}
+
+static void answer_docker(struct machine_growth *growth)
+{
+	const struct machine_target *target = growth->target;
+	if (!target->docker)
+		return;
+	if (text_has_word("none down denied", target->docker, " ")) {
+		docker_fails(growth);
+		return;
+	}
+	const char *path = "\":{\"path\":\"runc\"}";
+	machine_answer(growth, "docker info --format " WANTS_DOCKER_INFO, 0,
+	        PRINT("{\"ServerVersion\":\"%s\",\"CgroupDriver\":\"%s\",\"DockerRootDir\":\"%s\",\"Runtimes\":{%s}}\n",
+	                target->docker, or_else(target->docker_cgroup, "systemd"),
+	                or_else(target->docker_root, "/var/lib/docker"),
+	                json_list(growth, or_else(target->docker_runtimes, "runc"), "\"", path)));
+	struct pen ids = { .arena = growth->tree.arena }, all = ids, every = ids;
+	for (size_t i = 0; i < target->n_containers; i++) {
+		if (target->containers[i]->gone)
+			continue;
+		const char *id = PRINT("%064zx", i + 0xe0), *json = container_json(growth, target->containers[i], id);
+		pen_write(&ids, "%s\n", id);
+		pen_write(&every, " %s", id);
+		pen_write(&all, "%s", json);
+		machine_answer(growth, PRINT("docker inspect --format " WANTS_DOCKER_INSPECT " %s", id), 0, json);
+	}
+	machine_answer(growth, "docker ps --all --quiet --no-trunc", 0, pen_text(&ids));
+	if (every.size)
+		machine_answer(growth, PRINT("docker inspect --format " WANTS_DOCKER_INSPECT "%s", pen_text(&every)), 0,
+		        pen_text(&all));
+}
+
 void machine_make_answers(struct machine_growth *growth)
 {
 	list_guests(growth);
 	answer_nvidia_smi(growth);
+	answer_docker(growth);
 }
