@@ -16,7 +16,7 @@ struct cmdline_word { /* of a file that feeds the next command line */
 
 struct esp {
 	const char *uuid;       /* "1234-ABCD" */
-	const char *mode;       /* "uefi", "grub"; NULL unknown */
+	const char *mode;       /* "uefi" (systemd-boot), "grub", "uefi+grub" (made for both); NULL unknown */
 	struct words kernels;   /* versions it holds, as proxmox-boot-tool status says */
 	enum tri mounted;
 	const char *mountpoint; /* NONE: not mounted, so what it holds cannot be seen */
@@ -45,16 +45,18 @@ struct boot {
 	size_t n_esps;
 	/* what the next boot gets, as far as configuration tells */
 	const char *cmdline_file;  /* that counts: "/etc/default/grub", "/etc/kernel/cmdline" */
-	const char *cmdline_next;  /* computed from the files that count */
-	const char *cmdline_generated; /* GRUB: what grub.cfg's default entry really says; differs until update-grub ran */
+	const char *cmdline_next;  /* computed from the files that count; GRUB: without the "root=... ro" that grub-mkconfig
+	                            * puts in front; NULL where a file does more than set it plainly */
+	const char *cmdline_generated; /* what the entry that boots next really says: grub.cfg's default, or the entry on a
+	                                * mounted ESP; differs until update-grub or proxmox-boot-tool refresh ran */
 	struct cmdline_word *next_words;
 	size_t n_next_words;
 	/* configured in a file that this loader does not read: pains.md 1 */
 	const char *other_file;
-	const char *other_cmdline;
+	const char *other_cmdline; /* its words about IOMMU, vfio, modules and GPUs; NONE: no such words, NULL: unknown */
 	const char *kernel_next;   /* boots next: pinned, GRUB_DEFAULT, else the newest */
 	const char *kernel_pinned; /* proxmox-boot-tool kernel pin; NONE: none */
-	struct kernel *kernels;    /* newest first */
+	struct kernel *kernels;    /* /boot's, newest first, 256 at most */
 	size_t n_kernels;
 	enum tri kernels_known;
 	struct initramfs *initramfs; /* all that were found */
@@ -65,6 +67,8 @@ struct boot {
 	const char *config_newest; /* that file */
 };
 
+/* `proxmox-boot-tool status` is asked of recordings only: it mounts every ESP and makes folders for that, so it is no
+ * reading command. initramfs images are read (to 512 MiB) for the kernel that boots next and the running one. */
 void boot_gather(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
 /* Only the kernel's version and command line in effect. */
 void boot_gather_running(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
@@ -77,12 +81,35 @@ struct words boot_cmdline_words(const char *cmdline, struct arena *arena);
 /* The value of the last NAME=value; "" for a bare NAME; NULL: not there. - and _ are the same in module words. */
 const char *boot_cmdline_value(const char *cmdline, const char *name, struct arena *arena);
 bool boot_cmdline_has(const char *cmdline, const char *word);
-/* /etc/default/grub (and its grub.d drop-ins in order) as sh would set the variables: VAR=, VAR+=, quotes, comments, $VAR. */
-struct grub_variable { const char *name, *value, *file; unsigned line; };
-struct grub_defaults { struct grub_variable *variable; size_t n; bool certain; /* false: command substitution or logic was met */ };
+/* /etc/default/grub and its grub.d drop-ins, called for one after the other, as sh would set the variables: quotes,
+ * comments, $VAR, conditions. Every assignment is kept; the last one of a name counts. value NULL: not to be told without
+ * running it (command substitution, a condition, another program's variable). Begin with certain = true; it becomes false
+ * where any variable may be different (a file that is sourced, eval, a function, an open quote, VAR+= that Debian's sh
+ * does not know and fails on). Limits: 16 KiB a
+ * value, 1024 assignments. */
+struct grub_variable {
+	const char *name, *value, *file;
+	unsigned line;
+};
+struct grub_defaults {
+	struct grub_variable *variable;
+	size_t n;
+	bool certain;
+};
 void boot_parse_grub(struct bytes text, const char *file, struct arena *arena, struct grub_defaults *ret);
-const char *boot_grub_value(const struct grub_defaults *defaults, const char *name);
-/* proxmox-boot-tool status. */
+const char *boot_grub_value(const struct grub_defaults *defaults, const char *name); /* NULL: not set, or unknown */
+bool boot_grub_unknown(const struct grub_defaults *defaults, const char *name);      /* set, to something unknown */
+/* Which kernel and words grub.cfg boots by default; environment is grubenv's text. False: cannot be told. */
+struct grub_entry {
+	const char *title, *id;
+	const char *kernel;  /* "/boot/vmlinuz-6.8.12-4-pve" */
+	const char *version; /* "6.8.12-4-pve" */
+	const char *cmdline; /* behind the kernel */
+};
+bool boot_parse_grub_menu(struct bytes menu, struct bytes environment, struct arena *arena, struct grub_entry *ret);
+/* proxmox-boot-tool status: adds to esps, or fills those with the same uuid; 8 at most. */
 void boot_parse_pbt_status(struct bytes text, struct arena *arena, struct boot *ret);
 /* An efivar's UTF-16 text behind its 4 attribute bytes. */
 const char *boot_efivar_text(struct bytes raw, struct arena *arena);
+/* An efivar Boot####: "proxmox \\EFI\\proxmox\\shimx64.efi"; NULL: damaged. UEFI 2.10, 3.1.3 EFI_LOAD_OPTION. */
+const char *boot_efivar_entry(struct bytes raw, struct arena *arena);
