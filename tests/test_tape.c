@@ -67,6 +67,9 @@ static struct world *sample(struct arena *arena, bool partial)
 	put_file(node, arena, "/list/a.b", "x");
 	put_error(node, arena, "/list/gone", ENOENT);
 	tape_entry(node, arena, "/list/only-named")->named = true;
+	tape_entry(node, arena, "/list/shut")->named = true;
+	put_error(node, arena, "/list/shut", EACCES);
+	put_error(node, arena, "/list/perhaps", EACCES);
 	/* asked through a link, as a script with path patterns does */
 	put_link(node, arena, "/class/card0", "../devices/x/card0");
 	put_file(node, arena, "/class/card0/device/vendor", "0x8086");
@@ -111,7 +114,7 @@ static const struct ask {
 	{ READ, "/dev/dri/renderD128", EINVAL, EINVAL, NULL },
 	{ READ, "/class/card0/device/vendor", 0, 0, "0x8086" },
 	{ READ, "/class/card0/device/group/type", ENODATA, ENODATA, NULL },
-	{ LIST, "/list", 0, 0, "a a-b a.b only-named" },
+	{ LIST, "/list", 0, 0, "a a-b a.b only-named shut" },
 	{ LIST, "/sys/bus/pci/devices", 0, 0, "0000:01:00.0" },
 	{ LIST, "/sys/bus/pci/devices/0000:01:00.0/driver", 0, 0, "module-name" },
 	{ LIST, "/sys/bus", ENODATA, ENODATA, NULL },
@@ -214,6 +217,10 @@ static void recorded_link_is_seen_from_where_it_lies(void **state)
 	struct bytes bytes = { 0 };
 	assert_int_equal(world_read(world, "/class/card0/device/vendor", 0, &arena, &bytes), 0);
 	assert_string_equal(bytes.data, "0x8086");
+	put_link(node, &arena, "/class/card0/twin", "twins/one");
+	put_file(node, &arena, "/devices/x/card0/twins/one/vendor", "0x1002");
+	assert_int_equal(world_read(world, "/class/card0/twin/vendor", 0, &arena, &bytes), 0);
+	assert_string_equal(bytes.data, "0x1002");
 	assert_int_equal(world_read(world, "/class/card0/device/vendor", 3, &arena, &bytes), EFBIG);
 	assert_int_equal(world_now(world), 0);
 }

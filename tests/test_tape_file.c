@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -603,6 +605,17 @@ static void store_writes_whole_or_not(void **state)
 	assert_string_equal(test_read(&arena, at("store/a")).data, "three");
 	assert_false(store_write(at("store/none/a"), bytes_of("x"), 0600, &err));
 	assert_false(store_write(at("store"), bytes_of("x"), 0600, &err));
+	/* a disk that is full halfway: the old content stays */
+	struct rlimit limit, small = { 0 };
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	small = (struct rlimit){ 2, limit.rlim_max };
+	void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	bool wrote = store_write(at("store/a"), bytes_of("four"), 0600, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	signal(SIGXFSZ, before);
+	assert_false(wrote);
+	assert_string_equal(test_read(&arena, at("store/a")).data, "three");
 	DIR *listing = opendir(at("store"));
 	int n = 0;
 	while (readdir(listing))

@@ -346,22 +346,14 @@ static size_t longest_link(const struct walk *walk, bool last)
 	return 0;
 }
 
-static int step_all(struct walk *walk);
-
 /* Goes where the link of that size leads. It may have been recorded under a path that itself leads through links:
- * those are followed first, because what a link says is seen from where it really lies. */
+ * those are still in the path then, and are followed before a ".." of this one is taken. */
 static int follow_link(struct walk *walk, size_t at, const char *rest)
 {
-	const char *link = link_at(walk, walk->path, at)->link;
-	char kept[TAPE_PATH_MAX];
-	size_t rest_size = strlen(rest), size = parent_size(walk->path, at);
-	memcpy(kept, rest, rest_size + 1);
-	walk->path[size] = '\0';
-	int error = ++walk->links > LINKS_MAX ? ELOOP : step_all(walk);
-	if (error)
-		return error;
-	size = strlen(walk->path);
-	return substitute(walk, size == 1 ? 0 : size, link, kept);
+	size_t before = parent_size(walk->path, at);
+	if (++walk->links > LINKS_MAX)
+		return ELOOP;
+	return substitute(walk, before == 1 ? 0 : before, link_at(walk, walk->path, at)->link, rest);
 }
 
 /* Follows one link on the way (with `last` also one at the end) and says so in *moved; without one the path is left
@@ -379,16 +371,6 @@ static int step(struct walk *walk, bool last, bool *moved)
 	}
 	*moved = at != 0;
 	return at ? follow_link(walk, at, rest) : 0;
-}
-
-static int step_all(struct walk *walk)
-{
-	for (bool moved = true; moved;) {
-		int error = step(walk, true, &moved);
-		if (error)
-			return error;
-	}
-	return 0;
 }
 
 /* No entry: is that known to be absent, or was it not asked? */
