@@ -620,11 +620,6 @@ static void hides_secrets(void **state)
 	struct bytes stream = bytes_of(arena_printf(&arena, START "@n /a\n@F 99\n%s\n@e 0\n@r 99\nZWNobwo=\n@c\n%s\n@q 0\n%s\n@end\n",
 		text_base64(&arena, bytes_of("key sesame-opens-it\n")), text_base64(&arena, bytes_of("out sesame-opens-it\n")),
 		text_base64(&arena, bytes_of("err sesame-opens-it\n"))));
-	if (strstr(redact_text(redactor, "sesame-opens-it", &arena), "sesame")) {
-		print_message("this build does not redact\n");
-		arena_release(&arena);
-		skip();
-	}
 	assert_true(wants_parse(stream, redactor, target, &arena, &err));
 	assert_int_equal(target->n, 1);
 	assert_int_equal(target->n_runs, 1);
