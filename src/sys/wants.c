@@ -80,7 +80,10 @@ static const char prelude[] =
 	"else case $p in *[*?[]*) ;; *) a \"$p\";; esac\n"
 	"fi; done; done\n"
 	"[ $j = 0 ] || g \"$@\"; }\n"
-	"g() { $T stat -c \"@s %f %u %g %t %T %s %Y $Q\" \"$@\"\n"
+	/* what fails: gone since the pattern matched, or a link that may not be read */
+	"g() { $T stat -c \"@s %f %u %g %t %T %s %Y $Q\" \"$@\" || for r in \"$@\"; do\n"
+	"if [ -h \"$r\" ]; then readlink \"$r\" >/dev/null || { n \"$r\"; x \"$(ls -ld \"$r\" 2>&1 >/dev/null)\"; }\n"
+	"else [ -e \"$r\" ] || a \"$r\"; fi; done\n"
 	"[ $Q = %N ] || for r in \"$@\"; do [ -h \"$r\" ] && { n \"$r\"; printf '@l\\n'; readlink \"$r\" | E; }; done\n"
 	"[ $k = l ] && return\n"
 	"i=0\n"
@@ -672,6 +675,18 @@ static void frame_stat_current(struct reader *reader, struct bytes rest)
 		keep_stat(reader, reader->path, &stat, NULL);
 }
 
+static void keep_error(struct tape_entry *entry, int error)
+{
+	if (!entry)
+		return;
+	/* of a link that cannot be read only the error is known to who asks */
+	if (entry->stat.type == NODE_LINK && !entry->link)
+		entry->stat.type = NODE_UNKNOWN;
+	entry->error = error;
+	entry->has_data = false;
+	entry->data = (struct bytes){0};
+}
+
 static void frame_link(struct reader *reader, struct bytes rest)
 {
 	(void)rest;
@@ -681,6 +696,8 @@ static void frame_link(struct reader *reader, struct bytes rest)
 	struct tape_entry *entry = current(reader);
 	if (link.size && link.data[link.size - 1] == '\n') /* readlink's own */
 		link.size--;
+	if (entry && !link.size)
+		keep_error(entry, EIO); /* readlink said why, but not to us */
 	if (!entry || !link.size || memchr(link.data, '\0', link.size))
 		return;
 	entry->stat.type = NODE_LINK;
@@ -700,15 +717,6 @@ static void frame_odd_name(struct reader *reader, struct bytes rest)
 	reader->path = NULL;
 	if (decode_whole(reader, &name))
 		reader->path = path_of(reader, name);
-}
-
-static void keep_error(struct tape_entry *entry, int error)
-{
-	if (!entry)
-		return;
-	entry->error = error;
-	entry->has_data = false;
-	entry->data = (struct bytes){0};
 }
 
 static void frame_absent(struct reader *reader, struct bytes rest)
