@@ -558,6 +558,22 @@ static void test_loader(void **state)
 	}
 }
 
+/* efivarfs that is not mounted is an empty folder: nothing is known from it. */
+static void test_efivars_unmounted(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = {0};
+	struct tree tree = host(&arena, "root=x");
+	struct blinds blinds;
+	tree_directory(&tree, "/sys/firmware/efi/efivars");
+	struct boot boot = gather(&tree, &blinds);
+	assert_int_equal(boot.efi, YES);
+	assert_int_equal(boot.secure_boot, UNKNOWN);
+	assert_null(boot.loader_info);
+	assert_null(boot.boot_current);
+	assert_non_null(strstr(blinds.text, "LoaderInfo"));
+}
+
 /* A tree that nobody asked about booting: all of it unknown, nothing guessed. */
 static void test_nothing_known(void **state)
 {
@@ -656,6 +672,7 @@ int main(void)
 		cmocka_unit_test(test_grub_on_esp),
 		cmocka_unit_test(test_grub_uncertain),
 		cmocka_unit_test(test_loader),
+		cmocka_unit_test(test_efivars_unmounted),
 		cmocka_unit_test(test_nothing_known),
 		cmocka_unit_test(test_this_machine),
 		cmocka_unit_test(test_captures),
