@@ -6,8 +6,11 @@
 
 #include "rules/check.h"
 
-static const struct { const char *name; unsigned bit; } codec_names[] = { { "h264", CODEC_H264 },
-	{ "hevc", CODEC_HEVC }, { "hevc10", CODEC_HEVC10 }, { "av1", CODEC_AV1 }, { "av1_10", CODEC_AV1_10 } };
+static const struct {
+	const char *name;
+	unsigned bit;
+} codec_names[] = { { "h264", CODEC_H264 }, { "hevc", CODEC_HEVC }, { "hevc10", CODEC_HEVC10 }, { "av1", CODEC_AV1 },
+	{ "av1_10", CODEC_AV1_10 } };
 
 static unsigned codec_bit(const char *name)
 {
@@ -31,7 +34,7 @@ static enum verdict card_encoder(const struct scene *scene, struct answer *answe
 	}
 	if (!model->engine || model->encode_known != YES)
 		return answer_unknown(answer, "which encoders %s has is not in the table",
-			check_device(scene->gpu->pci, answer->arena));
+		        check_device(scene->gpu->pci, answer->arena));
 	const char *codecs = gpu_codecs_text(model->encode, answer->arena);
 	const struct words *wanted = &scene->goal->prefer;
 	bool fits = !wanted->n;
@@ -41,7 +44,7 @@ static enum verdict card_encoder(const struct scene *scene, struct answer *answe
 		return answer_ok(answer, "%s encodes %s (%s)", model_name(scene->gpu), codecs, model->engine);
 	answer_step(answer, "in the goal prefer one of: %s", codecs);
 	return answer_broken(answer, "%s cannot encode %s; it encodes %s", model_name(scene->gpu),
-		check_join(wanted, " or ", answer->arena), codecs);
+	        check_join(wanted, " or ", answer->arena), codecs);
 }
 
 #define BAR_SMALL ((uint64_t)256 << 20) /* what a card shows without resizable BAR */
@@ -60,32 +63,40 @@ static enum verdict card_rebar(const struct scene *scene, struct answer *answer)
 	if (largest > BAR_SMALL)
 		return answer_ok(answer, "the card's largest BAR is %llu MiB", (unsigned long long)(largest >> 20));
 	answer_step(answer, "in the BIOS enable Above 4G Decoding and Resizable BAR, and switch CSM off");
-	return answer_broken(answer, "the card's largest BAR is %llu MiB: %s needs Resizable BAR, without it the media driver "
-				     "crashes", (unsigned long long)(largest >> 20), model_name(scene->gpu));
+	return answer_broken(answer,
+	        "the card's largest BAR is %llu MiB: %s needs Resizable BAR, without it the media driver "
+	        "crashes",
+	        (unsigned long long)(largest >> 20), model_name(scene->gpu));
 }
 
 static enum verdict card_acs(const struct scene *scene, struct answer *answer)
 {
 	const struct boot *boot = &scene->facts->boot;
 	if (!boot->cmdline)
-		return answer_unknown(answer, "/proc/cmdline could not be read: groups may be split by an ACS override");
+		return answer_unknown(
+		        answer, "/proc/cmdline could not be read: groups may be split by an ACS override");
 	const char *value = boot_cmdline_value(boot->cmdline, "pcie_acs_override", answer->arena);
 	if (!value)
 		return answer_ok(answer, "groups are as the hardware isolates: no ACS override");
 	step_cmdline_remove(answer, boot, arena_printf(answer->arena, "pcie_acs_override=%s", value));
 	answer_step(answer, "then look at the card's true group again: gpuferry inspect");
 	answer_step(answer, "if you know the risk and take it, write accept: [node.acs] into the goal");
-	return answer_broken(answer, "pcie_acs_override=%s splits groups on paper only: the card in the VM could still reach "
-				     "the memory of its neighbours", value);
+	return answer_broken(answer,
+	        "pcie_acs_override=%s splits groups on paper only: the card in the VM could still reach "
+	        "the memory of its neighbours",
+	        value);
 }
 
 static const char *others_text(const struct gpu *gpu, struct arena *arena)
 {
-	struct words shown = {0};
+	struct words shown = { 0 };
 	for (size_t i = 0; i < gpu->n_group_others && i < 12; i++) {
 		const struct pci_device *other = gpu->group_others[i];
-		*arena_push(arena, shown.word, shown.n) = arena_printf(arena, "%s (driver %s)", check_device(other, arena),
-			!other->driver ? "unknown" : *other->driver ? other->driver : "none");
+		*arena_push(arena, shown.word, shown.n) =
+		        arena_printf(arena, "%s (driver %s)", check_device(other, arena),
+		                !other->driver   ? "unknown"
+		                : *other->driver ? other->driver
+		                                 : "none");
 	}
 	size_t more = gpu->n_group_others - shown.n;
 	if (more)
@@ -114,11 +125,12 @@ static enum verdict card_group_needs(const struct scene *scene, struct answer *a
 	const struct facts *facts = scene->facts;
 	const struct need *need = lost_need(scene);
 	if (need) {
-		answer_step(answer, "move the card to another slot, or the other device, so that they no longer share a group; a "
-				    "BIOS setting ACS may split the group truly");
+		answer_step(answer,
+		        "move the card to another slot, or the other device, so that they no longer share a group; a "
+		        "BIOS setting ACS may split the group truly");
 		answer_step(answer, "or share the GPU with a CT: that needs no group");
-		return answer_broken(answer, "with the card the node would lose %s (%s), because they share a group", need->what,
-			need->pci);
+		return answer_broken(answer, "with the card the node would lose %s (%s), because they share a group",
+		        need->what, need->pci);
 	}
 	if (gpu->group_state == GROUP_UNKNOWN)
 		return answer_unknown(answer, "the card's group is not known");
@@ -126,7 +138,7 @@ static enum verdict card_group_needs(const struct scene *scene, struct answer *a
 		return answer_ok(answer, "nothing that the node needs is in the card's group");
 	if (facts->root_disk_known != YES || facts->management_known != YES)
 		return answer_unknown(answer, "the group is shared, and what the node's %s hangs on is not known",
-			facts->root_disk_known != YES ? "root disk" : "network");
+		        facts->root_disk_known != YES ? "root disk" : "network");
 	return answer_ok(answer, "neither the root disk nor the management network is in the card's group");
 }
 
@@ -141,8 +153,9 @@ static enum verdict card_group(const struct scene *scene, struct answer *answer)
 	answer_step(answer, "move the card to a slot that hangs on the CPU, or enable ACS in the BIOS, and look again");
 	answer_step(answer, "or share the GPU with a CT: that needs no group");
 	answer_step(answer, "if the node can do without all of them, write accept: [node.group] into the goal");
-	return answer_broken(answer, "group %s also holds %s: Proxmox takes all of them from the node when the VM starts", group,
-		others_text(gpu, answer->arena));
+	return answer_broken(answer,
+	        "group %s also holds %s: Proxmox takes all of them from the node when the VM starts", group,
+	        others_text(gpu, answer->arena));
 }
 
 static bool other_display(const struct scene *scene)
@@ -170,14 +183,18 @@ static enum verdict card_only_console(const struct scene *scene, struct answer *
 		return answer_ok(answer, "another display device stays with the node");
 	if (facts->gpus_known != YES)
 		return answer_unknown(answer, "whether the node has another display device could not be read");
-	answer_step(answer, "make a second way in before the card leaves: a serial console, IPMI, or a second cheap GPU");
-	answer_step(answer, "keep a rescue stick at hand: its boot menu lets you add a kernel word when the node is mute");
+	answer_step(
+	        answer, "make a second way in before the card leaves: a serial console, IPMI, or a second cheap GPU");
+	answer_step(
+	        answer, "keep a rescue stick at hand: its boot menu lets you add a kernel word when the node is mute");
 	if (managed_by_network(facts))
-		return answer_warn(answer, "this is the node's only display device: once the VM has it, the node is reached over "
-					   "the network or not at all");
+		return answer_warn(answer,
+		        "this is the node's only display device: once the VM has it, the node is reached over "
+		        "the network or not at all");
 	if (facts->management_known != YES || facts->host.serial_console == UNKNOWN)
-		return answer_unknown(answer, "this is the node's only display device, and whether it can be reached otherwise "
-					      "is not known");
+		return answer_unknown(answer,
+		        "this is the node's only display device, and whether it can be reached otherwise "
+		        "is not known");
 	return answer_broken(answer, "this is the node's only console, and it has no other way in");
 }
 
@@ -191,7 +208,7 @@ static const struct pci_device *twin_of(const struct scene *scene, struct arena 
 		for (size_t i = 0; i < facts->pci.n; i++) {
 			const struct pci_device *other = &facts->pci.devices[i];
 			if (other->vendor == function->vendor && other->device == function->device &&
-				!pci_same_slot(other, function) && check_vfio_ids(&facts->boot, other, arena))
+			        !pci_same_slot(other, function) && check_vfio_ids(&facts->boot, other, arena))
 				return other;
 		}
 	}
@@ -201,7 +218,8 @@ static const struct pci_device *twin_of(const struct scene *scene, struct arena 
 static bool held_by_vm(const struct facts *facts, const struct pci_device *device, struct arena *arena)
 {
 	for (size_t i = 0; i < facts->pve.n_guests; i++)
-		if (facts->pve.guests[i].kind == GUEST_VM && pve_guest_has(&facts->pve, &facts->pve.guests[i], device, arena))
+		if (facts->pve.guests[i].kind == GUEST_VM &&
+		        pve_guest_has(&facts->pve, &facts->pve.guests[i], device, arena))
 			return true;
 	return false;
 }
@@ -211,23 +229,24 @@ static enum verdict card_twins(const struct scene *scene, struct answer *answer)
 	const struct facts *facts = scene->facts;
 	if (facts->boot.modprobe.known != YES || facts->pci.known != YES)
 		return answer_unknown(answer, "%s could not be read whole",
-			facts->pci.known != YES ? "the PCI devices" : "/etc/modprobe.d");
+		        facts->pci.known != YES ? "the PCI devices" : "/etc/modprobe.d");
 	const struct pci_device *twin = twin_of(scene, answer->arena);
 	if (!twin)
 		return answer_ok(answer, "no other device is bound along with this card by its ids");
 	answer_step(answer, "take the ids %04x:%04x out of ids= in /etc/modprobe.d and off the command line",
-		(unsigned)twin->vendor, (unsigned)twin->device);
-	answer_step(answer, "leave the binding to Proxmox, which takes the card by its address when the VM starts; or bind by "
-			    "address with driver_override (package driverctl)");
+	        (unsigned)twin->vendor, (unsigned)twin->device);
+	answer_step(answer,
+	        "leave the binding to Proxmox, which takes the card by its address when the VM starts; or bind by "
+	        "address with driver_override (package driverctl)");
 	step_initramfs(answer, &facts->boot);
 	const struct need *need = check_need(facts, twin->address);
 	if (need)
-		return answer_broken(answer, "ids= also binds the like device %s, and the node needs it: %s", twin->address,
-			need->what);
+		return answer_broken(answer, "ids= also binds the like device %s, and the node needs it: %s",
+		        twin->address, need->what);
 	if (held_by_vm(facts, twin, answer->arena))
 		return answer_ok(answer, "ids= also binds the like device %s, which a VM holds too", twin->address);
 	return answer_warn(answer, "ids= also binds the like device %s: vfio-pci knows cards by their ids only",
-		check_device(twin, answer->arena));
+	        check_device(twin, answer->arena));
 }
 
 static const struct kernel *next_kernel(const struct boot *boot)
@@ -253,7 +272,7 @@ static enum verdict card_builtin_vfio(const struct scene *scene, struct answer *
 		return answer_ok(answer, "vfio-pci is built in, and its ids stand on the command line");
 	step_cmdline_add(answer, boot, arena_printf(answer->arena, "vfio-pci.ids=%s", list ? list : "VENDOR:DEVICE"));
 	return answer_warn(answer, "vfio-pci is built into kernel %s: the options in /etc/modprobe.d have no effect",
-		kernel->version);
+	        kernel->version);
 }
 
 /* The first driver that would take the card before vfio-pci does. */
@@ -264,9 +283,10 @@ static const char *wins_over_vfio(const struct scene *scene, struct arena *arena
 	for (size_t i = 0; i < drivers.n; i++) {
 		const char *driver = drivers.word[i];
 		bool present = strcmp(driver, "nvidia") != 0 ||
-			       (scene->facts->drm.nvidia_module_version && *scene->facts->drm.nvidia_module_version);
-		if (present && !modprobe_blacklisted(modprobe, driver) && !modprobe_softdep(modprobe, driver, "vfio_pci") &&
-			!modprobe_softdep(modprobe, driver, "vfio-pci"))
+		               (scene->facts->drm.nvidia_module_version && *scene->facts->drm.nvidia_module_version);
+		if (present && !modprobe_blacklisted(modprobe, driver) &&
+		        !modprobe_softdep(modprobe, driver, "vfio_pci") &&
+		        !modprobe_softdep(modprobe, driver, "vfio-pci"))
 			return driver;
 	}
 	return NULL;
@@ -288,12 +308,13 @@ static enum verdict card_early_bind(const struct scene *scene, struct answer *an
 	step_initramfs(answer, &facts->boot);
 	answer_step(answer, "reboot the node when its guests may stop");
 	if (winner)
-		return answer_warn(answer, "ids= names the card, but nothing makes %s wait for vfio-pci: whichever loads first wins%s",
-			winner, driver && !strcmp(driver, "vfio-pci") ? " (this time it was vfio-pci)" : "");
+		return answer_warn(answer,
+		        "ids= names the card, but nothing makes %s wait for vfio-pci: whichever loads first wins%s",
+		        winner, driver && !strcmp(driver, "vfio-pci") ? " (this time it was vfio-pci)" : "");
 	if (!driver)
 		return answer_unknown(answer, "ids= names the card; which driver has it could not be read");
 	return answer_warn(answer, "ids= names the card, yet %s has it: the settings are not in effect",
-		*driver ? driver : "no driver");
+	        *driver ? driver : "no driver");
 }
 
 /* ---- handing over ---- */
@@ -313,22 +334,25 @@ static enum verdict card_audio(const struct scene *scene, struct answer *answer)
 	if (!audio)
 		return answer_none();
 	if (!audio->driver || !gpu->pci->driver)
-		return answer_unknown(answer, "the drivers of %s and %s could not be read", gpu->pci->address, audio->address);
+		return answer_unknown(
+		        answer, "the drivers of %s and %s could not be read", gpu->pci->address, audio->address);
 	if (check_on_vfio(audio) == check_on_vfio(gpu->pci) || !*audio->driver)
 		return answer_ok(answer, "the card and its audio function %s go together", audio->address);
-	answer_step(answer, "name both in /etc/modprobe.d/vfio.conf, or neither and let Proxmox bind them: "
-			    "options vfio-pci ids=%04x:%04x,%04x:%04x",
-		(unsigned)gpu->pci->vendor, (unsigned)gpu->pci->device, (unsigned)audio->vendor, (unsigned)audio->device);
+	answer_step(answer,
+	        "name both in /etc/modprobe.d/vfio.conf, or neither and let Proxmox bind them: "
+	        "options vfio-pci ids=%04x:%04x,%04x:%04x",
+	        (unsigned)gpu->pci->vendor, (unsigned)gpu->pci->device, (unsigned)audio->vendor,
+	        (unsigned)audio->device);
 	answer_step(answer, "echo 'softdep snd_hda_intel pre: vfio-pci' >> /etc/modprobe.d/vfio.conf");
 	step_initramfs(answer, &scene->facts->boot);
 	return answer_warn(answer, "half bound: %s has %s, its audio function %s has %s", gpu->pci->address,
-		*gpu->pci->driver ? gpu->pci->driver : "no driver", audio->address, audio->driver);
+	        *gpu->pci->driver ? gpu->pci->driver : "no driver", audio->address, audio->driver);
 }
 
 static const char *framebuffer_on_bar(const struct gpu *gpu)
 {
-	static const char *const owners[] = { "BOOTFB", "simplefb", "simpledrm", "simple-framebuffer", "efifb", "vesafb",
-		"VESA VGA", "EFI VGA", "efi-framebuffer", "vesa-framebuffer", NULL };
+	static const char *const owners[] = { "BOOTFB", "simplefb", "simpledrm", "simple-framebuffer", "efifb",
+		"vesafb", "VESA VGA", "EFI VGA", "efi-framebuffer", "vesa-framebuffer", NULL };
 	for (size_t i = 0; i < gpu->bar_owners.n; i++)
 		for (const char *const *owner = owners; *owner; owner++)
 			if (text_starts(gpu->bar_owners.word[i], *owner))
@@ -347,22 +371,30 @@ static enum verdict card_boot_framebuffer(const struct scene *scene, struct answ
 	}
 	if (!owner)
 		return answer_ok(answer, "the firmware's screen does not sit in the card's memory");
-	answer_step(answer, "best: in the BIOS make another GPU the first display (the CPU's graphics, or the board's own)");
+	answer_step(answer,
+	        "best: in the BIOS make another GPU the first display (the CPU's graphics, or the board's own)");
 	step_cmdline_add(answer, boot, "initcall_blacklist=sysfb_init");
-	answer_step(answer, "mind: the node then shows nothing on this card's output after the boot menu; where simpledrm is "
-			    "built in (seen with 6.18) even this word did not free the card");
+	answer_step(answer,
+	        "mind: the node then shows nothing on this card's output after the boot menu; where simpledrm is "
+	        "built in (seen with 6.18) even this word did not free the card");
 	if (check_on_vfio(gpu->pci))
-		return answer_broken(answer, "vfio-pci has the card, but the firmware's screen (%s) still sits in its memory: "
-					     "\"BAR 0: can't reserve\"", owner);
+		return answer_broken(answer,
+		        "vfio-pci has the card, but the firmware's screen (%s) still sits in its memory: "
+		        "\"BAR 0: can't reserve\"",
+		        owner);
 	if (check_older(boot->kernel, "6.0") == YES)
-		return answer_broken(answer, "the firmware's screen (%s) sits in the card's memory, and kernel %s does not move it "
-					     "away for vfio-pci", owner, boot->kernel);
-	return answer_warn(answer, "the firmware's screen (%s) sits in the card's memory; vfio-pci may not get it free", owner);
+		return answer_broken(answer,
+		        "the firmware's screen (%s) sits in the card's memory, and kernel %s does not move it "
+		        "away for vfio-pci",
+		        owner, boot->kernel);
+	return answer_warn(
+	        answer, "the firmware's screen (%s) sits in the card's memory; vfio-pci may not get it free", owner);
 }
 
 static bool running_with(const struct scene *scene)
 {
-	return scene->guest && scene->guest->status && !strcmp(scene->guest->status, "running") && check_on_vfio(scene->gpu->pci);
+	return scene->guest && scene->guest->status && !strcmp(scene->guest->status, "running") &&
+	       check_on_vfio(scene->gpu->pci);
 }
 
 static enum verdict card_release(const struct scene *scene, struct answer *answer)
@@ -371,17 +403,22 @@ static enum verdict card_release(const struct scene *scene, struct answer *answe
 	if (!gpu->pci->driver)
 		return answer_unknown(answer, "which driver has the card could not be read");
 	if (check_on_vfio(gpu->pci) || !*gpu->pci->driver)
-		return answer_ok(answer, "%s", check_on_vfio(gpu->pci) ? "vfio-pci has the card" : "no driver has the card");
+		return answer_ok(
+		        answer, "%s", check_on_vfio(gpu->pci) ? "vfio-pci has the card" : "no driver has the card");
 	if (gpu->hot_release == YES)
 		return answer_ok(answer, "%s has the card and can let go of it", gpu->pci->driver);
 	const char *why = gpu->hot_why && *gpu->hot_why ? gpu->hot_why : "the reason is not known";
 	if (gpu->hot_release == UNKNOWN)
-		return answer_unknown(answer, "whether %s can let go of the card is not known: %s", gpu->pci->driver, why);
-	answer_step(answer, "end what uses the card (players, monitors, docker containers, CTs, nvidia-persistenced) before the "
-			    "VM starts");
-	answer_step(answer, "or bind the card to vfio-pci from the next boot on: options vfio-pci ids=%04x:%04x and softdep %s pre: "
-			    "vfio-pci in /etc/modprobe.d/vfio.conf",
-		(unsigned)gpu->pci->vendor, (unsigned)gpu->pci->device, gpu->pci->driver);
+		return answer_unknown(
+		        answer, "whether %s can let go of the card is not known: %s", gpu->pci->driver, why);
+	answer_step(answer,
+	        "end what uses the card (players, monitors, docker containers, CTs, nvidia-persistenced) before the "
+	        "VM starts");
+	answer_step(answer,
+	        "or bind the card to vfio-pci from the next boot on: options vfio-pci ids=%04x:%04x and softdep %s "
+	        "pre: "
+	        "vfio-pci in /etc/modprobe.d/vfio.conf",
+	        (unsigned)gpu->pci->vendor, (unsigned)gpu->pci->device, gpu->pci->driver);
 	step_initramfs(answer, &scene->facts->boot);
 	answer_step(answer, "do not start the VM meanwhile: a driver that cannot let go hangs and only a reboot helps");
 	return answer_broken(answer, "%s cannot let go of the card now: %s", gpu->pci->driver, why);
@@ -394,17 +431,27 @@ static enum verdict card_reset(const struct scene *scene, struct answer *answer)
 		return answer_unknown(answer, "how the card can be reset could not be read");
 	if (*methods)
 		return answer_ok(answer, "the card can be reset: %s", methods);
-	answer_step(answer, "test it: start the VM, shut it down, start it again; both times the card must work inside");
-	answer_step(answer, "if the second start fails, only a reboot of the node brings the card back: shut the VM down rarely");
-	return answer_warn(answer, "the kernel knows no way to reset the card: \"failed to reset PCI device\" is then only a "
-				   "warning, but a second start of the VM may fail");
+	answer_step(
+	        answer, "test it: start the VM, shut it down, start it again; both times the card must work inside");
+	answer_step(answer,
+	        "if the second start fails, only a reboot of the node brings the card back: shut the VM down rarely");
+	return answer_warn(answer,
+	        "the kernel knows no way to reset the card: \"failed to reset PCI device\" is then only a "
+	        "warning, but a second start of the VM may fail");
 }
 
 /* What is known of whole families; the test that proves or disproves it is the same for all. */
-static const struct reset_bug { const char *vendor; const char *generation; const char *what; } reset_bugs[] = {
-	{ "amd", "*Polaris*", "the second start of a VM often fails; vendor-reset helps on kernels it builds for (not 6.12)" },
-	{ "amd", "*Vega*", "the second start of a VM often fails; vendor-reset helps on kernels it builds for (not 6.12)" },
-	{ "amd", "Navi 1?", "the second start of a VM often fails; vendor-reset helps on kernels it builds for (not 6.12)" },
+static const struct reset_bug {
+	const char *vendor;
+	const char *generation;
+	const char *what;
+} reset_bugs[] = {
+	{ "amd", "*Polaris*",
+	        "the second start of a VM often fails; vendor-reset helps on kernels it builds for (not 6.12)" },
+	{ "amd", "*Vega*",
+	        "the second start of a VM often fails; vendor-reset helps on kernels it builds for (not 6.12)" },
+	{ "amd", "Navi 1?",
+	        "the second start of a VM often fails; vendor-reset helps on kernels it builds for (not 6.12)" },
 	{ "nvidia", "*Blackwell*", "the first start works, the second may leave the card dead until the node reboots" },
 	{ "intel", "*Skylake*", "resetting the integrated GPU can hang the node (\"not ready 1023ms after FLR\")" },
 	{ "intel", "*Kaby Lake*", "resetting the integrated GPU can hang the node (\"not ready 1023ms after FLR\")" },
@@ -423,13 +470,15 @@ static enum verdict card_reset_bug(const struct scene *scene, struct answer *ans
 	if (check_vendor(gpu, "amd") && gpu->model.integrated == YES) {
 		answer_step(answer, "test it: start the VM, shut it down, start it again; or share it with a CT");
 		return answer_warn(answer, "%s: integrated AMD graphics often fail at the second start of a VM",
-			gpu->model.generation);
+		        gpu->model.generation);
 	}
 	for (size_t i = 0; i < sizeof reset_bugs / sizeof *reset_bugs; i++) {
-		if (!check_vendor(gpu, reset_bugs[i].vendor) || !text_matches(reset_bugs[i].generation, gpu->model.generation))
+		if (!check_vendor(gpu, reset_bugs[i].vendor) ||
+		        !text_matches(reset_bugs[i].generation, gpu->model.generation))
 			continue;
-		answer_step(answer, "test it when a reboot of the node would not hurt: start the VM, shut it down, start it again; "
-				    "both times the card must work inside");
+		answer_step(answer,
+		        "test it when a reboot of the node would not hurt: start the VM, shut it down, start it again; "
+		        "both times the card must work inside");
 		return answer_warn(answer, "%s: %s", gpu->model.generation, reset_bugs[i].what);
 	}
 	return answer_ok(answer, "no reset trouble is known of %s", gpu->model.generation);
@@ -444,8 +493,9 @@ static enum verdict card_power(const struct scene *scene, struct answer *answer)
 		return answer_ok(answer, "the card is in %s", *state ? state : "an unnamed power state");
 	answer_step(answer, "keep it awake: echo 'options vfio-pci disable_idle_d3=1' >> /etc/modprobe.d/vfio.conf");
 	step_initramfs(answer, &scene->facts->boot);
-	answer_step(answer, "if it does not wake up (\"Unable to change power state from D3cold to D0\"): power the node off and on, "
-			    "and switch ASPM off in the BIOS");
+	answer_step(answer, "if it does not wake up (\"Unable to change power state from D3cold to D0\"): power the "
+	                    "node off and on, "
+	                    "and switch ASPM off in the BIOS");
 	return answer_warn(answer, "the card sleeps without power (D3cold); some cards do not wake up for a VM");
 }
 
@@ -470,13 +520,18 @@ static enum verdict card_not_vfio(const struct scene *scene, struct answer *answ
 		return answer_ok(answer, "the card is not bound to vfio-pci");
 	const char *holder = vm_holder(scene, answer->arena);
 	if (holder)
-		answer_step(answer, "decide: %s has the card now; take the hostpci line out of it, or let it keep the card", holder);
-	answer_step(answer, "take ids %04x:%04x, and softdep and blacklist lines of the card's driver, out of /etc/modprobe.d",
-		(unsigned)pci->vendor, (unsigned)pci->device);
+		answer_step(answer,
+		        "decide: %s has the card now; take the hostpci line out of it, or let it keep the card",
+		        holder);
+	answer_step(answer,
+	        "take ids %04x:%04x, and softdep and blacklist lines of the card's driver, out of /etc/modprobe.d",
+	        (unsigned)pci->vendor, (unsigned)pci->device);
 	step_initramfs(answer, &scene->facts->boot);
-	answer_step(answer, "reboot the node when its guests may stop: the driver then takes the card and /dev/dri comes back");
-	return answer_broken(answer, "vfio-pci has the card, for a VM%s%s: so there is no /dev/dri or /dev/nvidia node for a CT",
-		holder ? ": " : "", holder ? holder : "");
+	answer_step(answer,
+	        "reboot the node when its guests may stop: the driver then takes the card and /dev/dri comes back");
+	return answer_broken(answer,
+	        "vfio-pci has the card, for a VM%s%s: so there is no /dev/dri or /dev/nvidia node for a CT",
+	        holder ? ": " : "", holder ? holder : "");
 }
 
 static enum verdict card_nomodeset(const struct scene *scene, struct answer *answer)
@@ -505,7 +560,7 @@ static enum verdict card_blacklist(const struct scene *scene, struct answer *ans
 	const struct boot *boot = &scene->facts->boot;
 	if (boot->modprobe.known != YES)
 		return answer_unknown(answer, "/etc/modprobe.d could not be read");
-	struct words drivers = check_drivers(scene->gpu, answer->arena), listed = {0};
+	struct words drivers = check_drivers(scene->gpu, answer->arena), listed = { 0 };
 	for (size_t i = 0; i < drivers.n; i++)
 		if (strcmp(drivers.word[i], "nouveau") != 0 && modprobe_blacklisted(&boot->modprobe, drivers.word[i]))
 			*arena_push(answer->arena, listed.word, listed.n) = drivers.word[i];
@@ -514,12 +569,13 @@ static enum verdict card_blacklist(const struct scene *scene, struct answer *ans
 	if (!ids && !all)
 		return answer_ok(answer, "no setting takes the card's driver away at the next boot");
 	answer_step(answer, "take %s%s%s out of /etc/modprobe.d and off the command line",
-		all ? "the blacklist of " : "", all ? check_join(&listed, " and ", answer->arena) : "",
-		ids ? (all ? " and vfio-pci's ids=" : "vfio-pci's ids= of this card") : "");
+	        all ? "the blacklist of " : "", all ? check_join(&listed, " and ", answer->arena) : "",
+	        ids ? (all ? " and vfio-pci's ids=" : "vfio-pci's ids= of this card") : "");
 	step_initramfs(answer, boot);
-	return answer_warn(answer, "left from an older guide: %s; at the next boot the node's driver may not get the card",
-		all ? arena_printf(answer->arena, "%s is blacklisted", check_join(&listed, " and ", answer->arena)) :
-		      "ids= gives the card to vfio-pci");
+	return answer_warn(answer,
+	        "left from an older guide: %s; at the next boot the node's driver may not get the card",
+	        all ? arena_printf(answer->arena, "%s is blacklisted", check_join(&listed, " and ", answer->arena))
+	            : "ids= gives the card to vfio-pci");
 }
 
 static enum verdict card_headers(const struct scene *scene, struct answer *answer)
@@ -532,13 +588,14 @@ static enum verdict card_headers(const struct scene *scene, struct answer *answe
 		return answer_unknown(answer, "which kernel boots next is not known");
 	const struct kernel *kernel = boot_kernel(boot, boot->kernel_next);
 	if (!kernel || kernel->headers == UNKNOWN)
-		return answer_unknown(answer, "whether the headers of kernel %s are installed could not be read", boot->kernel_next);
+		return answer_unknown(
+		        answer, "whether the headers of kernel %s are installed could not be read", boot->kernel_next);
 	if (kernel->headers == YES)
 		return answer_ok(answer, "the headers of kernel %s are installed", boot->kernel_next);
 	answer_step(answer, "apt install proxmox-default-headers   (or proxmox-headers-%s)", boot->kernel_next);
 	answer_step(answer, "look whether the driver was built: dkms status");
-	return answer_warn(answer, "the headers of kernel %s are missing: DKMS cannot build NVIDIA's module%s", boot->kernel_next,
-		module && *module ? ", and after the next boot the CT has no GPU" : "");
+	return answer_warn(answer, "the headers of kernel %s are missing: DKMS cannot build NVIDIA's module%s",
+	        boot->kernel_next, module && *module ? ", and after the next boot the CT has no GPU" : "");
 }
 
 static enum verdict card_secure_boot(const struct scene *scene, struct answer *answer)
@@ -552,11 +609,14 @@ static enum verdict card_secure_boot(const struct scene *scene, struct answer *a
 		return answer_ok(answer, "NVIDIA's module is loaded, so Secure Boot does not keep it out");
 	if (facts->boot.secure_boot == UNKNOWN || !facts->drm.nvidia_module_version)
 		return answer_unknown(answer, "%s could not be read",
-			facts->boot.secure_boot == UNKNOWN ? "Secure Boot's state" : "whether NVIDIA's module is loaded");
-	answer_step(answer, "enrol DKMS's key: mokutil --import /var/lib/dkms/mok.pub, then confirm it at the console at the next "
-			    "boot; or switch Secure Boot off in the BIOS");
-	return answer_warn(answer, "Secure Boot is on and NVIDIA's module is not loaded: modules built by DKMS are refused until "
-				   "their key is enrolled");
+		        facts->boot.secure_boot == UNKNOWN ? "Secure Boot's state"
+		                                           : "whether NVIDIA's module is loaded");
+	answer_step(answer,
+	        "enrol DKMS's key: mokutil --import /var/lib/dkms/mok.pub, then confirm it at the console at the next "
+	        "boot; or switch Secure Boot off in the BIOS");
+	return answer_warn(answer,
+	        "Secure Boot is on and NVIDIA's module is not loaded: modules built by DKMS are refused until "
+	        "their key is enrolled");
 }
 
 static enum verdict card_kernel_floor(const struct scene *scene, struct answer *answer)
@@ -572,9 +632,10 @@ static enum verdict card_kernel_floor(const struct scene *scene, struct answer *
 		return answer_unknown(answer, "the running kernel is not known");
 	if (older == NO)
 		return answer_ok(answer, "kernel %s is not older than %s", kernel, gpu->model.kernel_floor);
-	answer_step(answer, "install a newer kernel: apt install proxmox-kernel-6.14 (Proxmox VE 8) or upgrade to Proxmox VE 9");
+	answer_step(answer,
+	        "install a newer kernel: apt install proxmox-kernel-6.14 (Proxmox VE 8) or upgrade to Proxmox VE 9");
 	return answer_broken(answer, "kernel %s is too old for %s, which needs %s", kernel, model_name(gpu),
-		gpu->model.kernel_floor);
+	        gpu->model.kernel_floor);
 }
 
 static enum verdict card_driver(const struct scene *scene, struct answer *answer)
@@ -587,34 +648,39 @@ static enum verdict card_driver(const struct scene *scene, struct answer *answer
 		return answer_ok(answer, "%s has the card", driver);
 	struct words drivers = check_drivers(gpu, answer->arena);
 	if (!drivers.n)
-		return answer_unknown(answer, "which driver %s needs is not in the table", check_device(gpu->pci, answer->arena));
+		return answer_unknown(
+		        answer, "which driver %s needs is not in the table", check_device(gpu->pci, answer->arena));
 	if (check_vendor(gpu, "nvidia")) {
-		answer_step(answer, "install NVIDIA's driver on the node: non-free and contrib in /etc/apt/sources.list, then apt "
-				    "install proxmox-default-headers nvidia-driver   (it also keeps nouveau away)");
+		answer_step(answer,
+		        "install NVIDIA's driver on the node: non-free and contrib in /etc/apt/sources.list, then apt "
+		        "install proxmox-default-headers nvidia-driver   (it also keeps nouveau away)");
 		answer_step(answer, "reboot the node, then: nvidia-smi");
 		return answer_broken(answer, "%s has the card; encoding in a CT needs NVIDIA's own driver on the node",
-			*driver ? driver : "no driver");
+		        *driver ? driver : "no driver");
 	}
 	answer_step(answer, "load it: modprobe %s; if it fails, dmesg says why", drivers.word[0]);
 	answer_step(answer, "look for a blacklist in /etc/modprobe.d");
 	return answer_broken(answer, "%s has the card instead of %s, so there is no render node",
-		*driver ? driver : "no driver", check_join(&drivers, " or ", answer->arena));
+	        *driver ? driver : "no driver", check_join(&drivers, " or ", answer->arena));
 }
 
 enum verdict check_flavour(struct answer *answer, const struct gpu *gpu, enum tri open)
 {
 	if (gpu->model.flavour == FLAVOUR_UNKNOWN || open == UNKNOWN)
 		return answer_unknown(answer, "%s is not known",
-			open == UNKNOWN ? "whether NVIDIA's module is the open one" : "which flavour of module the card needs");
+		        open == UNKNOWN ? "whether NVIDIA's module is the open one"
+		                        : "which flavour of module the card needs");
 	if (open == YES && gpu->model.flavour == FLAVOUR_CLOSED_ONLY) {
 		answer_step(answer, "install the closed kernel module (Debian: nvidia-kernel-dkms instead of "
-				    "nvidia-open-kernel-dkms; Ubuntu: the driver package without -open)");
+		                    "nvidia-open-kernel-dkms; Ubuntu: the driver package without -open)");
 		return answer_broken(answer, "%s has no GSP: NVIDIA's open module cannot drive it", model_name(gpu));
 	}
 	if (open == NO && gpu->model.flavour == FLAVOUR_OPEN_ONLY) {
-		answer_step(answer, "install the open kernel module (Debian: nvidia-open-kernel-dkms; Ubuntu: the driver package "
-				    "with -open)");
-		return answer_broken(answer, "%s works with NVIDIA's open module only, the closed one is loaded", model_name(gpu));
+		answer_step(answer,
+		        "install the open kernel module (Debian: nvidia-open-kernel-dkms; Ubuntu: the driver package "
+		        "with -open)");
+		return answer_broken(
+		        answer, "%s works with NVIDIA's open module only, the closed one is loaded", model_name(gpu));
 	}
 	return answer_ok(answer, "the %s module fits %s", open == YES ? "open" : "closed", model_name(gpu));
 }
@@ -630,11 +696,12 @@ enum verdict check_branch(struct answer *answer, const struct gpu *gpu, const ch
 	if (serves == UNKNOWN)
 		return answer_unknown(answer, "whether driver %s serves %s is not known", version, model_name(gpu));
 	if (gpu->model.last_branch != UNKNOWN_NUMBER && gpu->model.last_branch > 0) {
-		answer_step(answer, "install the last branch that knows this card: %lld (Ubuntu: nvidia-driver-%lld; Debian: the "
-				    "legacy package, or NVIDIA's own installer of that branch), and hold it: apt-mark hold",
-			(long long)gpu->model.last_branch, (long long)gpu->model.last_branch);
+		answer_step(answer,
+		        "install the last branch that knows this card: %lld (Ubuntu: nvidia-driver-%lld; Debian: the "
+		        "legacy package, or NVIDIA's own installer of that branch), and hold it: apt-mark hold",
+		        (long long)gpu->model.last_branch, (long long)gpu->model.last_branch);
 		return answer_broken(answer, "driver %s does not serve %s: %lld is the last branch that does", version,
-			model_name(gpu), (long long)gpu->model.last_branch);
+		        model_name(gpu), (long long)gpu->model.last_branch);
 	}
 	answer_step(answer, "install a newer driver branch");
 	return answer_broken(answer, "driver %s is too old for %s", version, model_name(gpu));
@@ -673,11 +740,12 @@ static enum verdict card_kernel_bug(const struct scene *scene, struct answer *an
 		bug = gpu_kernel_bug(gpu->model.generation, kernel);
 	}
 	if (!bug)
-		return answer_ok(answer, "no trouble of %s with kernel %s is known", gpu->model.generation, boot->kernel);
-	answer_step(answer, "install a kernel outside %s to %s, and pin it: proxmox-boot-tool kernel pin VERSION", bug->first,
-		bug->last);
-	return answer_warn(answer, "kernel %s with %s: %s (known from %s to %s)", kernel, gpu->model.generation, bug->what,
-		bug->first, bug->last);
+		return answer_ok(
+		        answer, "no trouble of %s with kernel %s is known", gpu->model.generation, boot->kernel);
+	answer_step(answer, "install a kernel outside %s to %s, and pin it: proxmox-boot-tool kernel pin VERSION",
+	        bug->first, bug->last);
+	return answer_warn(answer, "kernel %s with %s: %s (known from %s to %s)", kernel, gpu->model.generation,
+	        bug->what, bug->first, bug->last);
 }
 
 static enum verdict card_huc(const struct scene *scene, struct answer *answer)
@@ -702,134 +770,264 @@ static enum verdict card_huc(const struct scene *scene, struct answer *answer)
 	answer_step(answer, "echo 'options i915 enable_guc=2' > /etc/modprobe.d/i915.conf");
 	step_initramfs(answer, boot);
 	answer_step(answer, "reboot the node when its guests may stop");
-	return answer_broken(answer, "%s encodes in low-power mode only, and without i915.enable_guc=2 that offers constant "
-				     "quality only: media servers fail", model_name(gpu));
+	return answer_broken(answer,
+	        "%s encodes in low-power mode only, and without i915.enable_guc=2 that offers constant "
+	        "quality only: media servers fail",
+	        model_name(gpu));
 }
 
 const struct rule rules_gpu[] = {
-	{ .id = "gpu.encoder", .about = ABOUT_GPU, .pains = { 48 }, .check = card_encoder,
-		.asks = "Can this GPU encode what is wanted?",
-		.explains = "Some cards have no encoder at all (GT 1030, RX 6400, A100), and few encode AV1: GeForce 40 and newer, Intel "
-			    "Arc and Core Ultra, Radeon 7000 and newer. This is what to expect; only a real encode proves it.",
-		.source = "vendors' encode matrices; intel/media-driver README" },
-	{ .id = "gpu.rebar", .about = ABOUT_GPU, .waivable = true, .pains = { 28 }, .check = card_rebar,
-		.asks = "Is Resizable BAR at work, where the card needs it?",
-		.explains = "Intel Arc B cards need their whole memory mapped; with the small 256 MiB window the media driver crashes.",
-		.source = "jellyfin.org known issues 14; intel/media-driver#1917" },
-	{ .id = "gpu.acs", .about = ABOUT_GPU, .route = ROUTE_VM, .waivable = true, .pains = { 6 }, .check = card_acs,
-		.needs = { "node.iommu" },
-		.asks = "Are the IOMMU groups real, without an ACS override?",
-		.explains = "pcie_acs_override makes the kernel believe in an isolation that the hardware does not give. A device in a VM "
-			    "may then read and write its neighbours, past the IOMMU.",
-		.source = "Proxmox kernel's pcie_acs_override patch; PCIe ACS" },
-	{ .id = "gpu.group-needs", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 4 }, .check = card_group_needs,
-		.needs = { "node.iommu" },
-		.asks = "Does everything the node lives on stay with it?",
-		.explains = "Proxmox binds every device of the group to vfio-pci when the VM starts, without asking. If the root disk or "
-			    "the network card is among them, the node dies at that moment.",
-		.source = "pve-common PVE/SysFSTools.pm pci_dev_group_bind_to_vfio" },
-	{ .id = "gpu.group", .about = ABOUT_GPU, .route = ROUTE_VM, .waivable = true, .pains = { 4 }, .check = card_group,
-		.needs = { "node.iommu", "gpu.group-needs" },
-		.asks = "Is the card alone in its IOMMU group?",
-		.explains = "The group is the smallest thing that can be given away: what shares it leaves the node too. Functions of "
-			    "the same slot and bridges do not count.",
-		.source = "Linux Documentation/driver-api/vfio.rst; pve-common PVE/SysFSTools.pm" },
-	{ .id = "gpu.only-console", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 4 }, .check = card_only_console,
-		.asks = "Can the node still be reached when the card is gone?",
-		.explains = "A node whose only screen is in a VM and whose network fails can only be rescued with a stick.",
-		.source = "/sys/class/tty/console/active; PCI class 03" },
-	{ .id = "gpu.twins", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 5 }, .check = card_twins,
-		.asks = "Is only this card bound, and not a like one?",
-		.explains = "vfio-pci's ids= knows vendor and device only: two like cards, or the like audio functions of two different "
-			    "ones, are both taken.",
-		.source = "Linux drivers/vfio/pci/vfio_pci.c; pve-common PVE/SysFSTools.pm" },
-	{ .id = "gpu.builtin-vfio", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 9 }, .check = card_builtin_vfio,
-		.asks = "Do vfio-pci's options count?",
-		.explains = "Where vfio-pci is built into the kernel, options in modprobe.d come too late; only the command line counts.",
-		.source = "modprobe.d(5); modules.builtin" },
-	{ .id = "gpu.early-bind", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 9 }, .check = card_early_bind,
-		.asks = "If the card is meant to be bound early, does vfio-pci win?",
-		.explains = "ids= alone does not make vfio-pci load before the card's own driver; a softdep or a blacklist does. "
-			    "Proxmox rebinds the card at the VM's start, so an early bind is needed only where the driver cannot let "
-			    "go.",
-		.source = "pve-docs qm-pci-passthrough.adoc; modprobe.d(5) softdep" },
-	{ .id = "gpu.audio", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 9 }, .check = card_audio,
-		.asks = "Do the card and its audio function go together?",
-		.explains = "The HDMI audio function is a device of its own in the same group. Bound only by half, the card can be held "
-			    "back by the sound driver.",
-		.source = "pve-docs qm-pci-passthrough.adoc" },
-	{ .id = "gpu.boot-framebuffer", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 7 }, .check = card_boot_framebuffer,
-		.asks = "Is the card's memory free of the firmware's screen?",
-		.explains = "The screen that the firmware set up lies in the boot display's memory (BOOTFB, simplefb in /proc/iomem). "
-			    "While it sits there vfio-pci cannot reserve the BAR.",
-		.source = "/proc/iomem; Linux drivers/firmware/sysfb.c; siderolabs/talos#14356" },
-	{ .id = "gpu.release", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 9 }, .check = card_release,
-		.asks = "Can the node let go of the card?",
-		.explains = "A driver with users waits in unbind for ever and cannot be killed; Proxmox's start of the VM then hangs too.",
-		.source = "NVIDIA open-gpu-kernel-modules#1119, #1374; Linux drivers/base/dd.c" },
-	{ .id = "gpu.reset", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 14 }, .check = card_reset,
-		.asks = "Can the card be reset between two starts?",
-		.explains = "Between two users the card must be reset. Since qemu-server 8.2.6 a missing reset is only a warning.",
-		.source = "Linux Documentation/ABI/testing/sysfs-bus-pci reset_method; qemu-server changelog" },
-	{ .id = "gpu.reset-bug", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 15, 16, 18 }, .check = card_reset_bug,
-		.asks = "Does this family survive a second start of the VM?",
-		.explains = "Some families reset badly although the kernel offers a method. Two starts in a row are the only proof.",
-		.source = "gnif/vendor-reset; open-gpu-kernel-modules#853, #1353; intel/gvt-linux#189" },
-	{ .id = "gpu.power", .about = ABOUT_GPU, .route = ROUTE_VM, .pains = { 17 }, .check = card_power,
-		.asks = "Is the card awake?",
-		.explains = "An idle card may lose its power; some do not come back when a VM wants them.",
-		.source = "vfio-pci disable_idle_d3; Linux Documentation/power/pci.rst" },
-	{ .id = "gpu.not-vfio", .about = ABOUT_GPU, .route = ROUTE_CT, .pains = { 43 }, .check = card_not_vfio,
-		.asks = "Is the card with the node's driver and not with vfio-pci?",
-		.explains = "A CT uses the node's driver through device nodes; a card bound to vfio-pci has none. One card serves VMs or "
-			    "CTs, never both.",
-		.source = "jellyfin.org docs, LXC; TheHellSite/proxmox_collection#2" },
-	{ .id = "gpu.nomodeset", .about = ABOUT_GPU, .route = ROUTE_CT, .pains = { 29 }, .check = card_nomodeset,
-		.asks = "May the graphics drivers work?",
-		.explains = "nomodeset, often left from an installation, makes every DRM driver refuse the card.",
-		.source = "Linux Documentation/admin-guide/kernel-parameters.txt nomodeset" },
-	{ .id = "gpu.blacklist", .about = ABOUT_GPU, .route = ROUTE_CT, .pains = { 43, 9 }, .check = card_blacklist,
-		.asks = "Will the card's driver still get it at the next boot?",
-		.explains = "Guides for VMs blacklist the drivers that a CT needs.",
-		.source = "modprobe.d(5)" },
-	{ .id = "gpu.headers", .about = ABOUT_GPU, .route = ROUTE_CT, .pains = { 32 }, .check = card_headers,
-		.asks = "Can NVIDIA's module be built for the kernel that boots next?",
-		.explains = "DKMS needs the headers of the very kernel. Without them an upgrade silently takes the GPU away. Old driver "
-			    "branches do not build on new kernels even so.",
-		.source = "dkms(8); open-gpu-kernel-modules#1143" },
-	{ .id = "gpu.secure-boot", .about = ABOUT_GPU, .route = ROUTE_CT, .pains = { 23, 29 }, .check = card_secure_boot,
-		.asks = "Does Secure Boot let NVIDIA's module in?",
-		.explains = "With Secure Boot the kernel refuses modules signed with an unknown key: \"Key was rejected by service\".",
-		.source = "pve-docs Secure Boot; mokutil(1)" },
-	{ .id = "gpu.kernel-floor", .about = ABOUT_GPU, .route = ROUTE_CT, .pains = { 49 }, .check = card_kernel_floor,
-		.asks = "Is the node's kernel new enough for this GPU?",
-		.explains = "Every generation needs a kernel that knows it.",
-		.source = "jellyfin.org known issues; Linux i915 and xe device tables" },
-	{ .id = "gpu.driver", .about = ABOUT_GPU, .route = ROUTE_CT, .pains = { 29, 43 }, .check = card_driver,
-		.needs = { "gpu.not-vfio", "gpu.nomodeset", "gpu.kernel-floor" },
-		.asks = "Has the node's own driver taken the card?",
-		.explains = "In a CT everything runs on the node's kernel: no module can be loaded inside.",
-		.source = "sysfs driver link" },
-	{ .id = "gpu.nvidia-flavour", .about = ABOUT_GPU, .route = ROUTE_CT, .pains = { 30 }, .check = card_nvidia_flavour,
-		.needs = { "gpu.driver" },
-		.asks = "Is NVIDIA's module of the flavour this card needs?",
-		.explains = "Up to Volta only the closed module works, Blackwell needs the open one, those between take either.",
-		.source = "NVIDIA open-gpu-kernel-modules README" },
-	{ .id = "gpu.nvidia-branch", .about = ABOUT_GPU, .route = ROUTE_CT, .pains = { 31 }, .check = card_nvidia_branch,
-		.needs = { "gpu.driver" },
-		.asks = "Does NVIDIA's driver branch know this card?",
-		.explains = "590 and newer ignore Maxwell, Pascal and Volta; 580 is their last branch.",
-		.source = "NVIDIA driver release notes; nixos-hardware#1843" },
-	{ .id = "gpu.kernel-bug", .about = ABOUT_GPU, .route = ROUTE_CT, .pains = { 49, 10 }, .check = card_kernel_bug,
-		.asks = "Is the kernel free of known trouble with this GPU?",
-		.explains = "Some kernel ranges hang or fail with some generations. Distribution kernels carry repairs back, so the range "
-			    "is a hint.",
-		.source = "jellyfin.org known issues" },
-	{ .id = "gpu.huc", .about = ABOUT_GPU, .route = ROUTE_CT, .waivable = true, .pains = { 47 }, .check = card_huc,
-		.needs = { "gpu.driver" },
-		.asks = "Is the HuC firmware loaded where encoding needs it?",
-		.explains = "Intel's low-power encoder controls its bit rate in the HuC firmware. Before Alder Lake the kernel loads it "
-			    "only when asked; Jasper Lake and Elkhart Lake have no other encoder.",
-		.source = "jellyfin.org docs, Intel; i915 enable_guc" },
+	{ .id = "gpu.encoder",
+	        .about = ABOUT_GPU,
+	        .pains = { 48 },
+	        .check = card_encoder,
+	        .asks = "Can this GPU encode what is wanted?",
+	        .explains = "Some cards have no encoder at all (GT 1030, RX 6400, A100), and few encode AV1: GeForce "
+	                    "40 and newer, Intel "
+	                    "Arc and Core Ultra, Radeon 7000 and newer. This is what to expect; only a real encode "
+	                    "proves it.",
+	        .source = "vendors' encode matrices; intel/media-driver README" },
+	{ .id = "gpu.rebar",
+	        .about = ABOUT_GPU,
+	        .waivable = true,
+	        .pains = { 28 },
+	        .check = card_rebar,
+	        .asks = "Is Resizable BAR at work, where the card needs it?",
+	        .explains = "Intel Arc B cards need their whole memory mapped; with the small 256 MiB window the media "
+	                    "driver crashes.",
+	        .source = "jellyfin.org known issues 14; intel/media-driver#1917" },
+	{ .id = "gpu.acs",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .waivable = true,
+	        .pains = { 6 },
+	        .check = card_acs,
+	        .needs = { "node.iommu" },
+	        .asks = "Are the IOMMU groups real, without an ACS override?",
+	        .explains = "pcie_acs_override makes the kernel believe in an isolation that the hardware does not "
+	                    "give. A device in a VM "
+	                    "may then read and write its neighbours, past the IOMMU.",
+	        .source = "Proxmox kernel's pcie_acs_override patch; PCIe ACS" },
+	{ .id = "gpu.group-needs",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 4 },
+	        .check = card_group_needs,
+	        .needs = { "node.iommu" },
+	        .asks = "Does everything the node lives on stay with it?",
+	        .explains = "Proxmox binds every device of the group to vfio-pci when the VM starts, without asking. "
+	                    "If the root disk or "
+	                    "the network card is among them, the node dies at that moment.",
+	        .source = "pve-common PVE/SysFSTools.pm pci_dev_group_bind_to_vfio" },
+	{ .id = "gpu.group",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .waivable = true,
+	        .pains = { 4 },
+	        .check = card_group,
+	        .needs = { "node.iommu", "gpu.group-needs" },
+	        .asks = "Is the card alone in its IOMMU group?",
+	        .explains = "The group is the smallest thing that can be given away: what shares it leaves the node "
+	                    "too. Functions of "
+	                    "the same slot and bridges do not count.",
+	        .source = "Linux Documentation/driver-api/vfio.rst; pve-common PVE/SysFSTools.pm" },
+	{ .id = "gpu.only-console",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 4 },
+	        .check = card_only_console,
+	        .asks = "Can the node still be reached when the card is gone?",
+	        .explains =
+	                "A node whose only screen is in a VM and whose network fails can only be rescued with a stick.",
+	        .source = "/sys/class/tty/console/active; PCI class 03" },
+	{ .id = "gpu.twins",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 5 },
+	        .check = card_twins,
+	        .asks = "Is only this card bound, and not a like one?",
+	        .explains = "vfio-pci's ids= knows vendor and device only: two like cards, or the like audio functions "
+	                    "of two different "
+	                    "ones, are both taken.",
+	        .source = "Linux drivers/vfio/pci/vfio_pci.c; pve-common PVE/SysFSTools.pm" },
+	{ .id = "gpu.builtin-vfio",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 9 },
+	        .check = card_builtin_vfio,
+	        .asks = "Do vfio-pci's options count?",
+	        .explains = "Where vfio-pci is built into the kernel, options in modprobe.d come too late; only the "
+	                    "command line counts.",
+	        .source = "modprobe.d(5); modules.builtin" },
+	{ .id = "gpu.early-bind",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 9 },
+	        .check = card_early_bind,
+	        .asks = "If the card is meant to be bound early, does vfio-pci win?",
+	        .explains = "ids= alone does not make vfio-pci load before the card's own driver; a softdep or a "
+	                    "blacklist does. "
+	                    "Proxmox rebinds the card at the VM's start, so an early bind is needed only where the "
+	                    "driver cannot let "
+	                    "go.",
+	        .source = "pve-docs qm-pci-passthrough.adoc; modprobe.d(5) softdep" },
+	{ .id = "gpu.audio",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 9 },
+	        .check = card_audio,
+	        .asks = "Do the card and its audio function go together?",
+	        .explains = "The HDMI audio function is a device of its own in the same group. Bound only by half, the "
+	                    "card can be held "
+	                    "back by the sound driver.",
+	        .source = "pve-docs qm-pci-passthrough.adoc" },
+	{ .id = "gpu.boot-framebuffer",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 7 },
+	        .check = card_boot_framebuffer,
+	        .asks = "Is the card's memory free of the firmware's screen?",
+	        .explains = "The screen that the firmware set up lies in the boot display's memory (BOOTFB, simplefb "
+	                    "in /proc/iomem). "
+	                    "While it sits there vfio-pci cannot reserve the BAR.",
+	        .source = "/proc/iomem; Linux drivers/firmware/sysfb.c; siderolabs/talos#14356" },
+	{ .id = "gpu.release",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 9 },
+	        .check = card_release,
+	        .asks = "Can the node let go of the card?",
+	        .explains = "A driver with users waits in unbind for ever and cannot be killed; Proxmox's start of the "
+	                    "VM then hangs too.",
+	        .source = "NVIDIA open-gpu-kernel-modules#1119, #1374; Linux drivers/base/dd.c" },
+	{ .id = "gpu.reset",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 14 },
+	        .check = card_reset,
+	        .asks = "Can the card be reset between two starts?",
+	        .explains = "Between two users the card must be reset. Since qemu-server 8.2.6 a missing reset is only "
+	                    "a warning.",
+	        .source = "Linux Documentation/ABI/testing/sysfs-bus-pci reset_method; qemu-server changelog" },
+	{ .id = "gpu.reset-bug",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 15, 16, 18 },
+	        .check = card_reset_bug,
+	        .asks = "Does this family survive a second start of the VM?",
+	        .explains = "Some families reset badly although the kernel offers a method. Two starts in a row are "
+	                    "the only proof.",
+	        .source = "gnif/vendor-reset; open-gpu-kernel-modules#853, #1353; intel/gvt-linux#189" },
+	{ .id = "gpu.power",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_VM,
+	        .pains = { 17 },
+	        .check = card_power,
+	        .asks = "Is the card awake?",
+	        .explains = "An idle card may lose its power; some do not come back when a VM wants them.",
+	        .source = "vfio-pci disable_idle_d3; Linux Documentation/power/pci.rst" },
+	{ .id = "gpu.not-vfio",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .pains = { 43 },
+	        .check = card_not_vfio,
+	        .asks = "Is the card with the node's driver and not with vfio-pci?",
+	        .explains = "A CT uses the node's driver through device nodes; a card bound to vfio-pci has none. One "
+	                    "card serves VMs or "
+	                    "CTs, never both.",
+	        .source = "jellyfin.org docs, LXC; TheHellSite/proxmox_collection#2" },
+	{ .id = "gpu.nomodeset",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .pains = { 29 },
+	        .check = card_nomodeset,
+	        .asks = "May the graphics drivers work?",
+	        .explains = "nomodeset, often left from an installation, makes every DRM driver refuse the card.",
+	        .source = "Linux Documentation/admin-guide/kernel-parameters.txt nomodeset" },
+	{ .id = "gpu.blacklist",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .pains = { 43, 9 },
+	        .check = card_blacklist,
+	        .asks = "Will the card's driver still get it at the next boot?",
+	        .explains = "Guides for VMs blacklist the drivers that a CT needs.",
+	        .source = "modprobe.d(5)" },
+	{ .id = "gpu.headers",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .pains = { 32 },
+	        .check = card_headers,
+	        .asks = "Can NVIDIA's module be built for the kernel that boots next?",
+	        .explains = "DKMS needs the headers of the very kernel. Without them an upgrade silently takes the GPU "
+	                    "away. Old driver "
+	                    "branches do not build on new kernels even so.",
+	        .source = "dkms(8); open-gpu-kernel-modules#1143" },
+	{ .id = "gpu.secure-boot",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .pains = { 23, 29 },
+	        .check = card_secure_boot,
+	        .asks = "Does Secure Boot let NVIDIA's module in?",
+	        .explains = "With Secure Boot the kernel refuses modules signed with an unknown key: \"Key was "
+	                    "rejected by service\".",
+	        .source = "pve-docs Secure Boot; mokutil(1)" },
+	{ .id = "gpu.kernel-floor",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .pains = { 49 },
+	        .check = card_kernel_floor,
+	        .asks = "Is the node's kernel new enough for this GPU?",
+	        .explains = "Every generation needs a kernel that knows it.",
+	        .source = "jellyfin.org known issues; Linux i915 and xe device tables" },
+	{ .id = "gpu.driver",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .pains = { 29, 43 },
+	        .check = card_driver,
+	        .needs = { "gpu.not-vfio", "gpu.nomodeset", "gpu.kernel-floor" },
+	        .asks = "Has the node's own driver taken the card?",
+	        .explains = "In a CT everything runs on the node's kernel: no module can be loaded inside.",
+	        .source = "sysfs driver link" },
+	{ .id = "gpu.nvidia-flavour",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .pains = { 30 },
+	        .check = card_nvidia_flavour,
+	        .needs = { "gpu.driver" },
+	        .asks = "Is NVIDIA's module of the flavour this card needs?",
+	        .explains = "Up to Volta only the closed module works, Blackwell needs the open one, those between "
+	                    "take either.",
+	        .source = "NVIDIA open-gpu-kernel-modules README" },
+	{ .id = "gpu.nvidia-branch",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .pains = { 31 },
+	        .check = card_nvidia_branch,
+	        .needs = { "gpu.driver" },
+	        .asks = "Does NVIDIA's driver branch know this card?",
+	        .explains = "590 and newer ignore Maxwell, Pascal and Volta; 580 is their last branch.",
+	        .source = "NVIDIA driver release notes; nixos-hardware#1843" },
+	{ .id = "gpu.kernel-bug",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .pains = { 49, 10 },
+	        .check = card_kernel_bug,
+	        .asks = "Is the kernel free of known trouble with this GPU?",
+	        .explains = "Some kernel ranges hang or fail with some generations. Distribution kernels carry repairs "
+	                    "back, so the range "
+	                    "is a hint.",
+	        .source = "jellyfin.org known issues" },
+	{ .id = "gpu.huc",
+	        .about = ABOUT_GPU,
+	        .route = ROUTE_CT,
+	        .waivable = true,
+	        .pains = { 47 },
+	        .check = card_huc,
+	        .needs = { "gpu.driver" },
+	        .asks = "Is the HuC firmware loaded where encoding needs it?",
+	        .explains = "Intel's low-power encoder controls its bit rate in the HuC firmware. Before Alder Lake "
+	                    "the kernel loads it "
+	                    "only when asked; Jasper Lake and Elkhart Lake have no other encoder.",
+	        .source = "jellyfin.org docs, Intel; i915 enable_guc" },
 	{ .id = NULL },
 };

@@ -18,14 +18,14 @@ static const char *sentence(struct arena *arena, const char *format, va_list arg
 	return arena_printf(arena, "%.*s...", (int)size, text);
 }
 
-#define ANSWER(name, said)                                                   \
-	enum verdict name(struct answer *answer, const char *format, ...)       \
-	{                                                                       \
-		va_list args;                                                   \
-		va_start(args, format);                                         \
-		answer->why = sentence(answer->arena, format, args);            \
-		va_end(args);                                                   \
-		return said;                                                    \
+#define ANSWER(name, said)                                                                                             \
+	enum verdict name(struct answer *answer, const char *format, ...)                                              \
+	{                                                                                                              \
+		va_list args;                                                                                          \
+		va_start(args, format);                                                                                \
+		answer->why = sentence(answer->arena, format, args);                                                   \
+		va_end(args);                                                                                          \
+		return said;                                                                                           \
 	}
 
 ANSWER(answer_ok, VERDICT_OK)
@@ -52,18 +52,20 @@ static void step_cmdline(struct answer *answer, const struct boot *boot, const c
 	bool known = boot->loader != LOADER_UNKNOWN;
 	if (!known)
 		answer_step(answer, "find out which loader boots this node: efibootmgr -v names it; "
-				    "proxmox-boot-tool status says \"uefi\" for systemd-boot and \"grub\" for GRUB");
+		                    "proxmox-boot-tool status says \"uefi\" for systemd-boot and \"grub\" for GRUB");
 	if (boot->loader != LOADER_SYSTEMD_BOOT) {
-		const char *file = boot->loader == LOADER_GRUB && boot->cmdline_file && *boot->cmdline_file ?
-					   boot->cmdline_file :
-					   "/etc/default/grub";
+		const char *file = boot->loader == LOADER_GRUB && boot->cmdline_file && *boot->cmdline_file
+		                           ? boot->cmdline_file
+		                           : "/etc/default/grub";
 		answer_step(answer, "%s%s, in the quotes of GRUB_CMDLINE_LINUX_DEFAULT: %s; then run: update-grub",
-			known ? "in " : "with GRUB: in ", file, grub);
+		        known ? "in " : "with GRUB: in ", file, grub);
 	}
 	if (boot->loader != LOADER_GRUB)
-		answer_step(answer, "%s/etc/kernel/cmdline, which stays one line: %s; then run: proxmox-boot-tool refresh",
-			known ? "in " : "with systemd-boot: in ", systemd);
-	answer_step(answer, "reboot the node when its guests may stop, then look at /proc/cmdline: only what stands there counts");
+		answer_step(answer,
+		        "%s/etc/kernel/cmdline, which stays one line: %s; then run: proxmox-boot-tool refresh",
+		        known ? "in " : "with systemd-boot: in ", systemd);
+	answer_step(answer,
+	        "reboot the node when its guests may stop, then look at /proc/cmdline: only what stands there counts");
 }
 
 void step_cmdline_add(struct answer *answer, const struct boot *boot, const char *words)
@@ -81,14 +83,16 @@ void step_cmdline_remove(struct answer *answer, const struct boot *boot, const c
 void step_initramfs(struct answer *answer, const struct boot *boot)
 {
 	if (boot->kernel_next && *boot->kernel_next)
-		answer_step(answer, "run: update-initramfs -u -k %s   (the kernel that boots next; the older ones stay as "
-				    "they are, as a way back)",
-			text_sh_quoted(answer->arena, boot->kernel_next));
+		answer_step(answer,
+		        "run: update-initramfs -u -k %s   (the kernel that boots next; the older ones stay as "
+		        "they are, as a way back)",
+		        text_sh_quoted(answer->arena, boot->kernel_next));
 	else
 		answer_step(answer, "run: update-initramfs -u -k VERSION   with the kernel that boots next");
 	if (boot->proxmox_boot_tool != NO)
-		answer_step(answer, "where proxmox-boot-tool is in use: run proxmox-boot-tool refresh, which copies it to "
-				    "every ESP");
+		answer_step(answer,
+		        "where proxmox-boot-tool is in use: run proxmox-boot-tool refresh, which copies it to "
+		        "every ESP");
 }
 
 enum tri check_older(const char *kernel, const char *version)
@@ -127,7 +131,8 @@ const char *check_device(const struct pci_device *device, struct arena *arena)
 		return arena_printf(arena, "%s %s", device->address, name);
 	if (device->vendor == UNKNOWN_NUMBER || device->device == UNKNOWN_NUMBER)
 		return device->address;
-	return arena_printf(arena, "%s [%04x:%04x]", device->address, (unsigned)device->vendor, (unsigned)device->device);
+	return arena_printf(
+	        arena, "%s [%04x:%04x]", device->address, (unsigned)device->vendor, (unsigned)device->device);
 }
 
 const char *check_guest(const struct guest *guest, struct arena *arena)
@@ -158,7 +163,7 @@ struct words check_drivers(const struct gpu *gpu, struct arena *arena)
 		return text_split(arena, "i915 xe", " ");
 	if (check_vendor(gpu, "amd"))
 		return text_split(arena, "amdgpu radeon", " ");
-	return (struct words){0};
+	return (struct words){ 0 };
 }
 
 enum { VFIO_IDS_MAX = 1024 }; /* drivers/vfio/pci/vfio_pci.c; the kernel refuses a longer list */
@@ -276,7 +281,7 @@ static const char *mounted_path(const struct pve_line *line, struct arena *arena
 
 struct words check_ct_paths(const struct guest *guest, struct arena *arena)
 {
-	struct words paths = {0};
+	struct words paths = { 0 };
 	for (size_t i = 0; i < guest->n_devices; i++)
 		if (guest->devices[i].path)
 			*arena_push(arena, paths.word, paths.n) = guest->devices[i].path;

@@ -19,7 +19,8 @@ static enum verdict ct_version(const struct scene *scene, struct answer *answer)
 	answer_step(answer, "apt update && apt full-upgrade   (Proxmox VE 8.1 and newer have it)");
 	if (scene->guest->n_devices)
 		return answer_broken(answer, "pve-container %s does not know dev0: (5.0.7 and newer do)", version);
-	return answer_warn(answer, "pve-container %s cannot pass device nodes; only hand-written lxc lines work", version);
+	return answer_warn(
+	        answer, "pve-container %s cannot pass device nodes; only hand-written lxc lines work", version);
 }
 
 /* ---- raw lxc lines ---- */
@@ -47,18 +48,26 @@ static enum verdict ct_cgroup_v1(const struct scene *scene, struct answer *answe
 	const struct guest *guest = scene->guest;
 	if (!raw_count(guest, "lxc.cgroup.devices."))
 		return answer_ok(answer, "no line of the old cgroup version");
-	answer_step(answer, "give the node with: pct set %lld --dev0 /dev/dri/renderD128,gid=GID   (GID: the render group's number "
-			    "inside)", check_id(guest));
+	answer_step(answer,
+	        "give the node with: pct set %lld --dev0 /dev/dri/renderD128,gid=GID   (GID: the render group's number "
+	        "inside)",
+	        check_id(guest));
 	answer_step(answer, "take the lxc.cgroup.devices lines out of %s", guest->file ? guest->file : "the CT's file");
 	if (guest->n_devices || raw_count(guest, "lxc.cgroup2.devices."))
 		return answer_warn(answer, "lines lxc.cgroup.devices are left from cgroup version 1 and do nothing");
-	return answer_broken(answer, "the devices are allowed by lxc.cgroup.devices only, which Proxmox VE 7 and newer (cgroup "
-				     "version 2) do not read: access is denied");
+	return answer_broken(answer,
+	        "the devices are allowed by lxc.cgroup.devices only, which Proxmox VE 7 and newer (cgroup "
+	        "version 2) do not read: access is denied");
 }
 
 /* One lxc.cgroup2.devices.allow line; -1: any number. */
-struct allowed { int64_t major, minor; };
-struct allow_list { struct allowed *allowed; size_t n; };
+struct allowed {
+	int64_t major, minor;
+};
+struct allow_list {
+	struct allowed *allowed;
+	size_t n;
+};
 
 static bool allow_number(const char *text, int64_t *ret)
 {
@@ -87,7 +96,7 @@ static bool allow_parse(const char *value, struct arena *arena, struct allowed *
 
 static struct allow_list allow_lines(const struct guest *guest, struct arena *arena)
 {
-	struct allow_list list = {0};
+	struct allow_list list = { 0 };
 	struct allowed one;
 	size_t cursor = 0;
 	const char *value;
@@ -101,7 +110,7 @@ static bool any_allows(const struct allow_list *list, const struct drm_node *nod
 {
 	for (size_t i = 0; i < list->n; i++)
 		if ((list->allowed[i].major == -1 || list->allowed[i].major == node->major) &&
-			(list->allowed[i].minor == -1 || list->allowed[i].minor == node->minor))
+		        (list->allowed[i].minor == -1 || list->allowed[i].minor == node->minor))
 			return true;
 	return false;
 }
@@ -127,20 +136,29 @@ static enum verdict ct_raw_allow(const struct scene *scene, struct answer *answe
 		raw++;
 		if (!node || node->exists != YES || node->major == UNKNOWN_NUMBER || any_allows(&list, node))
 			continue;
-		answer_step(answer, "pct set %lld --dev0 %s   (the next free devN), and take the lxc.mount.entry of it out of %s",
-			check_id(guest), text_sh_quoted(answer->arena, paths.word[i]), guest->file ? guest->file : "the CT's file");
-		return answer_broken(answer, "%s is mounted, but no line allows its number %lld:%lld; numbers of nvidia-uvm change from "
-					     "boot to boot", paths.word[i], (long long)node->major, (long long)node->minor);
+		answer_step(answer,
+		        "pct set %lld --dev0 %s   (the next free devN), and take the lxc.mount.entry of it out of %s",
+		        check_id(guest), text_sh_quoted(answer->arena, paths.word[i]),
+		        guest->file ? guest->file : "the CT's file");
+		return answer_broken(answer,
+		        "%s is mounted, but no line allows its number %lld:%lld; numbers of nvidia-uvm change from "
+		        "boot to boot",
+		        paths.word[i], (long long)node->major, (long long)node->minor);
 	}
 	if (!raw)
 		return answer_ok(answer, "no node is mounted by hand");
-	answer_step(answer, "replace the lxc.mount.entry and lxc.cgroup2 lines by devN: pct set %lld --dev0 PATH,gid=GID",
-		check_id(guest));
-	return answer_warn(answer, "%zu node(s) come by hand-written lxc lines: fixed numbers break when they change, and a mounted "
-				   "/dev/dri lets the CT change the node's own files", raw);
+	answer_step(answer,
+	        "replace the lxc.mount.entry and lxc.cgroup2 lines by devN: pct set %lld --dev0 PATH,gid=GID",
+	        check_id(guest));
+	return answer_warn(answer,
+	        "%zu node(s) come by hand-written lxc lines: fixed numbers break when they change, and a mounted "
+	        "/dev/dri lets the CT change the node's own files",
+	        raw);
 }
 
-struct id_range { uint64_t first, size; };
+struct id_range {
+	uint64_t first, size;
+};
 
 static int by_first(const void *left, const void *right)
 {
@@ -158,7 +176,7 @@ static int64_t idmap_gap(const struct guest *guest, const char *type, struct are
 		struct words words = text_split(arena, value, " \t");
 		struct id_range range;
 		if (words.n != 4 || !text_number(words.word[1], 10, UINT32_MAX, &range.first) ||
-			!text_number(words.word[3], 10, UINT32_MAX, &range.size))
+		        !text_number(words.word[3], 10, UINT32_MAX, &range.size))
 			return -1;
 		if (!strcmp(words.word[0], type) || !strcmp(words.word[0], "b"))
 			*arena_push(arena, ranges, n) = range;
@@ -180,14 +198,16 @@ static enum verdict ct_idmap(const struct scene *scene, struct answer *answer)
 	int64_t user = idmap_gap(guest, "u", answer->arena), group = idmap_gap(guest, "g", answer->arena);
 	if (user == 65536 && group == 65536)
 		return answer_ok(answer, "the hand-written mapping covers every user and group");
-	answer_step(answer, "take every lxc.idmap line out of %s: devN needs none", guest->file ? guest->file : "the CT's file");
+	answer_step(answer, "take every lxc.idmap line out of %s: devN needs none",
+	        guest->file ? guest->file : "the CT's file");
 	answer_step(answer, "pct set %lld --dev0 /dev/dri/renderD128,gid=GID   (GID: the render group's number inside)",
-		check_id(guest));
+	        check_id(guest));
 	if (user < 0 || group < 0)
 		return answer_broken(answer, "an lxc.idmap line is malformed");
-	return answer_broken(answer, "the lxc.idmap lines leave out %s %lld: one such line drops Proxmox's mapping, and then all of "
-				     "0-65535 must be covered", user < 65536 ? "user" : "group",
-		(long long)(user < 65536 ? user : group));
+	return answer_broken(answer,
+	        "the lxc.idmap lines leave out %s %lld: one such line drops Proxmox's mapping, and then all of "
+	        "0-65535 must be covered",
+	        user < 65536 ? "user" : "group", (long long)(user < 65536 ? user : group));
 }
 
 /* ---- nodes ---- */
@@ -209,12 +229,16 @@ static enum verdict ct_node_exists(const struct scene *scene, struct answer *ans
 		if (node && node->exists == UNKNOWN)
 			return answer_unknown(answer, "whether the node has %s could not be read", path);
 		if (text_starts(path, "/dev/nvidia"))
-			answer_step(answer, "on the node: nvidia-modprobe -u -c0   (and let it run at every boot, before the CTs start)");
+			answer_step(answer, "on the node: nvidia-modprobe -u -c0   (and let it run at every boot, "
+			                    "before the CTs start)");
 		else
 			answer_step(answer, "on the node look which card has which node: ls -l /dev/dri/by-path");
-		answer_step(answer, "pct set %lld --dev%u PATH with the node that is there", check_id(guest), guest->devices[i].index);
-		return answer_broken(answer, "dev%u names %s, which the node does not have: \"Device %s does not exist\", the CT does "
-					     "not start", guest->devices[i].index, path, path);
+		answer_step(answer, "pct set %lld --dev%u PATH with the node that is there", check_id(guest),
+		        guest->devices[i].index);
+		return answer_broken(answer,
+		        "dev%u names %s, which the node does not have: \"Device %s does not exist\", the CT does "
+		        "not start",
+		        guest->devices[i].index, path, path);
 	}
 	return answer_ok(answer, "every node it names is there");
 }
@@ -238,7 +262,8 @@ static int64_t group_inside(const struct inside *inside, const char *name)
 	uint64_t gid;
 	for (size_t i = 0; inside && i < inside->groups.n; i++) {
 		const char *word = inside->groups.word[i];
-		if (!strncmp(word, name, size) && word[size] == ':' && text_number(word + size + 1, 10, UINT32_MAX, &gid))
+		if (!strncmp(word, name, size) && word[size] == ':' &&
+		        text_number(word + size + 1, 10, UINT32_MAX, &gid))
 			return (int64_t)gid;
 	}
 	return UNKNOWN_NUMBER;
@@ -266,7 +291,7 @@ static const char *gid_wanted(const struct scene *scene, struct arena *arena)
 static void step_dev(const struct scene *scene, struct answer *answer, const char *path)
 {
 	answer_step(answer, "pct set %lld --dev%u %s,gid=%s", check_id(scene->guest), free_device(scene->guest),
-		text_sh_quoted(answer->arena, path), gid_wanted(scene, answer->arena));
+	        text_sh_quoted(answer->arena, path), gid_wanted(scene, answer->arena));
 }
 
 static enum verdict ct_node(const struct scene *scene, struct answer *answer)
@@ -286,14 +311,16 @@ static enum verdict ct_node(const struct scene *scene, struct answer *answer)
 			wrong = paths.word[i];
 	}
 	bool nvidia = check_vendor(gpu, "nvidia");
-	const struct drm_node *node = nvidia ? check_node(&scene->facts->drm, gpu->pci->address, "nvidia") : gpu->render;
+	const struct drm_node *node =
+	        nvidia ? check_node(&scene->facts->drm, gpu->pci->address, "nvidia") : gpu->render;
 	if (node && node->path)
 		step_dev(scene, answer, node->path);
 	else
 		answer_step(answer, "first the node's driver must take the card: only then it has a device node");
 	if (wrong)
-		return answer_broken(answer, "%s belongs to %s, not to %s: numbers are given in the order the drivers load", wrong,
-			owner, gpu->pci->address);
+		return answer_broken(answer,
+		        "%s belongs to %s, not to %s: numbers are given in the order the drivers load", wrong, owner,
+		        gpu->pci->address);
 	return answer_broken(answer, "it is given no node of %s", gpu->pci->address);
 }
 
@@ -309,9 +336,11 @@ static enum verdict ct_node_name(const struct scene *scene, struct answer *answe
 		return answer_unknown(answer, "the render nodes could not be listed");
 	if (nodes < 2)
 		return answer_ok(answer, "there is only one render node, so names cannot be swapped");
-	answer_step(answer, "after a change of hardware or kernel look again: ls -l /dev/dri/by-path on the node, or gpuferry verify");
-	return answer_warn(answer, "the node has %zu render nodes, and renderD128 and renderD129 may be swapped at a boot; now %s is %s",
-		nodes, scene->gpu->render->name, scene->gpu->pci->address);
+	answer_step(answer, "after a change of hardware or kernel look again: ls -l /dev/dri/by-path on the node, or "
+	                    "gpuferry verify");
+	return answer_warn(answer,
+	        "the node has %zu render nodes, and renderD128 and renderD129 may be swapped at a boot; now %s is %s",
+	        nodes, scene->gpu->render->name, scene->gpu->pci->address);
 }
 
 static const char *missing_nvidia(const struct scene *scene, struct arena *arena)
@@ -332,7 +361,8 @@ static enum verdict ct_nvidia_nodes(const struct scene *scene, struct answer *an
 	if (!missing)
 		return answer_ok(answer, "it is given nvidiactl and nvidia-uvm too");
 	step_dev(scene, answer, missing);
-	return answer_broken(answer, "it is not given %s: CUDA and NVENC fail without it (\"cuInit(0) failed\")", missing);
+	return answer_broken(
+	        answer, "it is not given %s: CUDA and NVENC fail without it (\"cuInit(0) failed\")", missing);
 }
 
 static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answer)
@@ -346,8 +376,9 @@ static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answ
 	if ((node && node->exists == UNKNOWN) || (!node && drm->known != YES))
 		return answer_unknown(answer, "whether the node has /dev/nvidia-uvm could not be read");
 	answer_step(answer, "on the node: nvidia-modprobe -u -c0");
-	answer_step(answer, "let it run at every boot before the CTs start: apt install nvidia-persistenced, or a service with "
-			    "Before=pve-guests.service");
+	answer_step(answer,
+	        "let it run at every boot before the CTs start: apt install nvidia-persistenced, or a service with "
+	        "Before=pve-guests.service");
 	return answer_broken(answer, "the node has no /dev/nvidia-uvm: nothing made it since the boot");
 }
 
@@ -361,7 +392,7 @@ static bool for_all(const char *mode)
 static bool native_service(const struct inside *inside)
 {
 	return inside && (check_package_like(&inside->packages, "jellyfin") ||
-				 check_package_like(&inside->packages, "emby-server"));
+	                         check_package_like(&inside->packages, "emby-server"));
 }
 
 static enum verdict gid_verdict(const struct scene *scene, const struct ct_device *device, struct answer *answer)
@@ -371,27 +402,32 @@ static enum verdict gid_verdict(const struct scene *scene, const struct ct_devic
 	if (for_all(device->mode))
 		return VERDICT_OK;
 	answer_step(answer, "pct set %lld --dev%u %s,gid=%s", check_id(scene->guest), device->index,
-		text_sh_quoted(answer->arena, path), gid_wanted(scene, answer->arena));
+	        text_sh_quoted(answer->arena, path), gid_wanted(scene, answer->arena));
 	step_restart(answer, scene->guest);
 	if (device->gid == UNKNOWN_NUMBER && device->uid == UNKNOWN_NUMBER) {
 		if (native_service(inside))
-			return answer_broken(answer, "dev%u gives %s to root alone, and the media server inside does not run as root",
-				device->index, path);
+			return answer_broken(answer,
+			        "dev%u gives %s to root alone, and the media server inside does not run as root",
+			        device->index, path);
 		return answer_warn(answer, "dev%u has no gid: only root inside may use %s", device->index, path);
 	}
 	if (device->gid == UNKNOWN_NUMBER)
 		return VERDICT_OK;
 	if (!inside || inside->groups_known != YES)
-		return answer_unknown(answer, "dev%u gives %s to gid %lld; which group that is inside could not be read",
-			device->index, path, (long long)device->gid);
+		return answer_unknown(answer,
+		        "dev%u gives %s to gid %lld; which group that is inside could not be read", device->index, path,
+		        (long long)device->gid);
 	const char *name = group_name(inside, device->gid, answer->arena);
 	if (name && (!strcmp(name, "render") || !strcmp(name, "video") || text_starts(path, "/dev/nvidia")))
 		return VERDICT_OK;
 	if (!name && inside->docker == YES)
-		return answer_warn(answer, "dev%u gives %s to gid %lld, which is no group inside; docker containers must name the "
-					   "number in group_add", device->index, path, (long long)device->gid);
-	return answer_broken(answer, "dev%u gives %s to gid %lld, which inside is %s; the render group there is %s", device->index,
-		path, (long long)device->gid, name ? name : "no group", gid_wanted(scene, answer->arena));
+		return answer_warn(answer,
+		        "dev%u gives %s to gid %lld, which is no group inside; docker containers must name the "
+		        "number in group_add",
+		        device->index, path, (long long)device->gid);
+	return answer_broken(answer, "dev%u gives %s to gid %lld, which inside is %s; the render group there is %s",
+	        device->index, path, (long long)device->gid, name ? name : "no group",
+	        gid_wanted(scene, answer->arena));
 }
 
 static enum verdict ct_gid(const struct scene *scene, struct answer *answer)
@@ -419,13 +455,15 @@ static enum verdict ct_mode(const struct scene *scene, struct answer *answer)
 		uint64_t mode;
 		if (!device->mode || !device->path || !text_number(device->mode, 8, 07777, &mode))
 			continue;
-		answer_step(answer, "pct set %lld --dev%u %s,gid=%s   (without mode: 0660 is the default)", check_id(guest),
-			device->index, text_sh_quoted(answer->arena, device->path), gid_wanted(scene, answer->arena));
+		answer_step(answer, "pct set %lld --dev%u %s,gid=%s   (without mode: 0660 is the default)",
+		        check_id(guest), device->index, text_sh_quoted(answer->arena, device->path),
+		        gid_wanted(scene, answer->arena));
 		if (device->gid != UNKNOWN_NUMBER && (mode & 060) != 060)
-			return answer_broken(answer, "dev%u has mode=%s: its group may not read and write it", device->index,
-				device->mode);
+			return answer_broken(answer, "dev%u has mode=%s: its group may not read and write it",
+			        device->index, device->mode);
 		if (mode & 06)
-			return answer_warn(answer, "dev%u has mode=%s: every program inside may use it", device->index, device->mode);
+			return answer_warn(answer, "dev%u has mode=%s: every program inside may use it", device->index,
+			        device->mode);
 		answer->cure = NULL;
 	}
 	return answer_ok(answer, "no node has an odd mode");
@@ -436,8 +474,10 @@ static enum verdict ct_privileged(const struct scene *scene, struct answer *answ
 	const char *value = pve_value(scene->guest, "unprivileged");
 	if (value && pve_boolean(value) == YES)
 		return answer_ok(answer, "it is unprivileged");
-	answer_step(answer, "when there is time: make a backup and restore it as unprivileged: pct restore NEWID BACKUP --unprivileged 1");
-	return answer_warn(answer, "it is privileged: root inside is root on the node; device nodes do not need that since Proxmox VE 8.1");
+	answer_step(answer, "when there is time: make a backup and restore it as unprivileged: pct restore NEWID "
+	                    "BACKUP --unprivileged 1");
+	return answer_warn(answer, "it is privileged: root inside is root on the node; device nodes do not need that "
+	                           "since Proxmox VE 8.1");
 }
 
 static enum verdict ct_one_route(const struct scene *scene, struct answer *answer)
@@ -449,9 +489,11 @@ static enum verdict ct_one_route(const struct scene *scene, struct answer *answe
 		const struct guest *other = &pve->guests[i];
 		if (other->kind != GUEST_VM || !pve_guest_has(pve, other, scene->gpu->pci, answer->arena))
 			continue;
-		answer_step(answer, "decide: qm set %lld --delete hostpciN, or let the VM have the card", check_id(other));
-		return answer_warn(answer, "VM %lld is configured for this card too: at its start it takes the card from this CT",
-			check_id(other));
+		answer_step(
+		        answer, "decide: qm set %lld --delete hostpciN, or let the VM have the card", check_id(other));
+		return answer_warn(answer,
+		        "VM %lld is configured for this card too: at its start it takes the card from this CT",
+		        check_id(other));
 	}
 	if (pve->guests_known != YES)
 		return answer_unknown(answer, "not every guest could be read");
@@ -465,92 +507,154 @@ static enum verdict ct_nvidia_userspace(const struct scene *scene, struct answer
 	if (!check_vendor(scene->gpu, "nvidia"))
 		return answer_none();
 	if (!module || !inside || !inside->nvidia_userspace)
-		return answer_unknown(answer, "the version of NVIDIA's %s could not be read", !module ? "module on the node" :
-													"libraries inside");
+		return answer_unknown(answer, "the version of NVIDIA's %s could not be read",
+		        !module ? "module on the node" : "libraries inside");
 	if (*module && !strcmp(module, inside->nvidia_userspace))
 		return answer_ok(answer, "module and libraries are both %s", module);
-	answer_step(answer, "inside the CT install exactly %s without the module: NVIDIA's installer NVIDIA-Linux-x86_64-%s.run "
-			    "--no-kernel-module, or the same package version as on the node", *module ? module : "the node's version",
-		*module ? module : "VERSION");
+	answer_step(answer,
+	        "inside the CT install exactly %s without the module: NVIDIA's installer NVIDIA-Linux-x86_64-%s.run "
+	        "--no-kernel-module, or the same package version as on the node",
+	        *module ? module : "the node's version", *module ? module : "VERSION");
 	answer_step(answer, "hold the packages on both sides (apt-mark hold), and upgrade both together");
 	if (!*inside->nvidia_userspace)
 		return answer_broken(answer, "NVIDIA's libraries are not installed inside (the node has %s)", module);
-	return answer_broken(answer, "the node's module is %s, the libraries inside are %s: \"Driver/library version mismatch\"",
-		*module ? module : "not loaded", inside->nvidia_userspace);
+	return answer_broken(answer,
+	        "the node's module is %s, the libraries inside are %s: \"Driver/library version mismatch\"",
+	        *module ? module : "not loaded", inside->nvidia_userspace);
 }
 
 #define GUEST_RULE(name) .about = ABOUT_GUEST, .route = ROUTE_CT, .check = name
 
 const struct rule rules_ct[] = {
-	{ .id = "ct.known", GUEST_RULE(check_guest_known),
-		.asks = "Can the CT's configuration be read?",
-		.explains = "Everything else about the CT follows from its file.", .source = "/etc/pve/lxc" },
-	{ .id = "ct.lock", GUEST_RULE(check_guest_lock), .needs = { "ct.known" }, .pains = { 13 },
-		.asks = "Is the CT free of locks?",
-		.explains = "A task locks the CT; a task that died leaves its lock behind.",
-		.source = "pve-guest-common AbstractConfig.pm check_lock" },
-	{ .id = "ct.version", GUEST_RULE(ct_version), .needs = { "ct.known" }, .pains = { 43 },
-		.asks = "Can this Proxmox VE pass device nodes?",
-		.explains = "dev0: exists since pve-container 5.0.7 (November 2023) and works in unprivileged CTs.",
-		.source = "pve-container changelog, commit ce1976b" },
-	{ .id = "ct.one-route", GUEST_RULE(ct_one_route), .needs = { "ct.known" }, .pains = { 43 },
-		.asks = "Is no VM configured for the same card?",
-		.explains = "A VM's start takes the card from the node's driver, and with it from every CT.",
-		.source = "pve-common PVE/SysFSTools.pm" },
-	{ .id = "ct.cgroup-v1", GUEST_RULE(ct_cgroup_v1), .needs = { "ct.known" }, .pains = { 43 },
-		.asks = "Are its device rules those of today's cgroups?",
-		.explains = "Guides for Proxmox VE 6 allow devices with lxc.cgroup.devices; cgroup version 2 reads lxc.cgroup2.devices "
-			    "only, and devN needs neither.",
-		.source = "lxc.container.conf(5); Proxmox VE 7 release notes" },
-	{ .id = "ct.idmap", GUEST_RULE(ct_idmap), .needs = { "ct.known" }, .pains = { 42 },
-		.asks = "Is the mapping of users and groups complete?",
-		.explains = "One lxc.idmap line replaces the default mapping altogether.",
-		.source = "pve-container LXC/Config.pm; lxc.container.conf(5)" },
-	{ .id = "ct.node-exists", GUEST_RULE(ct_node_exists), .needs = { "ct.known", "gpu.not-vfio" }, .pains = { 39, 44 },
-		.asks = "Do the nodes it names exist?",
-		.explains = "A CT whose devN names a missing node does not start.",
-		.source = "pve-container PVE/LXC/Tools.pm" },
-	{ .id = "ct.node", GUEST_RULE(ct_node), .needs = { "ct.known", "gpu.not-vfio" }, .pains = { 44 },
-		.asks = "Is it given this card's node and not another's?",
-		.explains = "renderD128 is whichever card's driver loaded first; only the PCI path tells.",
-		.source = "/sys/class/drm/*/device; frigate#14091" },
-	{ .id = "ct.node-name", GUEST_RULE(ct_node_name), .needs = { "ct.node" }, .pains = { 44 },
-		.asks = "Is the node's name sure to stay the card's?",
-		.explains = "With two render nodes the names may be swapped at any boot.",
-		.source = "nextcloud/all-in-one#8471" },
-	{ .id = "ct.nvidia-uvm", GUEST_RULE(ct_nvidia_uvm), .needs = { "ct.known", "gpu.driver" }, .pains = { 39 },
-		.asks = "Does the node have nvidia-uvm before the CT starts?",
-		.explains = "nvidia-uvm's node is made when something first asks for it; after a reboot nothing has.",
-		.source = "nvidia-modprobe(1); nvidia-container-toolkit#1934" },
-	{ .id = "ct.nvidia-nodes", GUEST_RULE(ct_nvidia_nodes), .needs = { "ct.known", "ct.node" }, .pains = { 39 },
-		.asks = "Is it given all nodes that NVENC needs?",
-		.explains = "NVENC needs the card's node, nvidiactl and nvidia-uvm.", .source = "NVIDIA driver README" },
-	{ .id = "ct.raw-allow", GUEST_RULE(ct_raw_allow), .needs = { "ct.known" }, .pains = { 39, 42 },
-		.asks = "Do hand-written lines still fit the nodes?",
-		.explains = "A mounted node works only while a line allows its number, and numbers such as nvidia-uvm's are given anew "
-			    "at each boot. devN looks them up when the CT starts.",
-		.source = "Linux Documentation/admin-guide/devices.txt; jammsen#7" },
-	{ .id = "ct.gid", GUEST_RULE(ct_gid), .needs = { "ct.known" }, .pains = { 42 },
-		.asks = "Does the node belong to the CT's own render group?",
-		.explains = "Group numbers differ between distributions: the node's render group may be ssl-cert inside. The number must "
-			    "be read in the CT.",
-		.source = "pve-container LXC/Config.pm; jellyfin.org docs" },
-	{ .id = "ct.mode", GUEST_RULE(ct_mode), .needs = { "ct.known" }, .pains = { 42 },
-		.asks = "May just the right ones use it?",
-		.explains = "0660 with the right gid is enough.", .source = "pve-container LXC/Config.pm" },
-	{ .id = "ct.privileged", GUEST_RULE(ct_privileged), .needs = { "ct.known" }, .pains = { 43 },
-		.asks = "Is it unprivileged?",
-		.explains = "Older guides ask for a privileged CT; devN made that needless.", .source = "pve-docs pct.adoc" },
-	{ .id = "ct.nvidia-userspace", GUEST_RULE(ct_nvidia_userspace), .needs = { "ct.known", "gpu.driver" }, .pains = { 33 },
-		.asks = "Are NVIDIA's libraries inside of the very version of the node's module?",
-		.explains = "The module and the libraries must agree to the last digit; an upgrade on one side breaks it.",
-		.source = "/proc/driver/nvidia/version; nvidia-docker#365" },
-	{ .id = "ct.pending", GUEST_RULE(check_guest_pending), .needs = { "ct.known" }, .pains = { 43 },
-		.asks = "Is every change in effect?",
-		.explains = "A changed devN line waits for a stop and a start; only a new one is taken at once.",
-		.source = "pct(1) pending" },
-	{ .id = "ct.onboot", GUEST_RULE(check_guest_onboot), .needs = { "ct.known" },
-		.asks = "Does the CT start with the node?",
-		.explains = "A media server should come back after a power cut by itself.", .source = "pct.conf(5) onboot" },
+	{ .id = "ct.known",
+	        GUEST_RULE(check_guest_known),
+	        .asks = "Can the CT's configuration be read?",
+	        .explains = "Everything else about the CT follows from its file.",
+	        .source = "/etc/pve/lxc" },
+	{ .id = "ct.lock",
+	        GUEST_RULE(check_guest_lock),
+	        .needs = { "ct.known" },
+	        .pains = { 13 },
+	        .asks = "Is the CT free of locks?",
+	        .explains = "A task locks the CT; a task that died leaves its lock behind.",
+	        .source = "pve-guest-common AbstractConfig.pm check_lock" },
+	{ .id = "ct.version",
+	        GUEST_RULE(ct_version),
+	        .needs = { "ct.known" },
+	        .pains = { 43 },
+	        .asks = "Can this Proxmox VE pass device nodes?",
+	        .explains = "dev0: exists since pve-container 5.0.7 (November 2023) and works in unprivileged CTs.",
+	        .source = "pve-container changelog, commit ce1976b" },
+	{ .id = "ct.one-route",
+	        GUEST_RULE(ct_one_route),
+	        .needs = { "ct.known" },
+	        .pains = { 43 },
+	        .asks = "Is no VM configured for the same card?",
+	        .explains = "A VM's start takes the card from the node's driver, and with it from every CT.",
+	        .source = "pve-common PVE/SysFSTools.pm" },
+	{ .id = "ct.cgroup-v1",
+	        GUEST_RULE(ct_cgroup_v1),
+	        .needs = { "ct.known" },
+	        .pains = { 43 },
+	        .asks = "Are its device rules those of today's cgroups?",
+	        .explains = "Guides for Proxmox VE 6 allow devices with lxc.cgroup.devices; cgroup version 2 reads "
+	                    "lxc.cgroup2.devices "
+	                    "only, and devN needs neither.",
+	        .source = "lxc.container.conf(5); Proxmox VE 7 release notes" },
+	{ .id = "ct.idmap",
+	        GUEST_RULE(ct_idmap),
+	        .needs = { "ct.known" },
+	        .pains = { 42 },
+	        .asks = "Is the mapping of users and groups complete?",
+	        .explains = "One lxc.idmap line replaces the default mapping altogether.",
+	        .source = "pve-container LXC/Config.pm; lxc.container.conf(5)" },
+	{ .id = "ct.node-exists",
+	        GUEST_RULE(ct_node_exists),
+	        .needs = { "ct.known", "gpu.not-vfio" },
+	        .pains = { 39, 44 },
+	        .asks = "Do the nodes it names exist?",
+	        .explains = "A CT whose devN names a missing node does not start.",
+	        .source = "pve-container PVE/LXC/Tools.pm" },
+	{ .id = "ct.node",
+	        GUEST_RULE(ct_node),
+	        .needs = { "ct.known", "gpu.not-vfio" },
+	        .pains = { 44 },
+	        .asks = "Is it given this card's node and not another's?",
+	        .explains = "renderD128 is whichever card's driver loaded first; only the PCI path tells.",
+	        .source = "/sys/class/drm/*/device; frigate#14091" },
+	{ .id = "ct.node-name",
+	        GUEST_RULE(ct_node_name),
+	        .needs = { "ct.node" },
+	        .pains = { 44 },
+	        .asks = "Is the node's name sure to stay the card's?",
+	        .explains = "With two render nodes the names may be swapped at any boot.",
+	        .source = "nextcloud/all-in-one#8471" },
+	{ .id = "ct.nvidia-uvm",
+	        GUEST_RULE(ct_nvidia_uvm),
+	        .needs = { "ct.known", "gpu.driver" },
+	        .pains = { 39 },
+	        .asks = "Does the node have nvidia-uvm before the CT starts?",
+	        .explains = "nvidia-uvm's node is made when something first asks for it; after a reboot nothing has.",
+	        .source = "nvidia-modprobe(1); nvidia-container-toolkit#1934" },
+	{ .id = "ct.nvidia-nodes",
+	        GUEST_RULE(ct_nvidia_nodes),
+	        .needs = { "ct.known", "ct.node" },
+	        .pains = { 39 },
+	        .asks = "Is it given all nodes that NVENC needs?",
+	        .explains = "NVENC needs the card's node, nvidiactl and nvidia-uvm.",
+	        .source = "NVIDIA driver README" },
+	{ .id = "ct.raw-allow",
+	        GUEST_RULE(ct_raw_allow),
+	        .needs = { "ct.known" },
+	        .pains = { 39, 42 },
+	        .asks = "Do hand-written lines still fit the nodes?",
+	        .explains = "A mounted node works only while a line allows its number, and numbers such as "
+	                    "nvidia-uvm's are given anew "
+	                    "at each boot. devN looks them up when the CT starts.",
+	        .source = "Linux Documentation/admin-guide/devices.txt; jammsen#7" },
+	{ .id = "ct.gid",
+	        GUEST_RULE(ct_gid),
+	        .needs = { "ct.known" },
+	        .pains = { 42 },
+	        .asks = "Does the node belong to the CT's own render group?",
+	        .explains = "Group numbers differ between distributions: the node's render group may be ssl-cert "
+	                    "inside. The number must "
+	                    "be read in the CT.",
+	        .source = "pve-container LXC/Config.pm; jellyfin.org docs" },
+	{ .id = "ct.mode",
+	        GUEST_RULE(ct_mode),
+	        .needs = { "ct.known" },
+	        .pains = { 42 },
+	        .asks = "May just the right ones use it?",
+	        .explains = "0660 with the right gid is enough.",
+	        .source = "pve-container LXC/Config.pm" },
+	{ .id = "ct.privileged",
+	        GUEST_RULE(ct_privileged),
+	        .needs = { "ct.known" },
+	        .pains = { 43 },
+	        .asks = "Is it unprivileged?",
+	        .explains = "Older guides ask for a privileged CT; devN made that needless.",
+	        .source = "pve-docs pct.adoc" },
+	{ .id = "ct.nvidia-userspace",
+	        GUEST_RULE(ct_nvidia_userspace),
+	        .needs = { "ct.known", "gpu.driver" },
+	        .pains = { 33 },
+	        .asks = "Are NVIDIA's libraries inside of the very version of the node's module?",
+	        .explains =
+	                "The module and the libraries must agree to the last digit; an upgrade on one side breaks it.",
+	        .source = "/proc/driver/nvidia/version; nvidia-docker#365" },
+	{ .id = "ct.pending",
+	        GUEST_RULE(check_guest_pending),
+	        .needs = { "ct.known" },
+	        .pains = { 43 },
+	        .asks = "Is every change in effect?",
+	        .explains = "A changed devN line waits for a stop and a start; only a new one is taken at once.",
+	        .source = "pct(1) pending" },
+	{ .id = "ct.onboot",
+	        GUEST_RULE(check_guest_onboot),
+	        .needs = { "ct.known" },
+	        .asks = "Does the CT start with the node?",
+	        .explains = "A media server should come back after a power cut by itself.",
+	        .source = "pct.conf(5) onboot" },
 	{ .id = NULL },
 };

@@ -20,8 +20,9 @@ bool check_running(const struct guest *guest)
 void step_restart(struct answer *answer, const struct guest *guest)
 {
 	const char *tool = guest->kind == GUEST_CT ? "pct" : "qm";
-	answer_step(answer, "when nobody uses it: %s shutdown %lld --timeout 300, wait until it is off, then %s start %lld", tool,
-		check_id(guest), tool, check_id(guest));
+	answer_step(answer,
+	        "when nobody uses it: %s shutdown %lld --timeout 300, wait until it is off, then %s start %lld", tool,
+	        check_id(guest), tool, check_id(guest));
 }
 
 enum verdict check_guest_known(const struct scene *scene, struct answer *answer)
@@ -45,7 +46,8 @@ enum verdict check_guest_lock(const struct scene *scene, struct answer *answer)
 	answer_step(answer, "wait until the task is done (Proxmox's task list shows it)");
 	answer_step(answer, "if no such task runs any more: %s unlock %lld", tool, check_id(guest));
 	if (check_running(guest) || !strcmp(guest->lock, "backup"))
-		return answer_warn(answer, "it is locked (%s): it cannot be changed until the lock is gone", guest->lock);
+		return answer_warn(
+		        answer, "it is locked (%s): it cannot be changed until the lock is gone", guest->lock);
 	return answer_broken(answer, "it is locked (%s) and not running: Proxmox will not start it", guest->lock);
 }
 
@@ -61,7 +63,7 @@ enum verdict check_guest_pending(const struct scene *scene, struct answer *answe
 {
 	const struct guest *guest = scene->guest;
 	const struct pve_section *pending = pending_of(guest);
-	struct words keys = {0};
+	struct words keys = { 0 };
 	for (size_t i = 0; pending && i < pending->n && keys.n < 20; i++)
 		if (pending->lines[i].key && *pending->lines[i].key && pending->lines[i].key[0] != '#')
 			*arena_push(answer->arena, keys.word, keys.n) = pending->lines[i].key;

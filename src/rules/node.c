@@ -15,7 +15,8 @@ static enum verdict node_proxmox(const struct scene *scene, struct answer *answe
 	if (pve->here == UNKNOWN)
 		return answer_unknown(answer, "whether Proxmox VE is installed could not be read");
 	if (pve->here == YES)
-		return answer_ok(answer, "Proxmox VE %s", pve->version && *pve->version ? pve->version : "is installed");
+		return answer_ok(
+		        answer, "Proxmox VE %s", pve->version && *pve->version ? pve->version : "is installed");
 	answer_step(answer, "run gpuferry on the Proxmox VE node, or name it: gpuferry verify --host ssh://root@NODE");
 	return answer_broken(answer, "Proxmox VE is not installed here");
 }
@@ -46,7 +47,8 @@ static enum verdict node_virtualisation(const struct scene *scene, struct answer
 	if (cpu->virtualisation == YES)
 		return answer_ok(answer, "the CPU offers virtualisation");
 	answer_step(answer, "in the BIOS enable %s",
-		cpu->vendor && !strcmp(cpu->vendor, "AuthenticAMD") ? "SVM Mode" : "Intel Virtualization Technology (VT-x)");
+	        cpu->vendor && !strcmp(cpu->vendor, "AuthenticAMD") ? "SVM Mode"
+	                                                            : "Intel Virtualization Technology (VT-x)");
 	if (cpu->hypervisor == YES)
 		answer_step(answer, "this node is itself a VM: give it the CPU type host and nested virtualisation");
 	return answer_broken(answer, "the CPU shows neither vmx nor svm: virtualisation is off");
@@ -65,18 +67,20 @@ static enum verdict node_firmware_iommu(const struct scene *scene, struct answer
 	if (pci->firmware_dmar == UNKNOWN || pci->firmware_ivrs == UNKNOWN)
 		return answer_unknown(answer, "the firmware's tables (DMAR, IVRS) could not be read");
 	if (facts->host.cpu.vendor && !strcmp(facts->host.cpu.vendor, "AuthenticAMD"))
-		answer_step(answer, "in the BIOS enable IOMMU (often under AMD CBS, NBIO; \"Auto\" may mean off) and SVM Mode");
+		answer_step(answer,
+		        "in the BIOS enable IOMMU (often under AMD CBS, NBIO; \"Auto\" may mean off) and SVM Mode");
 	else
 		answer_step(answer, "in the BIOS enable VT-d (\"Intel Virtualization Technology for Directed I/O\")");
-	answer_step(answer, "if the BIOS has no such setting, this board cannot pass a GPU to a VM; a CT needs no IOMMU");
+	answer_step(
+	        answer, "if the BIOS has no such setting, this board cannot pass a GPU to a VM; a CT needs no IOMMU");
 	return answer_broken(answer, "the firmware offers no IOMMU: it has neither a DMAR nor an IVRS table, "
-				     "and no kernel word can help");
+	                             "and no kernel word can help");
 }
 
 /* Words that matter on the way to a GPU; others are nobody's business here. */
 static const char *const matters[] = { "intel_iommu", "amd_iommu", "iommu", "intremap", "pcie_acs_override", "vfio",
-	"initcall_blacklist", "video", "modprobe.blacklist", "module_blacklist", "i915", "xe", "amdgpu", "radeon", "nvidia",
-	"nouveau", "nomodeset", "pcie_aspm", "hugepages", "default_hugepagesz", "rd.driver.pre", NULL };
+	"initcall_blacklist", "video", "modprobe.blacklist", "module_blacklist", "i915", "xe", "amdgpu", "radeon",
+	"nvidia", "nouveau", "nomodeset", "pcie_aspm", "hugepages", "default_hugepagesz", "rd.driver.pre", NULL };
 
 static bool word_matters(const char *word)
 {
@@ -127,7 +131,7 @@ static bool words_hold(const struct words *sorted, const char *word)
 /* Words of `from` that matter and stand in neither of the others. */
 static struct words words_missing(const char *from, const char *in, const char *or_in, struct arena *arena)
 {
-	struct words all = boot_cmdline_words(from, arena), missing = {0};
+	struct words all = boot_cmdline_words(from, arena), missing = { 0 };
 	struct words have = words_sorted(in, arena), have_too = words_sorted(or_in, arena);
 	for (size_t i = 0; i < all.n && missing.n < 40; i++) {
 		const char *word = same_spelling(all.word[i], arena);
@@ -157,7 +161,7 @@ static enum verdict node_boot_file(const struct scene *scene, struct answer *ans
 	if (boot->loader == LOADER_UNKNOWN) {
 		answer_step(answer, "look with: efibootmgr -v and proxmox-boot-tool status");
 		return answer_unknown(answer, "which boot loader started this node is not known%s%s",
-			boot->loader_why && *boot->loader_why ? ": " : "", boot->loader_why ? boot->loader_why : "");
+		        boot->loader_why && *boot->loader_why ? ": " : "", boot->loader_why ? boot->loader_why : "");
 	}
 	const char *name = loader_name(boot->loader);
 	if (!boot->other_file || !*boot->other_file || !boot->other_cmdline)
@@ -165,21 +169,22 @@ static enum verdict node_boot_file(const struct scene *scene, struct answer *ans
 	struct words lost = words_missing(boot->other_cmdline, boot->cmdline, boot->cmdline_next, answer->arena);
 	if (!lost.n)
 		return answer_ok(answer, "%s boots this node and reads %s", name,
-			boot->cmdline_file ? boot->cmdline_file : "its own file");
+		        boot->cmdline_file ? boot->cmdline_file : "its own file");
 	const char *text = check_join(&lost, " ", answer->arena);
 	step_cmdline_add(answer, boot, text);
 	if (words_decide(scene, &lost))
 		return answer_broken(answer, "%s stands in %s, which %s does not read", text, boot->other_file, name);
-	return answer_warn(answer, "%s stands in %s, which %s does not read: it has no effect", text, boot->other_file, name);
+	return answer_warn(
+	        answer, "%s stands in %s, which %s does not read: it has no effect", text, boot->other_file, name);
 }
 
 static enum verdict pending_words(const struct scene *scene, struct answer *answer, const struct words *words)
 {
 	const struct boot *boot = &scene->facts->boot;
 	const char *text = check_join(words, " ", answer->arena);
-	bool written = boot->loader != LOADER_GRUB ||
-		       (boot->cmdline_generated &&
-			       !words_missing(text, boot->cmdline_generated, NULL, answer->arena).n);
+	bool written =
+	        boot->loader != LOADER_GRUB ||
+	        (boot->cmdline_generated && !words_missing(text, boot->cmdline_generated, NULL, answer->arena).n);
 	if (!written)
 		answer_step(answer, "run: update-grub");
 	answer_step(answer, "reboot the node when its guests may stop, then look at /proc/cmdline");
@@ -205,7 +210,8 @@ static enum verdict node_boot_pending(const struct scene *scene, struct answer *
 	const char *text = check_join(&going, " ", answer->arena);
 	answer_step(answer, "if %s is needed, put it back:", text);
 	step_cmdline_add(answer, boot, text);
-	return answer_warn(answer, "%s is in effect now but no longer configured: the next boot will not have it", text);
+	return answer_warn(
+	        answer, "%s is in effect now but no longer configured: the next boot will not have it", text);
 }
 
 static const char *iommu_off_word(const char *cmdline)
@@ -223,18 +229,21 @@ static enum verdict node_iommu(const struct scene *scene, struct answer *answer)
 	if (facts->pci.iommu == UNKNOWN)
 		return answer_unknown(answer, "/sys/class/iommu could not be read");
 	if (facts->pci.iommu == YES)
-		return answer_ok(answer, "/sys/class/iommu shows %s", facts->pci.iommu_units.n ?
-			check_join(&facts->pci.iommu_units, " ", answer->arena) : "an IOMMU");
+		return answer_ok(answer, "/sys/class/iommu shows %s",
+		        facts->pci.iommu_units.n ? check_join(&facts->pci.iommu_units, " ", answer->arena)
+		                                 : "an IOMMU");
 	const char *off = iommu_off_word(facts->boot.cmdline);
 	if (off) {
 		step_cmdline_remove(answer, &facts->boot, off);
-		return answer_broken(answer, "/sys/class/iommu is empty: %s on the kernel command line switches it off", off);
+		return answer_broken(
+		        answer, "/sys/class/iommu is empty: %s on the kernel command line switches it off", off);
 	}
 	if (facts->host.cpu.vendor && !strcmp(facts->host.cpu.vendor, "GenuineIntel")) {
 		step_cmdline_add(answer, &facts->boot, "intel_iommu=on");
-		return answer_broken(answer, "/sys/class/iommu is empty; Intel's IOMMU is on by default only from Proxmox's "
-					     "6.8 kernels (this is %s)",
-			facts->boot.kernel ? facts->boot.kernel : "an unknown one");
+		return answer_broken(answer,
+		        "/sys/class/iommu is empty; Intel's IOMMU is on by default only from Proxmox's "
+		        "6.8 kernels (this is %s)",
+		        facts->boot.kernel ? facts->boot.kernel : "an unknown one");
 	}
 	answer_step(answer, "in the BIOS enable IOMMU (AMD) or VT-d (Intel); AMD needs no word on the command line");
 	return answer_broken(answer, "/sys/class/iommu is empty: Proxmox would say \"IOMMU not present\"");
@@ -250,22 +259,28 @@ static enum verdict node_interrupt_remapping(const struct scene *scene, struct a
 	if (facts->pci.remapping == YES) {
 		answer_step(answer, "remove allow_unsafe_interrupts from /etc/modprobe.d (and from the command line)");
 		step_initramfs(answer, &facts->boot);
-		return answer_warn(answer, "interrupts are remapped, so allow_unsafe_interrupts=%s is needless, and it lets a "
-					   "guest raise interrupts of the node", value);
+		return answer_warn(answer,
+		        "interrupts are remapped, so allow_unsafe_interrupts=%s is needless, and it lets a "
+		        "guest raise interrupts of the node",
+		        value);
 	}
 	if (facts->pci.remapping == UNKNOWN)
 		return answer_unknown(answer, "whether interrupts are remapped could not be read");
 	if (facts->boot.cmdline && boot_cmdline_has(facts->boot.cmdline, "intremap=off"))
 		step_cmdline_remove(answer, &facts->boot, "intremap=off");
 	else
-		answer_step(answer, "in the BIOS enable x2APIC and interrupt remapping where it has them, and update the BIOS");
+		answer_step(answer,
+		        "in the BIOS enable x2APIC and interrupt remapping where it has them, and update the BIOS");
 	if (unsafe)
-		return answer_warn(answer, "interrupts are not remapped; allow_unsafe_interrupts=%s lets VMs start all the same, "
-					   "but a guest can disturb the node", value);
+		return answer_warn(answer,
+		        "interrupts are not remapped; allow_unsafe_interrupts=%s lets VMs start all the same, "
+		        "but a guest can disturb the node",
+		        value);
 	answer_step(answer, "only if the board cannot: echo 'options vfio_iommu_type1 allow_unsafe_interrupts=1' > "
-			    "/etc/modprobe.d/vfio-unsafe.conf (Proxmox warns that this can make the system unstable)");
-	return answer_broken(answer, "interrupts are not remapped: a VM with this card fails with \"Failed to set iommu for "
-				     "container: Operation not permitted\"");
+	                    "/etc/modprobe.d/vfio-unsafe.conf (Proxmox warns that this can make the system unstable)");
+	return answer_broken(answer,
+	        "interrupts are not remapped: a VM with this card fails with \"Failed to set iommu for "
+	        "container: Operation not permitted\"");
 }
 
 struct dead_word {
@@ -276,8 +291,10 @@ struct dead_word {
 };
 static const struct dead_word dead_words[] = {
 	{ "video=*efifb:off*", "5.15", NULL, "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
-	{ "video=*vesafb:off*", "5.15", NULL, "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
-	{ "video=*simplefb:off*", "5.15", NULL, "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
+	{ "video=*vesafb:off*", "5.15", NULL,
+	        "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
+	{ "video=*simplefb:off*", "5.15", NULL,
+	        "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
 	{ "amd_iommu=on", NULL, NULL, "is no value the kernel knows: AMD's IOMMU is on without it" },
 	{ "intel_iommu=*", NULL, "AuthenticAMD", "does nothing on an AMD CPU" },
 	{ "amd_iommu=*", NULL, "GenuineIntel", "does nothing on an Intel CPU" },
@@ -303,18 +320,18 @@ static enum verdict node_dead_words(const struct scene *scene, struct answer *an
 	const struct facts *facts = scene->facts;
 	if (!facts->boot.cmdline)
 		return answer_unknown(answer, "/proc/cmdline could not be read");
-	struct words words = boot_cmdline_words(facts->boot.cmdline, answer->arena), dead = {0}, why = {0};
+	struct words words = boot_cmdline_words(facts->boot.cmdline, answer->arena), dead = { 0 }, why = { 0 };
 	for (size_t i = 0; i < words.n && dead.n < 20; i++)
 		for (size_t d = 0; d < sizeof dead_words / sizeof *dead_words; d++) {
 			enum tri is = word_dead(facts, &dead_words[d], words.word[i]);
 			if (is == UNKNOWN)
-				return answer_unknown(answer, "%s may do nothing here: the %s is not known", words.word[i],
-					dead_words[d].cpu_vendor ? "CPU's vendor" : "running kernel");
+				return answer_unknown(answer, "%s may do nothing here: the %s is not known",
+				        words.word[i], dead_words[d].cpu_vendor ? "CPU's vendor" : "running kernel");
 			if (is == NO)
 				continue;
 			*arena_push(answer->arena, dead.word, dead.n) = words.word[i];
 			*arena_push(answer->arena, why.word, why.n) =
-				arena_printf(answer->arena, "%s %s", words.word[i], dead_words[d].why);
+			        arena_printf(answer->arena, "%s %s", words.word[i], dead_words[d].why);
 			break;
 		}
 	if (!dead.n)
@@ -344,27 +361,31 @@ static enum verdict node_virqfd(const struct scene *scene, struct answer *answer
 	const char *kernel = boot->kernel_next && *boot->kernel_next ? boot->kernel_next : boot->kernel;
 	enum tri older = check_older(kernel, "6.2");
 	if (older == UNKNOWN)
-		return answer_unknown(answer, "vfio_virqfd is listed in %s, and which kernel boots is not known", line->file);
+		return answer_unknown(
+		        answer, "vfio_virqfd is listed in %s, and which kernel boots is not known", line->file);
 	if (older == YES)
 		return answer_ok(answer, "vfio_virqfd is listed, and kernel %s has it", kernel);
 	answer_step(answer, "in %s take away line %u: vfio_virqfd", line->file, line->line);
 	step_initramfs(answer, boot);
-	return answer_warn(answer, "%s line %u lists vfio_virqfd, which kernel %s does not have (it became part of vfio in "
-				   "6.2): systemd-modules-load fails at every boot", line->file, line->line, kernel);
+	return answer_warn(answer,
+	        "%s line %u lists vfio_virqfd, which kernel %s does not have (it became part of vfio in "
+	        "6.2): systemd-modules-load fails at every boot",
+	        line->file, line->line, kernel);
 }
 
 static enum verdict node_next_kernel(const struct scene *scene, struct answer *answer)
 {
 	const struct boot *boot = &scene->facts->boot;
 	if (!boot->kernel || !boot->kernel_next)
-		return answer_unknown(answer, "which kernel %s is not known", boot->kernel ? "boots next" : "is running");
+		return answer_unknown(
+		        answer, "which kernel %s is not known", boot->kernel ? "boots next" : "is running");
 	if (!strcmp(boot->kernel, boot->kernel_next))
 		return answer_ok(answer, "kernel %s runs and boots next", boot->kernel);
 	answer_step(answer, "after the reboot run gpuferry verify again");
 	answer_step(answer, "if the new kernel fails: proxmox-boot-tool kernel pin %s keeps the one that works",
-		text_sh_quoted(answer->arena, boot->kernel));
+	        text_sh_quoted(answer->arena, boot->kernel));
 	return answer_warn(answer, "kernel %s runs, %s boots next: drivers and groups may differ", boot->kernel,
-		boot->kernel_next);
+	        boot->kernel_next);
 }
 
 /* ---- what the boot froze ---- */
@@ -374,8 +395,8 @@ static const struct kernel *next_kernel(const struct boot *boot)
 	return boot->kernel_next && *boot->kernel_next ? boot_kernel(boot, boot->kernel_next) : NULL;
 }
 
-static const char *const frozen_modules[] = { "vfio", "vfio_pci", "vfio_iommu_type1", "vfio_virqfd", "nouveau", "nvidia*",
-	"i915", "xe", "amdgpu", "radeon", "snd_hda_intel", NULL };
+static const char *const frozen_modules[] = { "vfio", "vfio_pci", "vfio_iommu_type1", "vfio_virqfd", "nouveau",
+	"nvidia*", "i915", "xe", "amdgpu", "radeon", "snd_hda_intel", NULL };
 
 static bool module_freezes(const char *module)
 {
@@ -388,9 +409,11 @@ static bool module_freezes(const char *module)
 /* Settings about GPUs and vfio as sorted texts, so that two places can be compared. */
 static struct words settings_of(const struct modprobe *modprobe, const struct modprobe *loads, struct arena *arena)
 {
-	static const char *const kinds[] = { [MODPROBE_BLACKLIST] = "blacklist", [MODPROBE_OPTIONS] = "options",
-		[MODPROBE_SOFTDEP] = "softdep", [MODPROBE_INSTALL] = "install" };
-	struct words found = {0};
+	static const char *const kinds[] = { [MODPROBE_BLACKLIST] = "blacklist",
+		[MODPROBE_OPTIONS] = "options",
+		[MODPROBE_SOFTDEP] = "softdep",
+		[MODPROBE_INSTALL] = "install" };
+	struct words found = { 0 };
 	for (size_t i = 0; i < modprobe->n; i++) {
 		const struct modprobe_line *line = &modprobe->lines[i];
 		const char *kind = line->kind <= MODPROBE_INSTALL ? kinds[line->kind] : NULL;
@@ -398,11 +421,12 @@ static struct words settings_of(const struct modprobe *modprobe, const struct mo
 			continue;
 		bool rest = line->rest && *line->rest;
 		*arena_push(arena, found.word, found.n) =
-			arena_printf(arena, "%s %s%s%s", kind, line->module, rest ? " " : "", rest ? line->rest : "");
+		        arena_printf(arena, "%s %s%s%s", kind, line->module, rest ? " " : "", rest ? line->rest : "");
 	}
 	for (size_t i = 0; loads && i < loads->n_loads; i++)
 		if (module_freezes(loads->loads[i].module))
-			*arena_push(arena, found.word, found.n) = arena_printf(arena, "load %s", loads->loads[i].module);
+			*arena_push(arena, found.word, found.n) =
+			        arena_printf(arena, "load %s", loads->loads[i].module);
 	if (found.n)
 		qsort(found.word, found.n, sizeof *found.word, by_text);
 	return found;
@@ -436,8 +460,8 @@ static enum verdict compare_frozen(const struct scene *scene, struct answer *ans
 	if (!differs)
 		return answer_ok(answer, "%s holds what /etc says about vfio and GPU drivers", image->path);
 	step_initramfs(answer, boot);
-	return answer_warn(answer, "%s is stale: it %s \"%s\", which /etc %s", image->path, missing ? "lacks" : "holds", differs,
-		missing ? "has" : "no longer has");
+	return answer_warn(answer, "%s is stale: it %s \"%s\", which /etc %s", image->path, missing ? "lacks" : "holds",
+	        differs, missing ? "has" : "no longer has");
 }
 
 static const struct initramfs *image_at(const struct kernel *kernel, const char *place)
@@ -462,10 +486,11 @@ static enum verdict node_initramfs(const struct scene *scene, struct answer *ans
 	if (image->known == YES)
 		return compare_frozen(scene, answer, image);
 	bool older = image->mtime != UNKNOWN_NUMBER && boot->config_mtime != UNKNOWN_NUMBER &&
-		     image->mtime < boot->config_mtime;
+	             image->mtime < boot->config_mtime;
 	step_initramfs(answer, boot);
-	return answer_unknown(answer, "%s could not be read (%s)%s%s", image->path, image->why ? image->why : "reason unknown",
-		older ? "; it is older than " : "", older && boot->config_newest ? boot->config_newest : "");
+	return answer_unknown(answer, "%s could not be read (%s)%s%s", image->path,
+	        image->why ? image->why : "reason unknown", older ? "; it is older than " : "",
+	        older && boot->config_newest ? boot->config_newest : "");
 }
 
 static enum verdict esp_image(const struct scene *scene, struct answer *answer, const struct esp *esp)
@@ -476,12 +501,13 @@ static enum verdict esp_image(const struct scene *scene, struct answer *answer, 
 	if (image && image->known == YES)
 		return compare_frozen(scene, answer, image);
 	answer_step(answer, "run: proxmox-boot-tool refresh   (it copies /boot's kernels and initramfs to every ESP)");
-	answer_step(answer, "to look yourself: mount -o ro /dev/disk/by-uuid/%s /mnt, then lsinitramfs on the initrd below it",
-		esp->uuid ? esp->uuid : "UUID");
+	answer_step(answer,
+	        "to look yourself: mount -o ro /dev/disk/by-uuid/%s /mnt, then lsinitramfs on the initrd below it",
+	        esp->uuid ? esp->uuid : "UUID");
 	return answer_unknown(answer, "what %s boots is not known: %s", place,
-		image && image->why ? image->why :
-		esp->mounted == NO  ? "it is not mounted" :
-				      "its initramfs could not be read");
+	        image && image->why  ? image->why
+	        : esp->mounted == NO ? "it is not mounted"
+	                             : "its initramfs could not be read");
 }
 
 static enum verdict node_esp_copy(const struct scene *scene, struct answer *answer)
@@ -503,7 +529,7 @@ static enum verdict node_esp_copy(const struct scene *scene, struct answer *answ
 		struct answer one = { .arena = answer->arena };
 		enum verdict verdict = esp_image(scene, &one, &boot->esps[i]);
 		if (i == 0 || (verdict == VERDICT_UNKNOWN && worst != VERDICT_UNKNOWN) ||
-			(verdict == VERDICT_WARN && worst == VERDICT_OK)) {
+		        (verdict == VERDICT_WARN && worst == VERDICT_OK)) {
 			worst = verdict;
 			said = one;
 		}
@@ -513,69 +539,122 @@ static enum verdict node_esp_copy(const struct scene *scene, struct answer *answ
 }
 
 const struct rule rules_node[] = {
-	{ .id = "node.proxmox", .about = ABOUT_NODE, .check = node_proxmox,
-		.asks = "Is this a Proxmox VE node?",
-		.explains = "Guests, their configuration and the tools that change it exist on the node only.",
-		.source = "dpkg status of pve-manager; /etc/pve" },
-	{ .id = "node.quorum", .about = ABOUT_NODE, .check = node_quorum,
-		.asks = "Can the guests' configuration be read and written?",
-		.explains = "Without a quorum the cluster's file system is read-only: guests that run go on, none can be started or "
-			    "changed.",
-		.source = "pve-docs pvecm.adoc" },
-	{ .id = "node.virtualisation", .about = ABOUT_NODE, .route = ROUTE_VM, .check = node_virtualisation,
-		.asks = "Does the CPU offer virtualisation?",
-		.explains = "Without vmx or svm no VM runs at speed and none can be given a device.",
-		.source = "/proc/cpuinfo flags" },
-	{ .id = "node.firmware-iommu", .about = ABOUT_NODE, .route = ROUTE_VM, .pains = { 3 }, .check = node_firmware_iommu,
-		.asks = "Does the firmware offer an IOMMU?",
-		.explains = "The IOMMU is described to the kernel in the ACPI table DMAR (Intel) or IVRS (AMD). If the firmware has "
-			    "neither, it is switched off in the BIOS, and nothing on the kernel command line can replace it.",
-		.source = "ACPI DMAR and IVRS; Linux drivers/iommu" },
-	{ .id = "node.boot-file", .about = ABOUT_NODE, .pains = { 1 }, .check = node_boot_file,
-		.asks = "Do the boot settings stand in the file that this node's loader reads?",
-		.explains = "Proxmox VE boots with GRUB or with systemd-boot, and each reads a file of its own: /etc/default/grub or "
-			    "/etc/kernel/cmdline. Words in the other file are never read.",
-		.source = "pve-docs system-booting.adoc; efivar LoaderInfo" },
-	{ .id = "node.boot-pending", .about = ABOUT_NODE, .pains = { 1 }, .check = node_boot_pending,
-		.asks = "Is what is configured for the next boot what runs now?",
-		.explains = "Only /proc/cmdline counts. A word that was written down needs update-grub or proxmox-boot-tool refresh, "
-			    "and a reboot; and a word that was taken away is missing after the next one.",
-		.source = "pve-docs system-booting.adoc", .needs = { "node.boot-file" } },
-	{ .id = "node.iommu", .about = ABOUT_NODE, .route = ROUTE_VM, .pains = { 3 }, .check = node_iommu,
-		.needs = { "node.firmware-iommu" },
-		.asks = "Is the IOMMU on?",
-		.explains = "Proxmox's own test: /sys/class/iommu is not empty. Kernel messages such as \"IOMMU enabled\" prove nothing.",
-		.source = "qemu-server PVE/QemuServer/PCI.pm; pve-common PVE/SysFSTools.pm" },
-	{ .id = "node.interrupt-remapping", .about = ABOUT_NODE, .route = ROUTE_VM, .pains = { 8 },
-		.check = node_interrupt_remapping, .needs = { "node.iommu" },
-		.asks = "Are interrupts remapped, without unsafe exceptions?",
-		.explains = "vfio refuses a device whose interrupts the IOMMU cannot remap, unless allow_unsafe_interrupts is set; then "
-			    "a guest can send the node interrupts it should not.",
-		.source = "Linux drivers/vfio/vfio_iommu_type1.c; pve-docs qm-pci-passthrough.adoc" },
-	{ .id = "node.dead-words", .about = ABOUT_NODE, .pains = { 3, 7 }, .check = node_dead_words,
-		.asks = "Does the command line hold words that do nothing?",
-		.explains = "Guides pass on words that a newer kernel does not know. They do no harm, but they hide that the thing they "
-			    "should do is not done.",
-		.source = "Linux Documentation/admin-guide/kernel-parameters.txt; arch/x86/kernel/pci-dma.c" },
-	{ .id = "node.virqfd", .about = ABOUT_NODE, .pains = { 2 }, .check = node_virqfd,
-		.asks = "Is a module listed that this kernel no longer has?",
-		.explains = "vfio_virqfd became part of vfio in kernel 6.2. Listed since then, it makes systemd-modules-load fail and "
-			    "hides other failures.",
-		.source = "Linux 6.2 drivers/vfio; pve-docs qm-pci-passthrough.adoc" },
-	{ .id = "node.next-kernel", .about = ABOUT_NODE, .pains = { 10 }, .check = node_next_kernel,
-		.asks = "Does the kernel that runs also boot next?",
-		.explains = "An upgrade installs a kernel that only the next boot shows. Drivers built by DKMS, firmware and groups can "
-			    "fail with it; pinning the working one is the way back.",
-		.source = "proxmox-boot-tool kernel pin; Proxmox forum 169296" },
-	{ .id = "node.initramfs", .about = ABOUT_NODE, .pains = { 9 }, .check = node_initramfs,
-		.asks = "Does the initramfs that boots next hold the settings of /etc?",
-		.explains = "modprobe's settings are copied into the initramfs when it is made. Until update-initramfs runs, the next "
-			    "boot follows the old ones.",
-		.source = "initramfs-tools(7); update-initramfs(8)" },
-	{ .id = "node.esp-copy", .about = ABOUT_NODE, .pains = { 9 }, .check = node_esp_copy,
-		.asks = "Do the copies on the ESPs hold them too?",
-		.explains = "With proxmox-boot-tool the initramfs that boots lies on an EFI system partition that is usually not "
-			    "mounted; what is in /boot is no proof.",
-		.source = "pve-docs system-booting.adoc" },
+	{ .id = "node.proxmox",
+	        .about = ABOUT_NODE,
+	        .check = node_proxmox,
+	        .asks = "Is this a Proxmox VE node?",
+	        .explains = "Guests, their configuration and the tools that change it exist on the node only.",
+	        .source = "dpkg status of pve-manager; /etc/pve" },
+	{ .id = "node.quorum",
+	        .about = ABOUT_NODE,
+	        .check = node_quorum,
+	        .asks = "Can the guests' configuration be read and written?",
+	        .explains = "Without a quorum the cluster's file system is read-only: guests that run go on, none can "
+	                    "be started or "
+	                    "changed.",
+	        .source = "pve-docs pvecm.adoc" },
+	{ .id = "node.virtualisation",
+	        .about = ABOUT_NODE,
+	        .route = ROUTE_VM,
+	        .check = node_virtualisation,
+	        .asks = "Does the CPU offer virtualisation?",
+	        .explains = "Without vmx or svm no VM runs at speed and none can be given a device.",
+	        .source = "/proc/cpuinfo flags" },
+	{ .id = "node.firmware-iommu",
+	        .about = ABOUT_NODE,
+	        .route = ROUTE_VM,
+	        .pains = { 3 },
+	        .check = node_firmware_iommu,
+	        .asks = "Does the firmware offer an IOMMU?",
+	        .explains = "The IOMMU is described to the kernel in the ACPI table DMAR (Intel) or IVRS (AMD). If the "
+	                    "firmware has "
+	                    "neither, it is switched off in the BIOS, and nothing on the kernel command line can "
+	                    "replace it.",
+	        .source = "ACPI DMAR and IVRS; Linux drivers/iommu" },
+	{ .id = "node.boot-file",
+	        .about = ABOUT_NODE,
+	        .pains = { 1 },
+	        .check = node_boot_file,
+	        .asks = "Do the boot settings stand in the file that this node's loader reads?",
+	        .explains = "Proxmox VE boots with GRUB or with systemd-boot, and each reads a file of its own: "
+	                    "/etc/default/grub or "
+	                    "/etc/kernel/cmdline. Words in the other file are never read.",
+	        .source = "pve-docs system-booting.adoc; efivar LoaderInfo" },
+	{ .id = "node.boot-pending",
+	        .about = ABOUT_NODE,
+	        .pains = { 1 },
+	        .check = node_boot_pending,
+	        .asks = "Is what is configured for the next boot what runs now?",
+	        .explains = "Only /proc/cmdline counts. A word that was written down needs update-grub or "
+	                    "proxmox-boot-tool refresh, "
+	                    "and a reboot; and a word that was taken away is missing after the next one.",
+	        .source = "pve-docs system-booting.adoc",
+	        .needs = { "node.boot-file" } },
+	{ .id = "node.iommu",
+	        .about = ABOUT_NODE,
+	        .route = ROUTE_VM,
+	        .pains = { 3 },
+	        .check = node_iommu,
+	        .needs = { "node.firmware-iommu" },
+	        .asks = "Is the IOMMU on?",
+	        .explains = "Proxmox's own test: /sys/class/iommu is not empty. Kernel messages such as \"IOMMU "
+	                    "enabled\" prove nothing.",
+	        .source = "qemu-server PVE/QemuServer/PCI.pm; pve-common PVE/SysFSTools.pm" },
+	{ .id = "node.interrupt-remapping",
+	        .about = ABOUT_NODE,
+	        .route = ROUTE_VM,
+	        .pains = { 8 },
+	        .check = node_interrupt_remapping,
+	        .needs = { "node.iommu" },
+	        .asks = "Are interrupts remapped, without unsafe exceptions?",
+	        .explains = "vfio refuses a device whose interrupts the IOMMU cannot remap, unless "
+	                    "allow_unsafe_interrupts is set; then "
+	                    "a guest can send the node interrupts it should not.",
+	        .source = "Linux drivers/vfio/vfio_iommu_type1.c; pve-docs qm-pci-passthrough.adoc" },
+	{ .id = "node.dead-words",
+	        .about = ABOUT_NODE,
+	        .pains = { 3, 7 },
+	        .check = node_dead_words,
+	        .asks = "Does the command line hold words that do nothing?",
+	        .explains = "Guides pass on words that a newer kernel does not know. They do no harm, but they hide "
+	                    "that the thing they "
+	                    "should do is not done.",
+	        .source = "Linux Documentation/admin-guide/kernel-parameters.txt; arch/x86/kernel/pci-dma.c" },
+	{ .id = "node.virqfd",
+	        .about = ABOUT_NODE,
+	        .pains = { 2 },
+	        .check = node_virqfd,
+	        .asks = "Is a module listed that this kernel no longer has?",
+	        .explains = "vfio_virqfd became part of vfio in kernel 6.2. Listed since then, it makes "
+	                    "systemd-modules-load fail and "
+	                    "hides other failures.",
+	        .source = "Linux 6.2 drivers/vfio; pve-docs qm-pci-passthrough.adoc" },
+	{ .id = "node.next-kernel",
+	        .about = ABOUT_NODE,
+	        .pains = { 10 },
+	        .check = node_next_kernel,
+	        .asks = "Does the kernel that runs also boot next?",
+	        .explains = "An upgrade installs a kernel that only the next boot shows. Drivers built by DKMS, "
+	                    "firmware and groups can "
+	                    "fail with it; pinning the working one is the way back.",
+	        .source = "proxmox-boot-tool kernel pin; Proxmox forum 169296" },
+	{ .id = "node.initramfs",
+	        .about = ABOUT_NODE,
+	        .pains = { 9 },
+	        .check = node_initramfs,
+	        .asks = "Does the initramfs that boots next hold the settings of /etc?",
+	        .explains = "modprobe's settings are copied into the initramfs when it is made. Until update-initramfs "
+	                    "runs, the next "
+	                    "boot follows the old ones.",
+	        .source = "initramfs-tools(7); update-initramfs(8)" },
+	{ .id = "node.esp-copy",
+	        .about = ABOUT_NODE,
+	        .pains = { 9 },
+	        .check = node_esp_copy,
+	        .asks = "Do the copies on the ESPs hold them too?",
+	        .explains = "With proxmox-boot-tool the initramfs that boots lies on an EFI system partition that is "
+	                    "usually not "
+	                    "mounted; what is in /boot is no proof.",
+	        .source = "pve-docs system-booting.adoc" },
 	{ .id = NULL },
 };

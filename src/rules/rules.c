@@ -18,8 +18,8 @@ const struct rule *rules_find(const char *id)
 
 /* ---- what the goal means ---- */
 
-enum verdict rules_goal_guest(const struct facts *facts, const struct goal *goal, struct answer *answer,
-	const struct guest **ret)
+enum verdict rules_goal_guest(
+        const struct facts *facts, const struct goal *goal, struct answer *answer, const struct guest **ret)
 {
 	if (goal->into == GUEST_UNKNOWN || goal->into_new) {
 		*ret = NULL;
@@ -42,17 +42,18 @@ enum verdict rules_goal_guest(const struct facts *facts, const struct goal *goal
 		return answer_broken(answer, "this is no Proxmox VE node, so there is no %s %lld", kind, id);
 	}
 	if (facts->pve.guests_known != YES)
-		return answer_unknown(answer, "the guests of this node could not be read, so %s %lld was not found", kind, id);
+		return answer_unknown(
+		        answer, "the guests of this node could not be read, so %s %lld was not found", kind, id);
 	answer_step(answer, "name a guest of this node (%s list shows them), or run gpuferry on the node that has it",
-		goal->into == GUEST_CT ? "pct" : "qm");
+	        goal->into == GUEST_CT ? "pct" : "qm");
 	return answer_broken(answer, "there is no %s %lld on this node", kind, id);
 }
 
 /* Does this guest already have it, by PVE's configuration? */
 static bool guest_has(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena)
 {
-	return guest->kind == GUEST_VM ? pve_guest_has(&facts->pve, guest, gpu->pci, arena) :
-					 check_ct_has(facts, guest, gpu, arena);
+	return guest->kind == GUEST_VM ? pve_guest_has(&facts->pve, guest, gpu->pci, arena)
+	                               : check_ct_has(facts, guest, gpu, arena);
 }
 
 enum { CANDIDATES_MAX = 64 };
@@ -64,10 +65,10 @@ struct candidates {
 typedef bool keeps(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena);
 
 /* Narrows, unless nothing would be left. */
-static void prefer(struct candidates *from, keeps *keep, const struct facts *facts, const struct guest *guest,
-	struct arena *arena)
+static void prefer(
+        struct candidates *from, keeps *keep, const struct facts *facts, const struct guest *guest, struct arena *arena)
 {
-	struct candidates left = {0};
+	struct candidates left = { 0 };
 	for (size_t i = 0; i < from->n; i++)
 		if (keep(facts, guest, from->gpu[i], arena))
 			left.gpu[left.n++] = from->gpu[i];
@@ -80,15 +81,15 @@ static bool keeps_held(const struct facts *facts, const struct guest *guest, con
 	return guest && guest_has(facts, guest, gpu, arena);
 }
 
-static bool keeps_encoder(const struct facts *facts, const struct guest *guest, const struct gpu *gpu,
-	struct arena *arena)
+static bool keeps_encoder(
+        const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena)
 {
 	(void)facts, (void)guest, (void)arena;
 	return !gpu->model.engine || *gpu->model.engine;
 }
 
-static bool keeps_spare(const struct facts *facts, const struct guest *guest, const struct gpu *gpu,
-	struct arena *arena)
+static bool keeps_spare(
+        const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena)
 {
 	(void)facts, (void)arena;
 	return !guest || guest->kind != GUEST_VM || gpu->boot_display == NO;
@@ -96,7 +97,7 @@ static bool keeps_spare(const struct facts *facts, const struct guest *guest, co
 
 static const char *candidates_text(const struct candidates *candidates, struct arena *arena)
 {
-	struct words shown = {0};
+	struct words shown = { 0 };
 	for (size_t i = 0; i < candidates->n; i++)
 		*arena_push(arena, shown.word, shown.n) = check_device(candidates->gpu[i]->pci, arena);
 	return check_join(&shown, ", ", arena);
@@ -113,13 +114,13 @@ static enum verdict no_candidate(const struct facts *facts, const char *wish, st
 	}
 	if (!strcmp(wish, "intel") && cpu->vendor && !strcmp(cpu->vendor, "GenuineIntel"))
 		answer_step(answer, "if the CPU has graphics: enable them in the BIOS (\"Internal Graphics\", \"iGPU "
-				    "Multi-Monitor\"), which many boards switch off once another card is in");
+		                    "Multi-Monitor\"), which many boards switch off once another card is in");
 	answer_step(answer, "see which GPUs are here: gpuferry inspect");
 	return answer_broken(answer, "no %s GPU is in this machine", !strcmp(wish, "auto") ? "encoding" : wish);
 }
 
-static enum verdict by_address(const struct facts *facts, const struct goal *goal, struct answer *answer,
-	const struct gpu **ret)
+static enum verdict by_address(
+        const struct facts *facts, const struct goal *goal, struct answer *answer, const struct gpu **ret)
 {
 	const struct gpu *gpu = facts_gpu(facts, goal->gpu);
 	if (gpu) {
@@ -136,12 +137,12 @@ static enum verdict by_address(const struct facts *facts, const struct goal *goa
 }
 
 enum verdict rules_goal_gpu(const struct facts *facts, const struct goal *goal, const struct guest *guest,
-	struct answer *answer, const struct gpu **ret)
+        struct answer *answer, const struct gpu **ret)
 {
 	const char *wish = goal->gpu ? goal->gpu : "auto";
 	if (strchr(wish, ':'))
 		return by_address(facts, goal, answer, ret);
-	struct candidates candidates = {0};
+	struct candidates candidates = { 0 };
 	bool any = !strcmp(wish, "auto");
 	for (size_t i = 0; i < facts->n_gpus && candidates.n < CANDIDATES_MAX; i++) {
 		const struct gpu *gpu = &facts->gpus[i];
@@ -155,13 +156,13 @@ enum verdict rules_goal_gpu(const struct facts *facts, const struct goal *goal, 
 		prefer(&candidates, order[i], facts, guest, answer->arena);
 	if (candidates.n > 1) {
 		answer_step(answer, "name the one you mean by its address, for example: gpu: %s",
-			candidates.gpu[0]->pci->address);
+		        candidates.gpu[0]->pci->address);
 		return answer_broken(answer, "%zu GPUs fit \"%s\": %s", candidates.n, wish,
-			candidates_text(&candidates, answer->arena));
+		        candidates_text(&candidates, answer->arena));
 	}
 	if (facts->gpus_known != YES)
 		return answer_unknown(answer, "not every PCI device could be read, so %s may not be the only one",
-			candidates.gpu[0]->pci->address);
+		        candidates.gpu[0]->pci->address);
 	*ret = candidates.gpu[0];
 	return answer_ok(answer, "%s", check_device(candidates.gpu[0]->pci, answer->arena));
 }
@@ -190,28 +191,37 @@ static enum verdict goal_accept(const struct scene *scene, struct answer *answer
 		if (rule && rule->waivable)
 			continue;
 		answer_step(answer, "take %s out of accept: in the goal", accept->word[i]);
-		return answer_broken(answer, rule ? "%s protects the node or cannot work otherwise: it cannot be accepted" :
-						    "there is no rule %s",
-			accept->word[i]);
+		return answer_broken(answer,
+		        rule ? "%s protects the node or cannot work otherwise: it cannot be accepted"
+		             : "there is no rule %s",
+		        accept->word[i]);
 	}
 	return answer_ok(answer, "every accepted rule may be accepted");
 }
 
 const struct rule rules_goal[] = {
-	{ .id = "goal.accept", .about = ABOUT_GOAL, .check = goal_accept,
-		.asks = "May what the goal accepts be accepted?",
-		.explains = "Risks are taken knowingly, one by one, by naming the rule. Rules that protect what the node "
-			    "itself lives on cannot be switched off.",
-		.source = "gpuferry's own promise: there is no --force" },
-	{ .id = "goal.guest", .about = ABOUT_GOAL, .check = goal_guest,
-		.asks = "Is the guest that the goal names on this node?",
-		.explains = "VMs and CTs share one range of ids, and a cluster shows the guests of other nodes too.",
-		.source = "/etc/pve/qemu-server, /etc/pve/lxc" },
-	{ .id = "goal.gpu", .about = ABOUT_GOAL, .check = goal_gpu,
-		.asks = "Which GPU does the goal mean?",
-		.explains = "A vendor or auto is enough where only one card fits; between several, gpuferry does not choose. "
-			    "Intel CPUs with an F in their name have no graphics.",
-		.source = "PCI class 03; Intel ark: suffix F" },
+	{ .id = "goal.accept",
+	        .about = ABOUT_GOAL,
+	        .check = goal_accept,
+	        .asks = "May what the goal accepts be accepted?",
+	        .explains =
+	                "Risks are taken knowingly, one by one, by naming the rule. Rules that protect what the node "
+	                "itself lives on cannot be switched off.",
+	        .source = "gpuferry's own promise: there is no --force" },
+	{ .id = "goal.guest",
+	        .about = ABOUT_GOAL,
+	        .check = goal_guest,
+	        .asks = "Is the guest that the goal names on this node?",
+	        .explains = "VMs and CTs share one range of ids, and a cluster shows the guests of other nodes too.",
+	        .source = "/etc/pve/qemu-server, /etc/pve/lxc" },
+	{ .id = "goal.gpu",
+	        .about = ABOUT_GOAL,
+	        .check = goal_gpu,
+	        .asks = "Which GPU does the goal mean?",
+	        .explains = "A vendor or auto is enough where only one card fits; between several, gpuferry does not "
+	                    "choose. "
+	                    "Intel CPUs with an F in their name have no graphics.",
+	        .source = "PCI class 03; Intel ark: suffix F" },
 	{ .id = NULL },
 };
 
@@ -247,13 +257,13 @@ static bool about_same(const char *left, const char *right)
 	return left == right || (left && right && !strcmp(left, right));
 }
 
-static const struct finding *finding_between(const struct run *run, size_t from, size_t to, const char *id,
-	const struct scene *scene)
+static const struct finding *finding_between(
+        const struct run *run, size_t from, size_t to, const char *id, const struct scene *scene)
 {
 	for (size_t i = to; i-- > from;) {
 		const struct finding *finding = &run->report->findings[i];
 		if (!strcmp(finding->rule->id, id) &&
-			about_same(finding->about, about_of(finding->rule, scene, run->arena)))
+		        about_same(finding->about, about_of(finding->rule, scene, run->arena)))
 			return finding;
 	}
 	return NULL;
@@ -287,7 +297,7 @@ static bool already(const struct run *run, const struct finding *finding)
 	for (size_t i = run->guest_start; i < run->report->n; i++) {
 		const struct finding *have = &run->report->findings[i];
 		if (have->rule == finding->rule && have->verdict == finding->verdict &&
-			about_same(have->about, finding->about) && about_same(have->why, finding->why))
+		        about_same(have->about, finding->about) && about_same(have->why, finding->why))
 			return true;
 	}
 	return false;
@@ -308,9 +318,9 @@ static void ask(struct run *run, const struct rule *rule, const struct scene *sc
 	if (hindrance) {
 		finding.verdict = VERDICT_SKIPPED;
 		finding.why = arena_printf(arena, "not asked: %s %s", hindrance->rule->id,
-			hindrance->verdict == VERDICT_BROKEN  ? "is broken" :
-			hindrance->verdict == VERDICT_UNKNOWN ? "is unknown" :
-								"was not asked either");
+		        hindrance->verdict == VERDICT_BROKEN    ? "is broken"
+		        : hindrance->verdict == VERDICT_UNKNOWN ? "is unknown"
+		                                                : "was not asked either");
 	} else {
 		finding.verdict = rule->check(scene, &answer);
 		if (finding.verdict == VERDICT_SKIPPED)
@@ -325,10 +335,10 @@ static void ask(struct run *run, const struct rule *rule, const struct scene *sc
 	if (finding.verdict == VERDICT_BROKEN && informs(rule, scene)) {
 		finding.verdict = VERDICT_WARN;
 		finding.why = arena_printf(arena, "would hinder %s: %s",
-			rule->route == ROUTE_VM ? "passing a GPU to a VM" :
-			rule->route == ROUTE_CT ? "sharing a GPU with a CT" :
-						  "encoding in a guest",
-			finding.why);
+		        rule->route == ROUTE_VM   ? "passing a GPU to a VM"
+		        : rule->route == ROUTE_CT ? "sharing a GPU with a CT"
+		                                  : "encoding in a guest",
+		        finding.why);
 	}
 	if (!already(run, &finding))
 		*arena_push(arena, run->report->findings, run->report->n) = finding;
@@ -386,8 +396,12 @@ static void ask_node(struct run *run)
 static void push_scene(struct run *run, const struct gpu *gpu, const struct guest *guest, enum guest_kind route)
 {
 	struct scene *scene = arena_push(run->arena, run->scenes, run->n);
-	*scene = (struct scene){ .facts = run->facts, .goal = run->goal, .gpu = gpu, .guest = guest,
-		.vm = route == GUEST_VM, .ct = route == GUEST_CT };
+	*scene = (struct scene){ .facts = run->facts,
+		.goal = run->goal,
+		.gpu = gpu,
+		.guest = guest,
+		.vm = route == GUEST_VM,
+		.ct = route == GUEST_CT };
 	if (guest)
 		scene->inside = facts_inside(run->facts, check_guest(guest, run->arena));
 }
@@ -420,7 +434,7 @@ static const struct gpu *lost_gpu(const struct facts *facts, bool nvidia)
 	for (size_t i = 0; i < facts->n_gpus; i++) {
 		const struct gpu *gpu = &facts->gpus[i];
 		if (gpu->render || gpu->render_known != YES || check_vendor(gpu, "nvidia") != nvidia ||
-			check_vendor(gpu, "other"))
+		        check_vendor(gpu, "other"))
 			continue;
 		if (found)
 			return NULL;
@@ -506,7 +520,7 @@ static void conclude(struct report *report)
 void rules_run(const struct facts *facts, const struct goal *goal, struct arena *arena, struct report *ret)
 {
 	struct run run = { .facts = facts, .goal = goal, .arena = arena, .report = ret };
-	*ret = (struct report){0};
+	*ret = (struct report){ 0 };
 	if (goal->gpu || goal->into != GUEST_UNKNOWN) {
 		goal_scene(&run);
 	} else {
@@ -533,15 +547,19 @@ void rules_run(const struct facts *facts, const struct goal *goal, struct arena 
 	conclude(ret);
 }
 
-static const char *const verdict_names[] = { [VERDICT_UNKNOWN] = "unknown", [VERDICT_OK] = "ok",
-	[VERDICT_WARN] = "warn", [VERDICT_BROKEN] = "broken", [VERDICT_SKIPPED] = "skipped" };
+static const char *const verdict_names[] = { [VERDICT_UNKNOWN] = "unknown",
+	[VERDICT_OK] = "ok",
+	[VERDICT_WARN] = "warn",
+	[VERDICT_BROKEN] = "broken",
+	[VERDICT_SKIPPED] = "skipped" };
 
 json_t *rules_json(const struct report *report, const struct facts *facts)
 {
 	json_t *document = json_document("verify"), *findings = json_array();
 	(void)facts;
 	json_put(document, "verdict", json_raw_text(verdict_names[report->verdict]));
-	json_put(document, "first_broken", json_raw_text(report->first_broken ? report->first_broken->rule->id : "none"));
+	json_put(document, "first_broken",
+	        json_raw_text(report->first_broken ? report->first_broken->rule->id : "none"));
 	for (size_t i = 0; i < report->n; i++) {
 		const struct finding *finding = &report->findings[i];
 		json_t *object = json_object();

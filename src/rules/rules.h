@@ -22,8 +22,8 @@ struct scene {
 struct finding {
 	const struct rule *rule;
 	enum verdict verdict;
-	const char *why;  /* one sentence: what was seen */
-	const char *cure; /* what to do, in words a household admin can follow; NULL when nothing is to be done */
+	const char *why;   /* one sentence: what was seen */
+	const char *cure;  /* what to do, in words a household admin can follow; NULL when nothing is to be done */
 	const char *about; /* the GPU, guest or docker container: "0000:01:00.0", "vm/100"; NULL: the node */
 };
 
@@ -38,7 +38,7 @@ struct answer {
 /* What one asking of a rule is about. With a GPU it is asked once per GPU, with a guest once per guest and GPU. */
 enum rule_about {
 	ABOUT_UNKNOWN,
-	ABOUT_GOAL,   /* the goal itself */
+	ABOUT_GOAL, /* the goal itself */
 	ABOUT_NODE,
 	ABOUT_GPU,
 	ABOUT_GUEST,
@@ -52,19 +52,20 @@ enum rule_route { ROUTE_ANY, ROUTE_VM, ROUTE_CT };
 enum { RULE_NEEDS_MAX = 4, RULE_PAINS_MAX = 6 };
 
 struct rule {
-	const char *id;                    /* "node.iommu", "vm.one-holder" */
+	const char *id; /* "node.iommu", "vm.one-holder" */
 	enum rule_about about;
 	enum rule_route route;
-	const char *asks;                  /* the question, as shown */
-	const char *needs[RULE_NEEDS_MAX]; /* ids that must hold (ok or warn), else this one is skipped; one that was
-					      not asked here (another route, another vendor) does not hinder */
-	bool waivable;                     /* may stand in the goal's accept: */
+	const char *asks;                    /* the question, as shown */
+	const char *needs[RULE_NEEDS_MAX];   /* ids that must hold (ok or warn), else this one is skipped; one that was
+	                                        not asked here (another route, another vendor) does not hinder */
+	bool waivable;                       /* may stand in the goal's accept: */
 	unsigned char pains[RULE_PAINS_MAX]; /* numbers of rules_pains that this rule answers */
-	/* VERDICT_SKIPPED from a check: the question does not arise here (another vendor's card); no finding is made. */
+	/* VERDICT_SKIPPED from a check: the question does not arise here (another vendor's card); no finding is made.
+	 */
 	enum verdict (*check)(const struct scene *scene, struct answer *ret);
-	const char *explains;              /* for docs/rules.md: why it matters, 1-3 sentences */
-	const char *source;                /* kernel document, PVE file, issue */
-	const char *repair;                /* id of the step kind that cures it; NULL: by hand */
+	const char *explains; /* for docs/rules.md: why it matters, 1-3 sentences */
+	const char *source;   /* kernel document, PVE file, issue */
+	const char *repair;   /* id of the step kind that cures it; NULL: by hand */
 };
 
 /* The tables, in the order of the chain from the firmware to the encoded frame; each ends with id NULL. */
@@ -76,27 +77,31 @@ extern const struct rule *const rules_tables[]; /* all of them, in that order; e
 extern const char *const rules_pains[]; /* [0] is unused; ends with NULL */
 
 /* A pain that no fact of this machine can show, and why. */
-struct unshowable { unsigned pain; const char *why; };
+struct unshowable {
+	unsigned pain;
+	const char *why;
+};
 extern const struct unshowable rules_unshowable[];
 
 /* The verdict: broken where any finding is, else unknown where any is, else ok. */
 struct report {
 	struct finding *findings;
 	size_t n;
-	enum verdict verdict;       /* broken, else unknown, else ok */
+	enum verdict verdict;               /* broken, else unknown, else ok */
 	const struct finding *first_broken; /* NULL: none */
 	bool asked; /* a goal or a guest asks something of a GPU; false: the findings only inform */
 };
 
 /* Which GPU the goal means, seen with the guest it goes into (may be NULL). OK: *ret is it. Else why not. */
 enum verdict rules_goal_gpu(const struct facts *facts, const struct goal *goal, const struct guest *guest,
-			    struct answer *answer, const struct gpu **ret);
+        struct answer *answer, const struct gpu **ret);
 /* Which guest the goal means. OK with *ret NULL: the goal names none, or one that is to be made. */
-enum verdict rules_goal_guest(const struct facts *facts, const struct goal *goal, struct answer *answer,
-			      const struct guest **ret);
+enum verdict rules_goal_guest(
+        const struct facts *facts, const struct goal *goal, struct answer *answer, const struct guest **ret);
 
 /* Runs the tables that fit the goal: the node's always; those of the guest and route the goal names; without a goal,
- * those of every guest that has a GPU. With neither, the node's rules and those of its GPUs inform. Resolves the goal's gpu and guest first; a goal that fits nothing is a finding. */
+ * those of every guest that has a GPU. With neither, the node's rules and those of its GPUs inform. Resolves the goal's
+ * gpu and guest first; a goal that fits nothing is a finding. */
 void rules_run(const struct facts *facts, const struct goal *goal, struct arena *arena, struct report *ret);
 const struct rule *rules_find(const char *id);
 json_t *rules_json(const struct report *report, const struct facts *facts);
