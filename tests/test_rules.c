@@ -1264,8 +1264,8 @@ static void test_prerequisites(void **state)
 	const struct finding *group = finding_of(&report, "gpu.group", VERDICT_SKIPPED);
 	assert_non_null(group);
 	assert_int_equal(group->verdict, VERDICT_SKIPPED);
-	assert_non_null(strstr(group->why, "node.iommu is broken"));
-	assert_non_null(strstr(finding_of(&report, "gpu.acs", VERDICT_SKIPPED)->why, "node.iommu is broken"));
+	assert_non_null(strstr(group->why, "node.iommu does not hold"));
+	assert_non_null(strstr(finding_of(&report, "gpu.acs", VERDICT_SKIPPED)->why, "node.iommu does not hold"));
 	lab_free(lab);
 	lab = lab_new(vm, wrong_file); /* the wrong file comes first: it is the cause */
 	rules_run(&lab->facts, &lab->goal, &lab->arena, &report);
@@ -1311,6 +1311,14 @@ static void test_informs(void **state)
 		assert_true(hinders);
 		lab_free(lab);
 	}
+	/* what is softened still hinders what needs it */
+	struct lab *lab = lab_new(vm, iommu_off);
+	lab->facts.pve.n_guests = 0;
+	struct report report;
+	rules_run(&lab->facts, &lab->goal, &lab->arena, &report);
+	assert_int_equal(finding_of(&report, "node.iommu", VERDICT_WARN)->verdict, VERDICT_WARN);
+	assert_int_equal(finding_of(&report, "gpu.group", VERDICT_SKIPPED)->verdict, VERDICT_SKIPPED);
+	lab_free(lab);
 }
 
 static void test_goal_auto(void **state)

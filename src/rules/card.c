@@ -582,8 +582,6 @@ static enum verdict card_headers(const struct scene *scene, struct answer *answe
 {
 	const struct boot *boot = &scene->facts->boot;
 	const char *module = scene->facts->drm.nvidia_module_version;
-	if (!check_vendor(scene->gpu, "nvidia"))
-		return answer_none();
 	if (!boot->kernel_next || !*boot->kernel_next)
 		return answer_unknown(answer, "which kernel boots next is not known");
 	const struct kernel *kernel = boot_kernel(boot, boot->kernel_next);
@@ -601,8 +599,6 @@ static enum verdict card_headers(const struct scene *scene, struct answer *answe
 static enum verdict card_secure_boot(const struct scene *scene, struct answer *answer)
 {
 	const struct facts *facts = scene->facts;
-	if (!check_vendor(scene->gpu, "nvidia"))
-		return answer_none();
 	if (facts->boot.secure_boot == NO)
 		return answer_ok(answer, "Secure Boot is off");
 	if (facts->drm.nvidia_module_version && *facts->drm.nvidia_module_version)
@@ -710,7 +706,7 @@ enum verdict check_branch(struct answer *answer, const struct gpu *gpu, const ch
 static enum verdict card_nvidia_flavour(const struct scene *scene, struct answer *answer)
 {
 	const struct drm *drm = &scene->facts->drm;
-	if (!check_vendor(scene->gpu, "nvidia") || (drm->nvidia_module_version && !*drm->nvidia_module_version))
+	if (drm->nvidia_module_version && !*drm->nvidia_module_version)
 		return answer_none();
 	return check_flavour(answer, scene->gpu, drm->nvidia_open);
 }
@@ -718,7 +714,7 @@ static enum verdict card_nvidia_flavour(const struct scene *scene, struct answer
 static enum verdict card_nvidia_branch(const struct scene *scene, struct answer *answer)
 {
 	const struct drm *drm = &scene->facts->drm;
-	if (!check_vendor(scene->gpu, "nvidia") || (drm->nvidia_module_version && !*drm->nvidia_module_version))
+	if (drm->nvidia_module_version && !*drm->nvidia_module_version)
 		return answer_none();
 	if (!drm->nvidia_module_version)
 		return answer_unknown(answer, "the version of NVIDIA's module could not be read");
@@ -752,7 +748,7 @@ static enum verdict card_huc(const struct scene *scene, struct answer *answer)
 {
 	const struct gpu *gpu = scene->gpu;
 	const struct boot *boot = &scene->facts->boot;
-	if (!check_vendor(gpu, "intel") || (gpu->pci->driver && !strcmp(gpu->pci->driver, "xe")))
+	if (gpu->pci->driver && !strcmp(gpu->pci->driver, "xe"))
 		return answer_none();
 	if (gpu->model.low_power_only == UNKNOWN && gpu->model.huc_by_default == UNKNOWN)
 		return answer_unknown(answer, "whether the card needs i915.enable_guc is not in the table");
@@ -953,6 +949,7 @@ const struct rule rules_gpu[] = {
 	        .explains = "Guides for VMs blacklist the drivers that a CT needs.",
 	        .source = "modprobe.d(5)" },
 	{ .id = "gpu.headers",
+	        .vendor = "nvidia",
 	        .about = ABOUT_GPU,
 	        .route = ROUTE_CT,
 	        .pains = { 32 },
@@ -963,6 +960,7 @@ const struct rule rules_gpu[] = {
 	                    "branches do not build on new kernels even so.",
 	        .source = "dkms(8); open-gpu-kernel-modules#1143" },
 	{ .id = "gpu.secure-boot",
+	        .vendor = "nvidia",
 	        .about = ABOUT_GPU,
 	        .route = ROUTE_CT,
 	        .pains = { 23, 29 },
@@ -989,6 +987,7 @@ const struct rule rules_gpu[] = {
 	        .explains = "In a CT everything runs on the node's kernel: no module can be loaded inside.",
 	        .source = "sysfs driver link" },
 	{ .id = "gpu.nvidia-flavour",
+	        .vendor = "nvidia",
 	        .about = ABOUT_GPU,
 	        .route = ROUTE_CT,
 	        .pains = { 30 },
@@ -999,6 +998,7 @@ const struct rule rules_gpu[] = {
 	                    "take either.",
 	        .source = "NVIDIA open-gpu-kernel-modules README" },
 	{ .id = "gpu.nvidia-branch",
+	        .vendor = "nvidia",
 	        .about = ABOUT_GPU,
 	        .route = ROUTE_CT,
 	        .pains = { 31 },
@@ -1018,6 +1018,7 @@ const struct rule rules_gpu[] = {
 	                    "is a hint.",
 	        .source = "jellyfin.org known issues" },
 	{ .id = "gpu.huc",
+	        .vendor = "intel",
 	        .about = ABOUT_GPU,
 	        .route = ROUTE_CT,
 	        .waivable = true,

@@ -355,8 +355,6 @@ static const char *missing_nvidia(const struct scene *scene, struct arena *arena
 
 static enum verdict ct_nvidia_nodes(const struct scene *scene, struct answer *answer)
 {
-	if (!check_vendor(scene->gpu, "nvidia"))
-		return answer_none();
 	const char *missing = missing_nvidia(scene, answer->arena);
 	if (!missing)
 		return answer_ok(answer, "it is given nvidiactl and nvidia-uvm too");
@@ -368,8 +366,6 @@ static enum verdict ct_nvidia_nodes(const struct scene *scene, struct answer *an
 static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answer)
 {
 	const struct drm *drm = &scene->facts->drm;
-	if (!check_vendor(scene->gpu, "nvidia"))
-		return answer_none();
 	const struct drm_node *node = check_node_path(drm, "/dev/nvidia-uvm");
 	if (node && node->exists == YES)
 		return answer_ok(answer, "the node has /dev/nvidia-uvm");
@@ -504,8 +500,6 @@ static enum verdict ct_nvidia_userspace(const struct scene *scene, struct answer
 {
 	const char *module = scene->facts->drm.nvidia_module_version;
 	const struct inside *inside = scene->inside;
-	if (!check_vendor(scene->gpu, "nvidia"))
-		return answer_none();
 	if (!module || !inside || !inside->nvidia_userspace)
 		return answer_unknown(answer, "the version of NVIDIA's %s could not be read",
 		        !module ? "module on the node" : "libraries inside");
@@ -590,6 +584,7 @@ const struct rule rules_ct[] = {
 	        .explains = "With two render nodes the names may be swapped at any boot.",
 	        .source = "nextcloud/all-in-one#8471" },
 	{ .id = "ct.nvidia-uvm",
+	        .vendor = "nvidia",
 	        GUEST_RULE(ct_nvidia_uvm),
 	        .needs = { "ct.known", "gpu.driver" },
 	        .pains = { 39 },
@@ -597,6 +592,7 @@ const struct rule rules_ct[] = {
 	        .explains = "nvidia-uvm's node is made when something first asks for it; after a reboot nothing has.",
 	        .source = "nvidia-modprobe(1); nvidia-container-toolkit#1934" },
 	{ .id = "ct.nvidia-nodes",
+	        .vendor = "nvidia",
 	        GUEST_RULE(ct_nvidia_nodes),
 	        .needs = { "ct.known", "ct.node" },
 	        .pains = { 39 },
@@ -636,6 +632,7 @@ const struct rule rules_ct[] = {
 	        .explains = "Older guides ask for a privileged CT; devN made that needless.",
 	        .source = "pve-docs pct.adoc" },
 	{ .id = "ct.nvidia-userspace",
+	        .vendor = "nvidia",
 	        GUEST_RULE(ct_nvidia_userspace),
 	        .needs = { "ct.known", "gpu.driver" },
 	        .pains = { 33 },

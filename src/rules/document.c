@@ -83,6 +83,8 @@ static void put_rules(FILE *out)
 			                    : rule->route == ROUTE_CT ? " (for a CT)"
 			                                              : "";
 			fprintf(out, "### %s\n\n%s%s\n\n%s\n\n", rule->id, rule->asks, route, rule->explains);
+			if (rule->vendor)
+				fprintf(out, "- asked of: %s GPUs\n", rule->vendor);
 			put_list(out, rule);
 		}
 	}

@@ -90,7 +90,7 @@ static enum verdict inside_cloud_kernel(const struct scene *scene, struct answer
 static enum verdict inside_secure_boot(const struct scene *scene, struct answer *answer)
 {
 	const struct inside *inside = scene->inside;
-	if (!nvidia(scene) || scene->docker)
+	if (scene->docker)
 		return answer_none();
 	if (inside->nvidia_module && *inside->nvidia_module)
 		return answer_ok(answer, "NVIDIA's module is loaded");
@@ -197,7 +197,7 @@ static enum verdict ask_causes(const struct scene *scene, struct answer *answer,
 
 static enum verdict inside_nvidia_messages(const struct scene *scene, struct answer *answer)
 {
-	if (!nvidia(scene) || scene->docker)
+	if (scene->docker)
 		return answer_none();
 	return ask_causes(scene, answer, nvidia_causes, sizeof nvidia_causes / sizeof *nvidia_causes);
 }
@@ -229,6 +229,8 @@ static enum verdict inside_firmware(const struct scene *scene, struct answer *an
 	if (!scene->gpu || nvidia(scene) || scene->docker)
 		return answer_none();
 	const struct inside *inside = scene->inside;
+	if (scene->ct && inside->dmesg_known != YES && !inside->firmware.n)
+		return answer_none(); /* an unprivileged CT may not read the node's messages: not a question to it */
 	if (scene->gpu->model.low_power_only == YES &&
 	        (check_cause(inside, "huc-missing") || check_cause(inside, "huc-failed"))) {
 		answer_step(answer,
@@ -272,7 +274,7 @@ static enum verdict inside_driver(const struct scene *scene, struct answer *answ
 static enum verdict inside_flavour(const struct scene *scene, struct answer *answer)
 {
 	const struct inside *inside = scene->inside;
-	if (!nvidia(scene) || scene->docker || (inside->nvidia_module && !*inside->nvidia_module))
+	if (scene->docker || (inside->nvidia_module && !*inside->nvidia_module))
 		return answer_none();
 	return check_flavour(answer, scene->gpu, inside->nvidia_open);
 }
@@ -280,7 +282,7 @@ static enum verdict inside_flavour(const struct scene *scene, struct answer *ans
 static enum verdict inside_branch(const struct scene *scene, struct answer *answer)
 {
 	const struct inside *inside = scene->inside;
-	if (!nvidia(scene) || scene->docker || (inside->nvidia_module && !*inside->nvidia_module))
+	if (scene->docker || (inside->nvidia_module && !*inside->nvidia_module))
 		return answer_none();
 	if (!inside->nvidia_module)
 		return answer_unknown(answer, "the version of NVIDIA's module inside could not be read");
@@ -372,7 +374,7 @@ static enum verdict inside_nvidia_userspace(const struct scene *scene, struct an
 {
 	const struct inside *inside = scene->inside;
 	const char *module = scene->ct ? scene->facts->drm.nvidia_module_version : inside->nvidia_module;
-	if (!nvidia(scene) || (scene->ct && !scene->docker))
+	if (scene->ct && !scene->docker)
 		return answer_none(); /* a CT's own is asked about by ct.nvidia-userspace */
 	if (!module || !inside->nvidia_userspace)
 		return answer_unknown(
@@ -397,8 +399,6 @@ static enum verdict inside_nvidia_userspace(const struct scene *scene, struct an
 static enum verdict inside_nvidia_smi(const struct scene *scene, struct answer *answer)
 {
 	const char *error = scene->inside->nvidia_smi;
-	if (!nvidia(scene))
-		return answer_none();
 	if (!error)
 		return answer_unknown(answer, "nvidia-smi was not run");
 	if (!*error)
@@ -418,8 +418,6 @@ static enum verdict inside_nvidia_libraries(const struct scene *scene, struct an
 {
 	static const char *const wanted[] = { "libcuda.so.1", "libnvidia-encode.so.1", "libnvcuvid.so.1", NULL };
 	const struct inside *inside = scene->inside;
-	if (!nvidia(scene))
-		return answer_none();
 	if (inside->nvidia_libraries_known != YES)
 		return answer_unknown(answer, "which of NVIDIA's libraries are there could not be read");
 	for (const char *const *library = wanted; *library; library++) {
@@ -441,7 +439,7 @@ static enum verdict inside_nvidia_libraries(const struct scene *scene, struct an
 
 static enum verdict inside_sessions(const struct scene *scene, struct answer *answer)
 {
-	if (!nvidia(scene) || scene->docker)
+	if (scene->docker)
 		return answer_none();
 	const char *driver = scene->ct ? scene->facts->drm.nvidia_module_version : scene->inside->nvidia_module;
 	if (scene->gpu->model.session_limit == NO)
@@ -475,8 +473,6 @@ static enum verdict inside_media_driver(const struct scene *scene, struct answer
 	const struct inside *inside = scene->inside;
 	static const char *const free_lacks[] = { "*Skylake*", "*Kaby*", "*Coffee*", "*Comet*", "*Whiskey*", "*Amber*",
 		"*Gemini*", "*Apollo*", "*Broadwell*", NULL };
-	if (!check_vendor(scene->gpu, "intel"))
-		return answer_none();
 	const char *full = check_package(&inside->packages, "intel-media-va-driver-non-free");
 	const char *reduced = check_package(&inside->packages, "intel-media-va-driver");
 	if (full)
@@ -537,8 +533,6 @@ static enum verdict inside_qsv_runtime(const struct scene *scene, struct answer 
 	const struct inside *inside = scene->inside;
 	static const char *const newer[] = { "*Tiger*", "*Rocket*", "*Alder*", "*Raptor*", "*Meteor*", "*Arrow*",
 		"*Lunar*", "*Panther*", "DG1", "*Alchemist*", "*Battlemage*", "*Flex*", NULL };
-	if (!check_vendor(scene->gpu, "intel"))
-		return answer_none();
 	if (brings_its_own(scene))
 		return answer_ok(answer, "the media server brings its own QuickSync runtime");
 	if (!scene->gpu->model.generation)
@@ -575,7 +569,7 @@ static bool asks_docker(const struct scene *scene)
 
 static enum verdict inside_docker_snap(const struct scene *scene, struct answer *answer)
 {
-	if (!asks_docker(scene) || !nvidia(scene))
+	if (!asks_docker(scene))
 		return answer_none();
 	const char *snap = scene->inside->docker_snap;
 	if (!snap)
@@ -589,7 +583,7 @@ static enum verdict inside_docker_snap(const struct scene *scene, struct answer 
 
 static enum verdict inside_toolkit(const struct scene *scene, struct answer *answer)
 {
-	if (!asks_docker(scene) || !nvidia(scene))
+	if (!asks_docker(scene))
 		return answer_none();
 	if (scene->inside->toolkit == UNKNOWN)
 		return answer_unknown(answer, "whether NVIDIA's container toolkit is installed could not be read");
@@ -611,7 +605,7 @@ static enum verdict inside_toolkit(const struct scene *scene, struct answer *ans
 static enum verdict inside_docker_runtime(const struct scene *scene, struct answer *answer)
 {
 	const struct inside *inside = scene->inside;
-	if (!asks_docker(scene) || !nvidia(scene))
+	if (!asks_docker(scene))
 		return answer_none();
 	if (inside->cdi == YES)
 		return answer_ok(answer, "a CDI specification for the GPU is there");
@@ -697,8 +691,7 @@ static enum verdict inside_docker_request(const struct scene *scene, struct answ
 
 static enum verdict inside_docker_video(const struct scene *scene, struct answer *answer)
 {
-	const struct docker_container *container =
-	        asks_docker(scene) && nvidia(scene) ? service_container(scene) : NULL;
+	const struct docker_container *container = asks_docker(scene) ? service_container(scene) : NULL;
 	if (!container || !wants_nvidia(container))
 		return answer_none();
 	const char *name = container_name(container), *variable = container->driver_capabilities;
@@ -742,7 +735,7 @@ static enum verdict inside_docker_group(const struct scene *scene, struct answer
 static enum verdict inside_docker_cgroup(const struct scene *scene, struct answer *answer)
 {
 	const struct inside *inside = scene->inside;
-	if (!asks_docker(scene) || !nvidia(scene))
+	if (!asks_docker(scene))
 		return answer_none();
 	if (!inside->docker_cgroup_driver)
 		return answer_unknown(answer, "docker's cgroup driver could not be read");
@@ -767,7 +760,7 @@ static enum verdict inside_docker_cgroup(const struct scene *scene, struct answe
 static enum verdict inside_no_cgroups(const struct scene *scene, struct answer *answer)
 {
 	const struct inside *inside = scene->inside;
-	if (!asks_docker(scene) || !nvidia(scene) || inside->toolkit == NO)
+	if (!asks_docker(scene) || inside->toolkit == NO)
 		return answer_none();
 	const char *value = pve_value(scene->guest, "unprivileged");
 	bool needed = scene->ct && value && pve_boolean(value) == YES;
@@ -827,6 +820,7 @@ const struct rule rules_inside[] = {
 	        .explains = "Cloud images bring a kernel flavour without DRM drivers.",
 	        .source = "Debian linux-image-cloud-amd64" },
 	{ .id = "inside.secure-boot",
+	        .vendor = "nvidia",
 	        INSIDE(inside_secure_boot, ROUTE_VM),
 	        .needs = { "inside.reached" },
 	        .pains = { 23, 29 },
@@ -848,6 +842,7 @@ const struct rule rules_inside[] = {
 	        .explains = "The ranges are those of the kernel's own releases; distributions carry repairs back.",
 	        .source = "jellyfin.org known issues" },
 	{ .id = "inside.nvidia-messages",
+	        .vendor = "nvidia",
 	        INSIDE(inside_nvidia_messages, ROUTE_VM),
 	        .needs = { "inside.reached" },
 	        .pains = { 30, 31, 17, 16 },
@@ -871,6 +866,7 @@ const struct rule rules_inside[] = {
 	                "nvidia-smi's \"couldn't communicate with the NVIDIA driver\" means: the module is not loaded.",
 	        .source = "sysfs driver link in the guest" },
 	{ .id = "inside.flavour",
+	        .vendor = "nvidia",
 	        INSIDE(inside_flavour, ROUTE_VM),
 	        .needs = { "inside.reached" },
 	        .pains = { 30 },
@@ -879,6 +875,7 @@ const struct rule rules_inside[] = {
 	                    "take either.",
 	        .source = "NVIDIA open-gpu-kernel-modules README" },
 	{ .id = "inside.branch",
+	        .vendor = "nvidia",
 	        INSIDE(inside_branch, ROUTE_VM),
 	        .needs = { "inside.reached" },
 	        .pains = { 31 },
@@ -901,6 +898,7 @@ const struct rule rules_inside[] = {
 	        .explains = "The media server's user must be in the node's group.",
 	        .source = "/etc/group in the guest" },
 	{ .id = "inside.nvidia-userspace",
+	        .vendor = "nvidia",
 	        INSIDE(inside_nvidia_userspace, ROUTE_ANY),
 	        .needs = { "inside.reached", "inside.driver" },
 	        .pains = { 33 },
@@ -909,6 +907,7 @@ const struct rule rules_inside[] = {
 	                "After an upgrade the old module stays loaded until a reboot, and the new libraries refuse it.",
 	        .source = "/proc/driver/nvidia/version; nvidia-docker#365" },
 	{ .id = "inside.nvidia-libraries",
+	        .vendor = "nvidia",
 	        INSIDE(inside_nvidia_libraries, ROUTE_ANY),
 	        .needs = { "inside.reached" },
 	        .pains = { 37 },
@@ -916,6 +915,7 @@ const struct rule rules_inside[] = {
 	        .explains = "nvidia-smi needs none of them: it works while NVENC does not.",
 	        .source = "immich#3612; jellyfin#7570" },
 	{ .id = "inside.nvidia-smi",
+	        .vendor = "nvidia",
 	        INSIDE(inside_nvidia_smi, ROUTE_ANY),
 	        .needs = { "inside.nvidia-userspace" },
 	        .pains = { 29, 34 },
@@ -923,6 +923,7 @@ const struct rule rules_inside[] = {
 	        .explains = "A docker container can lose the GPU hours after its start; only asking inside shows it.",
 	        .source = "nvidia-smi(1)" },
 	{ .id = "inside.sessions",
+	        .vendor = "nvidia",
 	        INSIDE(inside_sessions, ROUTE_ANY),
 	        .needs = { "inside.reached" },
 	        .pains = { 41 },
@@ -930,6 +931,7 @@ const struct rule rules_inside[] = {
 	        .explains = "GeForce drivers count NVENC sessions per machine. Reaching the limit is no defect.",
 	        .source = "jellyfin.org known issues" },
 	{ .id = "inside.media-driver",
+	        .vendor = "intel",
 	        INSIDE(inside_media_driver, ROUTE_ANY),
 	        .needs = { "inside.reached" },
 	        .pains = { 45, 46 },
@@ -948,6 +950,7 @@ const struct rule rules_inside[] = {
 	                    "absence does.",
 	        .source = "vainfo(1); jellyfin#11380" },
 	{ .id = "inside.qsv-runtime",
+	        .vendor = "intel",
 	        INSIDE(inside_qsv_runtime, ROUTE_ANY),
 	        .needs = { "inside.reached" },
 	        .pains = { 45 },
@@ -955,6 +958,7 @@ const struct rule rules_inside[] = {
 	        .explains = "Tiger Lake and newer need oneVPL's runtime (libmfx-gen), older ones libmfx1.",
 	        .source = "cartwheel-ffmpeg#233" },
 	{ .id = "inside.docker-snap",
+	        .vendor = "nvidia",
 	        INSIDE(inside_docker_snap, ROUTE_ANY),
 	        .needs = { "inside.reached" },
 	        .pains = { 35 },
@@ -962,6 +966,7 @@ const struct rule rules_inside[] = {
 	        .explains = "The snap keeps its own files and does not see the toolkit.",
 	        .source = "nvidia-docker#1642" },
 	{ .id = "inside.toolkit",
+	        .vendor = "nvidia",
 	        INSIDE(inside_toolkit, ROUTE_ANY),
 	        .needs = { "inside.reached" },
 	        .pains = { 35, 36 },
@@ -970,6 +975,7 @@ const struct rule rules_inside[] = {
 	                    "no longer works.",
 	        .source = "docs.nvidia.com container toolkit" },
 	{ .id = "inside.docker-runtime",
+	        .vendor = "nvidia",
 	        INSIDE(inside_docker_runtime, ROUTE_ANY),
 	        .needs = { "inside.toolkit" },
 	        .pains = { 35 },
@@ -984,6 +990,7 @@ const struct rule rules_inside[] = {
 	        .explains = "The compose file must name it.",
 	        .source = "docker compose specification" },
 	{ .id = "inside.docker-video",
+	        .vendor = "nvidia",
 	        INSIDE(inside_docker_video, ROUTE_ANY),
 	        .needs = { "inside.docker-request" },
 	        .pains = { 37 },
@@ -999,6 +1006,7 @@ const struct rule rules_inside[] = {
 	                    "anew.",
 	        .source = "jellyfin.org docs" },
 	{ .id = "inside.docker-cgroup",
+	        .vendor = "nvidia",
 	        INSIDE(inside_docker_cgroup, ROUTE_ANY),
 	        .needs = { "inside.reached" },
 	        .pains = { 34 },
@@ -1007,6 +1015,7 @@ const struct rule rules_inside[] = {
 	                    "containers.",
 	        .source = "nvidia-container-toolkit#48" },
 	{ .id = "inside.no-cgroups",
+	        .vendor = "nvidia",
 	        INSIDE(inside_no_cgroups, ROUTE_ANY),
 	        .needs = { "inside.reached" },
 	        .pains = { 38 },

@@ -281,7 +281,7 @@ static const struct finding *hindered(const struct run *run, const struct rule *
 {
 	for (unsigned i = 0; i < RULE_NEEDS_MAX && rule->needs[i]; i++) {
 		const struct finding *finding = finding_of(run, rule->needs[i], scene);
-		if (finding && finding->verdict != VERDICT_OK && finding->verdict != VERDICT_WARN)
+		if (finding && !finding->holds)
 			return finding;
 	}
 	return NULL;
@@ -317,10 +317,10 @@ static void ask(struct run *run, const struct rule *rule, const struct scene *sc
 	const struct finding *hindrance = hindered(run, rule, scene);
 	if (hindrance) {
 		finding.verdict = VERDICT_SKIPPED;
-		finding.why = arena_printf(arena, "not asked: %s %s", hindrance->rule->id,
-		        hindrance->verdict == VERDICT_BROKEN    ? "is broken"
-		        : hindrance->verdict == VERDICT_UNKNOWN ? "is unknown"
-		                                                : "was not asked either");
+		finding.why = hindrance->verdict == VERDICT_SKIPPED
+		                      ? hindrance->why /* the link at the root of it */
+		                      : arena_printf(arena, "not asked: %s %s", hindrance->rule->id,
+		                                hindrance->verdict == VERDICT_UNKNOWN ? "is unknown" : "does not hold");
 	} else {
 		finding.verdict = rule->check(scene, &answer);
 		if (finding.verdict == VERDICT_SKIPPED)
@@ -328,8 +328,10 @@ static void ask(struct run *run, const struct rule *rule, const struct scene *sc
 		finding.why = answer.why ? answer.why : "";
 		finding.cure = finding.verdict == VERDICT_OK ? NULL : answer.cure;
 	}
+	finding.holds = finding.verdict == VERDICT_OK || finding.verdict == VERDICT_WARN;
 	if (finding.verdict == VERDICT_BROKEN && accepted(run->goal, rule)) {
 		finding.verdict = VERDICT_WARN;
+		finding.holds = true;
 		finding.why = arena_printf(arena, "accepted in the goal: %s", finding.why);
 	}
 	if (finding.verdict == VERDICT_BROKEN && informs(rule, scene)) {
@@ -351,6 +353,8 @@ static bool applies(const struct rule *rule, const struct scene *scene)
 	if ((rule->about == ABOUT_GUEST || rule->about == ABOUT_INSIDE) && !scene->guest)
 		return false;
 	if (scene->docker && rule->about != ABOUT_INSIDE)
+		return false;
+	if (rule->vendor && !check_vendor(scene->gpu, rule->vendor))
 		return false;
 	if (!scene->vm && !scene->ct) /* nothing is wished: what concerns the way to a VM is worth knowing */
 		return rule->about == ABOUT_NODE || (rule->about == ABOUT_GPU && rule->route != ROUTE_CT);

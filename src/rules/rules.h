@@ -25,6 +25,8 @@ struct finding {
 	const char *why;   /* one sentence: what was seen */
 	const char *cure;  /* what to do, in words a household admin can follow; NULL when nothing is to be done */
 	const char *about; /* the GPU, guest or docker container: "0000:01:00.0", "vm/100"; NULL: the node */
+	bool holds; /* what needs this rule may be asked: ok, or a warning that was not "broken" before it was softened
+	             */
 };
 
 /* What a check says besides its verdict. Sentences go through text_shown and are cut to a readable length, so a
@@ -55,9 +57,10 @@ struct rule {
 	const char *id; /* "node.iommu", "vm.one-holder" */
 	enum rule_about about;
 	enum rule_route route;
+	const char *vendor;                  /* asked of this vendor's GPUs only: "nvidia"; NULL: of all */
 	const char *asks;                    /* the question, as shown */
-	const char *needs[RULE_NEEDS_MAX];   /* ids that must hold (ok or warn), else this one is skipped; one that was
-	                                        not asked here (another route, another vendor) does not hinder */
+	const char *needs[RULE_NEEDS_MAX];   /* ids that must hold (ok, warn or accepted), else this one is skipped; one
+	                                      that was not asked here (another route, another vendor) does not hinder */
 	bool waivable;                       /* may stand in the goal's accept: */
 	unsigned char pains[RULE_PAINS_MAX]; /* numbers of rules_pains that this rule answers */
 	/* VERDICT_SKIPPED from a check: the question does not arise here (another vendor's card); no finding is made.

@@ -488,8 +488,6 @@ static enum verdict vm_address_width(const struct scene *scene, struct answer *a
 static enum verdict vm_igpu(const struct scene *scene, struct answer *answer)
 {
 	const struct gpu *gpu = scene->gpu;
-	if (!gpu || !check_vendor(gpu, "intel"))
-		return answer_none();
 	static const char *const newer[] = { "*Alder*", "*Raptor*", "*Meteor*", "*Arrow*", "*Lunar*", "*Panther*",
 		NULL };
 	if (gpu->model.integrated == UNKNOWN)
@@ -520,8 +518,6 @@ static enum verdict vm_igpu(const struct scene *scene, struct answer *answer)
 static enum verdict vm_secure_boot(const struct scene *scene, struct answer *answer)
 {
 	const struct guest *guest = scene->guest;
-	if (!scene->gpu || !check_vendor(scene->gpu, "nvidia"))
-		return answer_none();
 	struct pve_properties disk = pve_parse_properties(set(guest, "efidisk0"), "file", answer->arena);
 	const char *keys = pve_property(&disk, "pre-enrolled-keys");
 	if (strcmp(set(guest, "bios"), "ovmf") != 0 || !keys || pve_boolean(keys) != YES)
@@ -873,6 +869,7 @@ const struct rule rules_vm[] = {
 	                    "supports it for old generations only. A Linux guest that encodes works without.",
 	        .source = "qemu-server PVE/QemuServer/PCI.pm; QEMU docs/igd-assign.txt" },
 	{ .id = "vm.igpu",
+	        .vendor = "intel",
 	        GUEST_RULE(vm_igpu, ROUTE_VM),
 	        .pains = { 26 },
 	        .needs = { "vm.known" },
@@ -948,6 +945,7 @@ const struct rule rules_vm[] = {
 	        .explains = "Proxmox takes hugepages only together with numa: 1.",
 	        .source = "qemu-server PVE/QemuServer/Memory.pm" },
 	{ .id = "vm.secure-boot",
+	        .vendor = "nvidia",
 	        GUEST_RULE(vm_secure_boot, ROUTE_VM),
 	        .pains = { 23 },
 	        .needs = { "vm.known" },
