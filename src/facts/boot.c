@@ -773,11 +773,11 @@ static void gather_images(struct gathering *gathering, const char *version, bool
 static void gather_each_kernel(struct gathering *gathering)
 {
 	struct boot *boot = gathering->boot;
-	const char *next = boot->kernel_next ? boot->kernel_next : newest_kernel(boot);
+	const struct kernel *running = boot_kernel(boot, boot->kernel);
+	const struct kernel *next = boot_kernel(boot, boot->kernel_next ? boot->kernel_next : newest_kernel(boot));
 	for (size_t i = 0; i < boot->n_kernels; i++) {
 		struct kernel *kernel = boot->kernels + i;
-		bool wanted = (next && strcmp(kernel->version, next) == 0) ||
-			      (boot->kernel && strcmp(kernel->version, boot->kernel) == 0);
+		bool wanted = kernel == next || kernel == running;
 		gather_headers(gathering, kernel);
 		gather_images(gathering, kernel->version, wanted);
 		if (wanted) {
