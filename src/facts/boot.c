@@ -770,14 +770,18 @@ static void gather_images(struct gathering *gathering, const char *version, bool
 	}
 }
 
+static bool same_text(const char *left, const char *right)
+{
+	return left && right && strcmp(left, right) == 0;
+}
+
 static void gather_each_kernel(struct gathering *gathering)
 {
 	struct boot *boot = gathering->boot;
-	const struct kernel *running = boot_kernel(boot, boot->kernel);
-	const struct kernel *next = boot_kernel(boot, boot->kernel_next ? boot->kernel_next : newest_kernel(boot));
+	const char *next = boot->kernel_next ? boot->kernel_next : newest_kernel(boot);
 	for (size_t i = 0; i < boot->n_kernels; i++) {
 		struct kernel *kernel = boot->kernels + i;
-		bool wanted = kernel == next || kernel == running;
+		bool wanted = same_text(kernel->version, next) || same_text(kernel->version, boot->kernel);
 		gather_headers(gathering, kernel);
 		gather_images(gathering, kernel->version, wanted);
 		if (wanted) {
@@ -787,7 +791,7 @@ static void gather_each_kernel(struct gathering *gathering)
 	}
 	for (size_t i = 0; i < boot->n_kernels; i++)
 		for (size_t j = 0; j < boot->n_initramfs; j++)
-			if (strcmp(boot->initramfs[j].kernel, boot->kernels[i].version) == 0)
+			if (same_text(boot->initramfs[j].kernel, boot->kernels[i].version))
 				*arena_push(gathering->arena, boot->kernels[i].initramfs, boot->kernels[i].n_initramfs) =
 					boot->initramfs + j;
 }
