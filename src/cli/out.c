@@ -142,7 +142,7 @@ struct libscols_line *out_row(struct libscols_table *table, struct libscols_line
 void out_cell(struct libscols_line *line, unsigned column, const char *text, const struct app *app, enum colour colour)
 {
 	struct arena arena ARENA_SCOPED = {0};
-	scols_line_set_data(line, column, text_shown(&arena, text ? text : "?"));
+	scols_line_set_data(line, column, text_shown(&arena, text));
 	if (app->colored && colour != PLAIN)
 		scols_cell_set_color(scols_line_get_cell(line, column), sequences[colour]);
 }

@@ -9,12 +9,11 @@
 #include "rules/rules.h"
 
 static const struct {
-	const char *word, *sign;
+	const char *word;
 	enum colour colour;
 } verdicts[] = {
-	[VERDICT_UNKNOWN] = { "unknown", "?", YELLOW }, [VERDICT_OK] = { "ok", "+", GREEN },
-	[VERDICT_WARN] = { "warn", "!", YELLOW },	 [VERDICT_BROKEN] = { "broken", "x", RED },
-	[VERDICT_SKIPPED] = { "skipped", "-", DIM },
+	[VERDICT_UNKNOWN] = { "unknown", YELLOW }, [VERDICT_OK] = { "ok", GREEN },	     [VERDICT_WARN] = { "warn", YELLOW },
+	[VERDICT_BROKEN] = { "broken", RED },	    [VERDICT_SKIPPED] = { "skipped", DIM },
 };
 
 static void show_finding(const struct app *app, const struct finding *finding, struct arena *arena)
@@ -33,19 +32,26 @@ static void show_finding(const struct app *app, const struct finding *finding, s
 	}
 }
 
+/* The whole chain as a tree: what a finding is about, then its rules in order. */
 static void show_table(const struct app *app, const struct report *report)
 {
-	static const char *const columns[] = { "", "VERDICT", "RULE", "ABOUT", "ASKS_", NULL };
+	static const char *const columns[] = { "LINK/", "VERDICT", "ASKS_", NULL };
 	putchar('\n');
 	struct libscols_table *table = out_table(app, columns);
+	struct libscols_line *parent = NULL;
+	const char *about = NULL;
 	for (size_t i = 0; i < report->n; i++) {
 		const struct finding *finding = &report->findings[i];
-		struct libscols_line *line = out_row(table, NULL);
-		out_cell(line, 0, verdicts[finding->verdict].sign, app, verdicts[finding->verdict].colour);
+		const char *now = finding->about ? finding->about : "node";
+		if (!about || strcmp(about, now) != 0) {
+			parent = out_row(table, NULL);
+			out_cell(parent, 0, now, app, BOLD);
+			about = now;
+		}
+		struct libscols_line *line = out_row(table, parent);
+		out_cell(line, 0, finding->rule->id, app, PLAIN);
 		out_cell(line, 1, verdicts[finding->verdict].word, app, verdicts[finding->verdict].colour);
-		out_cell(line, 2, finding->rule->id, app, PLAIN);
-		out_cell(line, 3, finding->about ? finding->about : "node", app, PLAIN);
-		out_cell(line, 4, finding->rule->asks, app, finding->verdict == VERDICT_SKIPPED ? DIM : PLAIN);
+		out_cell(line, 2, finding->rule->asks, app, finding->verdict == VERDICT_SKIPPED ? DIM : PLAIN);
 	}
 	out_table_end(table);
 }
