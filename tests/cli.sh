@@ -115,6 +115,9 @@ run sh -c "'$gpuferry' record --machine amd-4060ti - | tar -t"
 [ $code = 0 ] && says manifest.json; ok "record to standard output"
 run "$gpuferry" record --machine amd-4060ti "$work/none/m.tape"
 [ $code = 1 ] && one_line; ok "record into a folder that is not there"
+mkfifo "$work/fifo"
+run sh -c "cat '$work/m.tape' >'$work/fifo' & exec '$gpuferry' verify --json --machine '$work/fifo'"
+cmp -s "$work/out" "$work/direct.json"; ok "a tape through a pipe"
 run sh -c "'$gpuferry' record --machine amd-4060ti - >/dev/full"
 [ $code = 1 ]; ok "record to a full disk"
 run sh -c "'$gpuferry' inspect --machine amd-4060ti >/dev/full"
@@ -136,7 +139,6 @@ truncate -s 100M "$work/zeros"; unreadable "100 MB of zeros" "$work/zeros"
 head -c 100000 /dev/urandom >"$work/noise"; unreadable "noise" "$work/noise"
 echo 'hello' >"$work/text"; unreadable "a text" "$work/text"
 mkdir "$work/bare"; unreadable "an empty folder" "$work/bare"
-mkfifo "$work/fifo"; unreadable "a FIFO" "$work/fifo"
 unreadable "a device" /dev/null
 if [ "$(id -u)" != 0 ]; then
 	cp "$work/m.tape" "$work/denied"; chmod 0 "$work/denied"; unreadable "permission denied" "$work/denied"
@@ -200,7 +202,7 @@ if command -v bash >/dev/null; then
 		COMP_WORDS=(gpuferry inspect --color a); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
 		COMP_WORDS=(gpuferry inspect --machine amd-); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"' sh "$work/completion"
 	[ "$(sed -n 1p "$work/out")" = inspect ] && [ "$(sed -n 2p "$work/out")" = --into ] &&
-		[ "$(sed -n 3p "$work/out")" = "auto always" ] && [ "$(sed -n 4p "$work/out")" = amd-4060ti ]
+		[ "$(sed -n 3p "$work/out")" = "auto always" ] && [ "$(sed -n 4p "$work/out")" = "amd-4060ti amd-4060ti-ready" ]
 	ok "bash completes verbs, options, values and machines"
 fi
 "$gpuferry" --print zsh >"$work/_gpuferry"

@@ -34,15 +34,14 @@ bool err_wrap(struct err *err, const char *format, ...)
 {
 	if (!err)
 		return false;
-	char inner[sizeof err->text], context[256];
-	memcpy(inner, err->text, sizeof inner);
+	char context[256], whole[sizeof err->text + sizeof context];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(context, sizeof context, format, args);
 	va_end(args);
-	int used = snprintf(err->text, sizeof err->text, "%s: ", context);
-	if (used > 0 && (size_t)used < sizeof err->text)
-		strncat(err->text, inner, sizeof err->text - (size_t)used - 1);
+	snprintf(whole, sizeof whole, "%s: %s", context, err->text);
+	memcpy(err->text, whole, sizeof err->text - 1); /* the end of a text too long is what is lost */
+	err->text[sizeof err->text - 1] = '\0';
 	return false;
 }
 

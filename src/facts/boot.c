@@ -831,18 +831,30 @@ static void gather_config(struct gathering *gathering)
 	}
 }
 
+static void gather_loader(struct gathering *gathering)
+{
+	gather_running(gathering);
+	gather_firmware(gathering);
+	gather_esps(gathering);
+	decide_loader(gathering);
+}
+
 void boot_gather(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
 {
 	struct gathering gathering = { world, arena, ret, blind, data };
 	ret->config_mtime = UNKNOWN_NUMBER;
-	gather_running(&gathering);
-	gather_firmware(&gathering);
-	gather_esps(&gathering);
-	decide_loader(&gathering);
+	gather_loader(&gathering);
 	gather_kernels(&gathering);
 	gather_next(&gathering);
 	gather_config(&gathering);
 	gather_each_kernel(&gathering);
+}
+
+void boot_gather_loader(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
+{
+	struct gathering gathering = { world, arena, ret, blind, data };
+	ret->config_mtime = UNKNOWN_NUMBER;
+	gather_loader(&gathering);
 }
 
 void boot_gather_running(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)

@@ -86,6 +86,16 @@ static void look_into_guests(struct facts *facts, struct world *node, const stru
 	}
 }
 
+static void gather_boot(struct world *world, unsigned depth, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
+{
+	if (depth & FACTS_BOOT)
+		boot_gather(world, arena, ret, blind, data);
+	else if (depth & FACTS_LOADER)
+		boot_gather_loader(world, arena, ret, blind, data);
+	else
+		boot_gather_running(world, arena, ret, blind, data);
+}
+
 /* ---- gathering ---------------------------------------------------------------- */
 
 struct facts *facts_gather(struct world *world, const struct facts_want *want, struct arena *arena)
@@ -96,10 +106,7 @@ struct facts *facts_gather(struct world *world, const struct facts_want *want, s
 	host_gather(world, arena, &facts->host, note_blind, &node);
 	pci_gather(world, arena, &facts->pci, note_blind, &node);
 	drm_gather(world, want->depth & FACTS_HOLDERS, arena, &facts->drm, note_blind, &node);
-	if (want->depth & FACTS_BOOT)
-		boot_gather(world, arena, &facts->boot, note_blind, &node);
-	else
-		boot_gather_running(world, arena, &facts->boot, note_blind, &node);
+	gather_boot(world, want->depth, arena, &facts->boot, note_blind, &node);
 	if (!facts->boot.cmdline)
 		facts_blind(facts, arena, "node", ENODATA, "pcie_acs_override (no command line: whether groups are real)");
 	if (want->depth & FACTS_GUESTS) {
