@@ -6,7 +6,10 @@
 #include "rehearse/machine.h"
 
 #include <errno.h>
+#include <unistd.h>
 
+#include "facts/facts.h"
+#include "facts/goal.h"
 #include "sys/world.h"
 #include "test.h"
 
@@ -592,6 +595,298 @@ static void test_links_hold(void **state)
 	assert_true(checked > 100);
 }
 
+static struct tape *builtin(struct arena *arena, const char *name)
+{
+	struct err err = { 0 };
+	struct tape *tape = NULL;
+	const char *text = machine_builtin_text(NULL, name);
+	assert_non_null(text);
+	if (!machine_parse(bytes_of(text), name, machine_builtin_text, NULL, arena, &err, &tape))
+		fail_msg("%s", err.text);
+	return tape;
+}
+
+/* ---- on disk and back ---- */
+
+static void same_entry(const struct tape_entry *left, const struct tape_entry *right)
+{
+	assert_string_equal(left->path, right->path);
+	assert_int_equal(left->error, right->error);
+	assert_int_equal(left->stat.type, right->stat.type);
+	assert_int_equal(left->stat.mode, right->stat.mode);
+	assert_int_equal(left->stat.uid, right->stat.uid);
+	assert_int_equal(left->stat.gid, right->stat.gid);
+	assert_int_equal(left->stat.major, right->stat.major);
+	assert_int_equal(left->stat.minor, right->stat.minor);
+	assert_int_equal(left->stat.size, right->stat.size);
+	assert_int_equal(left->stat.mtime, right->stat.mtime);
+	assert_int_equal(left->has_data, right->has_data);
+	assert_int_equal(left->listed, right->listed);
+	assert_int_equal(left->open_error, right->open_error);
+	assert_int_equal(left->data.size, right->data.size);
+	assert_memory_equal(
+	        left->data.data ? left->data.data : "", right->data.data ? right->data.data : "", left->data.size);
+	assert_string_equal(left->link ? left->link : "", right->link ? right->link : "");
+}
+
+static void same_run(const struct tape_run *left, const struct tape_run *right)
+{
+	for (size_t i = 0; left->argv[i] || right->argv[i]; i++)
+		assert_string_equal(left->argv[i], right->argv[i]);
+	assert_int_equal(left->error, right->error);
+	assert_int_equal(left->outcome.status, right->outcome.status);
+	assert_int_equal(left->outcome.out.size, right->outcome.out.size);
+	assert_memory_equal(left->outcome.out.data, right->outcome.out.data, left->outcome.out.size);
+	assert_int_equal(left->outcome.err.size, right->outcome.err.size);
+}
+
+static void test_saved(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	char folder[] = "/tmp/gpuferry-machine-XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	const char *path = arena_printf(&arena, "%s/machine.tar", folder);
+	struct tape *tape = builtin(&arena, "amd-4060ti-ready"), *loaded = NULL;
+	struct err err = { 0 };
+	bool saved = tape_save(tape, path, &err) && tape_load(path, &arena, &err, &loaded);
+	unlink(path);
+	rmdir(folder);
+	if (!saved)
+		fail_msg("%s", err.text);
+	assert_int_equal(loaded->n, tape->n);
+	assert_int_equal(loaded->time, tape->time);
+	for (size_t t = 0; t < tape->n; t++) {
+		struct tape_target *target = tape->targets[t], *back = NULL;
+		for (size_t i = 0; i < loaded->n; i++)
+			if (strcmp(loaded->targets[i]->label, target->label) == 0)
+				back = loaded->targets[i];
+		assert_non_null(back);
+		tape_sort(back, &arena);
+		assert_int_equal(back->n, target->n);
+		for (size_t i = 0; i < target->n; i++)
+			same_entry(&target->entries[i], &back->entries[i]);
+		assert_int_equal(back->n_runs, target->n_runs);
+		for (size_t i = 0; i < target->n_runs; i++)
+			same_run(&target->runs[i], &back->runs[i]);
+	}
+}
+
+/* ---- what the readers make of the built-in machines ---- */
+
+static struct facts *facts_of(struct arena *arena, const char *name)
+{
+	struct err err = { 0 };
+	struct world *world = tape_world(builtin(arena, name), "node", arena, &err);
+	assert_non_null(world);
+	struct facts *facts = facts_gather(world, &(struct facts_want){ .depth = FACTS_ALL }, arena);
+	world_close(world);
+	return facts;
+}
+
+/* One line a machine: what it was made for. The card is the one that a guest shall have. */
+static const struct machine_facts {
+	const char *name, *card, *driver, *group;
+	enum group_state state;
+	size_t others;
+	enum tri iommu, hot, boot_display;
+	enum loader loader;
+	const char *render, *kernel, *disk, *nic, *console;
+	size_t gpus, guests, passed; /* passed: guests that have the card in their configuration */
+} machine_facts[] = {
+	{ "pve8-base", "0000:00:02.0", "i915", "0", GROUP_ISOLATED, 0, YES, NO, YES, LOADER_GRUB, "renderD128",
+	        "6.8.12-10-pve", "0000:02:00.0", "0000:05:00.0", "0000:00:02.0", 1, 0, 0 },
+	{ "pve8-amd", "0000:0c:00.0", "amdgpu", "19", GROUP_ISOLATED, 0, YES, NO, YES, LOADER_GRUB, "renderD128",
+	        "6.8.12-10-pve", "0000:02:00.0", "0000:05:00.0", "0000:0c:00.0", 1, 0, 0 },
+	{ "pve8-zfs", "0000:00:02.0", "i915", "0", GROUP_ISOLATED, 0, YES, NO, YES, LOADER_SYSTEMD_BOOT, "renderD128",
+	        "6.8.12-10-pve", "0000:06:00.0", "0000:07:00.0", "0000:00:02.0", 1, 0, 0 },
+	{ "pve9-base", "0000:00:02.0", "i915", "0", GROUP_ISOLATED, 0, YES, NO, YES, LOADER_GRUB, "renderD128",
+	        "6.14.11-4-pve", "0000:02:00.0", "0000:05:00.0", "0000:00:02.0", 1, 0, 0 },
+	{ "amd-4060ti", "0000:01:00.0", "nouveau", "12", GROUP_ISOLATED, 0, YES, YES, NO, LOADER_GRUB, "renderD129",
+	        "6.8.12-10-pve", "0000:02:00.0", "0000:05:00.0", "0000:0c:00.0", 2, 1, 0 },
+	{ "amd-4060ti-ready", "0000:01:00.0", "vfio-pci", "12", GROUP_ISOLATED, 0, YES, NO, NO, LOADER_GRUB, "",
+	        "6.8.12-10-pve", "0000:02:00.0", "0000:05:00.0", "0000:0c:00.0", 2, 1, 1 },
+	{ "intel-uhd770-ct", "0000:00:02.0", "i915", "0", GROUP_ISOLATED, 0, YES, NO, YES, LOADER_GRUB, "renderD128",
+	        "6.8.12-10-pve", "0000:02:00.0", "0000:05:00.0", "0000:00:02.0", 1, 1, 0 },
+	{ "intel-zfs-a380", "0000:03:00.0", "i915", "19", GROUP_ISOLATED, 0, YES, YES, NO, LOADER_SYSTEMD_BOOT,
+	        "renderD129", "6.8.12-10-pve", "0000:05:00.0", "0000:07:00.0", "0000:00:02.0", 2, 1, 0 },
+	{ "shared-slot", "0000:06:00.0", "nouveau", "14", GROUP_SHARED, 3, YES, YES, NO, LOADER_GRUB, "renderD129",
+	        "6.8.12-10-pve", "0000:02:00.0", "0000:05:00.0", "0000:0c:00.0", 2, 1, 0 },
+	{ "twins", "0000:0e:00.0", "nouveau", "27", GROUP_ISOLATED, 0, YES, YES, NO, LOADER_GRUB, "renderD130",
+	        "6.8.12-10-pve", "0000:02:00.0", "0000:05:00.0", "0000:0c:00.0", 3, 2, 0 },
+	{ "single-gpu", "0000:01:00.0", "nouveau", "12", GROUP_ISOLATED, 0, YES, NO, YES, LOADER_GRUB, "renderD128",
+	        "6.8.12-10-pve", "0000:02:00.0", "0000:05:00.0", "0000:01:00.0", 1, 1, 0 },
+	{ "pve9-mapping", "0000:01:00.0", "vfio-pci", "16", GROUP_ISOLATED, 0, YES, NO, NO, LOADER_GRUB, "",
+	        "6.14.11-4-pve", "0000:02:00.0", "0000:05:00.0", "0000:00:02.0", 2, 1, 1 },
+	{ "guide-wrong", "0000:00:02.0", "i915", "0", GROUP_ISOLATED, 0, YES, NO, YES, LOADER_SYSTEMD_BOOT,
+	        "renderD128", "6.8.12-10-pve", "0000:05:00.0", "0000:07:00.0", "0000:00:02.0", 1, 2, 1 },
+	{ "iommu-off", "0000:01:00.0", "nouveau", "", GROUP_UNKNOWN, 0, NO, YES, NO, LOADER_GRUB, "renderD129",
+	        "6.8.12-10-pve", "0000:02:00.0", "0000:05:00.0", "0000:00:02.0", 2, 1, 0 },
+};
+
+static bool needed(const struct facts *facts, enum need_kind kind, const char *pci)
+{
+	for (size_t i = 0; i < facts->n_needs; i++)
+		if (facts->needs[i].kind == kind && strcmp(facts->needs[i].pci, pci) == 0)
+			return true;
+	return false;
+}
+
+static void check_machine(const struct machine_facts *want, struct facts *facts, struct arena *arena)
+{
+	const struct gpu *gpu = facts_gpu(facts, want->card);
+	assert_non_null(gpu);
+	assert_string_equal(gpu->pci->driver, want->driver);
+	assert_string_equal(gpu->pci->iommu_group, want->group);
+	assert_int_equal(gpu->group_state, want->state);
+	assert_int_equal(gpu->n_group_others, want->others);
+	assert_int_equal(gpu->hot_release, want->hot);
+	assert_int_equal(gpu->boot_display, want->boot_display);
+	assert_int_equal(gpu->render_known, YES);
+	assert_string_equal(gpu->render ? gpu->render->name : "", want->render);
+	assert_int_equal(gpu->pci->bars_known, YES);
+	assert_int_not_equal(gpu->pci->flr, UNKNOWN);
+	assert_int_not_equal(gpu->pci->resizable_bar, UNKNOWN);
+	assert_int_equal(facts->pci.iommu, want->iommu);
+	assert_int_equal(facts->pci.remapping, YES);
+	assert_int_equal(facts->boot.loader, want->loader);
+	assert_string_equal(facts->boot.kernel, want->kernel);
+	assert_string_equal(facts->boot.kernel_next, want->kernel);
+	assert_int_equal(facts->host.cpu.virtualisation, YES);
+	assert_int_equal(facts->host.cpu.hypervisor, NO);
+	assert_int_equal(facts->root_disk_known, YES);
+	assert_int_equal(facts->management_known, YES);
+	assert_int_equal(facts->console_known, YES);
+	assert_true(needed(facts, NEED_ROOT_DISK, want->disk));
+	assert_true(needed(facts, NEED_MANAGEMENT_NIC, want->nic));
+	assert_true(needed(facts, NEED_CONSOLE, want->console));
+	assert_int_equal(facts->n_gpus, want->gpus);
+	assert_int_equal(facts->pve.guests_known, YES);
+	assert_int_equal(facts->pve.n_guests, want->guests);
+	size_t passed = 0;
+	for (size_t i = 0; i < facts->pve.n_guests; i++) {
+		assert_int_equal(facts->pve.guests[i].known, YES);
+		assert_non_null(facts->pve.guests[i].status);
+		passed += pve_guest_has(&facts->pve, &facts->pve.guests[i], gpu->pci, arena);
+	}
+	assert_int_equal(passed, want->passed);
+}
+
+/* A built-in machine is a whole one: all that the readers ask is answered. A CT may not read the kernel's messages. */
+static void check_blind(const char *name, const struct facts *facts)
+{
+	for (size_t i = 0; i < facts->n_blind; i++)
+		if (strcmp(facts->blind[i].what, "dmesg") != 0 || !text_starts(facts->blind[i].target, "ct/"))
+			fail_msg("%s: %s: %s: %s", name, facts->blind[i].target, facts->blind[i].what,
+			        facts->blind[i].why);
+}
+
+static void test_facts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(machine_facts); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		struct facts *facts = facts_of(&arena, machine_facts[i].name);
+		check_machine(&machine_facts[i], facts, &arena);
+		check_blind(machine_facts[i].name, facts);
+	}
+}
+
+static void test_facts_details(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	/* the guides' host, done */
+	const struct inside *inside = facts_inside(facts_of(&arena, "amd-4060ti-ready"), "vm/100");
+	assert_non_null(inside);
+	assert_string_equal(inside->nvidia_module, "580.95.05");
+	assert_string_equal(inside->nvidia_userspace, "580.95.05");
+	assert_int_equal(inside->nvidia_open, YES);
+	assert_string_equal(inside->nvidia_smi, NONE);
+	assert_string_equal(inside->nvidia_smi_driver, "580.95.05");
+	assert_int_equal(inside->docker_known, YES);
+	assert_string_equal(inside->docker_runtimes, "runc nvidia");
+	assert_int_equal(inside->n_containers, 1);
+	assert_string_equal(inside->containers[0].name, "emby");
+	assert_string_equal(inside->containers[0].gpu_request, "gpu video");
+	assert_string_equal(inside->containers[0].driver_capabilities, "compute,video,utility");
+	/* a CT sees the node's card, and its own node of it */
+	inside = facts_inside(facts_of(&arena, "intel-uhd770-ct-ready"), "ct/105");
+	assert_non_null(inside);
+	assert_string_equal(inside->kernel, "6.8.12-10-pve");
+	assert_int_equal(inside->pci.known, YES);
+	assert_true(inside->pci.n > 10);
+	const struct drm_node *node = NULL;
+	for (size_t i = 0; i < inside->drm.n; i++)
+		if (strcmp(inside->drm.nodes[i].name, "renderD128") == 0)
+			node = &inside->drm.nodes[i];
+	assert_non_null(node);
+	assert_string_equal(node->pci, "0000:00:02.0");
+	assert_string_equal(node->driver, "i915");
+	assert_int_equal(node->gid, 106);
+	assert_string_equal(node->group, "render");
+	assert_string_equal(inside->vainfo.error, NONE);
+	assert_int_equal(inside->docker, NO);
+	/* the wrongly followed guide: edited what nobody reads, and the image does not know of it */
+	struct facts *facts = facts_of(&arena, "guide-wrong");
+	assert_string_equal(facts->boot.other_file, "/etc/default/grub");
+	assert_non_null(strstr(facts->boot.other_cmdline, "amd_iommu=on"));
+	assert_null(strstr(facts->boot.cmdline_next, "iommu"));
+	assert_string_equal(facts->boot.config_newest, "/etc/modprobe.d/blacklist-gpu.conf");
+	const struct kernel *kernel = boot_kernel(&facts->boot, facts->boot.kernel_next);
+	assert_non_null(kernel);
+	assert_true(kernel->initramfs[0]->mtime < facts->boot.config_mtime);
+	assert_int_equal(kernel->initramfs[0]->known, YES);
+	assert_false(modprobe_blacklisted(&kernel->initramfs[0]->modprobe, "i915"));
+	assert_true(modprobe_blacklisted(&facts->boot.modprobe, "i915"));
+	assert_int_equal(facts->pve.guests[0].n_sections, 2);
+	/* the bases are newer than what they froze */
+	facts = facts_of(&arena, "pve8-base");
+	kernel = boot_kernel(&facts->boot, "6.8.12-10-pve");
+	assert_true(kernel->initramfs[0]->mtime >= facts->boot.config_mtime);
+	assert_true(modprobe_blacklisted(&kernel->initramfs[0]->modprobe, "nvidiafb"));
+	facts = facts_of(&arena, "pve8-zfs");
+	assert_int_equal(facts->boot.n_esps, 2);
+	assert_int_equal(facts->boot.esps[0].mounted, NO);
+	facts = facts_of(&arena, "iommu-off");
+	assert_int_equal(facts->pci.firmware_dmar, YES);
+	assert_int_equal(facts_of(&arena, "single-gpu")->host.cpu.f_suffix, YES);
+	assert_int_equal(facts_of(&arena, "single-gpu")->host.serial_console, NO);
+}
+
+/* ---- docs/machines.md ---- */
+
+/* Its example is a machine. */
+static void test_document(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *source = getenv("GPUFERRY_SOURCE");
+	if (!source) {
+		print_message("# GPUFERRY_SOURCE is not set\n");
+		skip();
+	}
+	struct bytes text = test_read(&arena, arena_printf(&arena, "%s/docs/machines.md", source));
+	const char *begin = strstr(text.data, "```\n") + 4, *end = strstr(begin, "```\n");
+	struct err err = { 0 };
+	if (!parse_bytes(&arena, (struct bytes){ begin, (size_t)(end - begin) }, &err))
+		fail_msg("%s", err.text);
+	/* every statement it lists is one, and needs something */
+	size_t n = 0;
+	for (const char *at = text.data; (at = strstr(at, "\n| `")); n++) {
+		at += 4;
+		const char *word = arena_strndup(&arena, at, strcspn(at, " `"));
+		struct err said = { 0 };
+		if (strstr(end, "| key | meaning |") < at && at < strstr(end, "### The rest"))
+			word = arena_printf(&arena, "device 0000:01:00.0 10de:2803 class=030000 %s=!", word);
+		if (!parse_bytes(&arena, bytes_of(word), &said) && strstr(said.text, "there is no statement"))
+			fail_msg("docs/machines.md lists %s", word);
+		if (strstr(said.text, "a device has no"))
+			fail_msg("docs/machines.md lists %s", word);
+	}
+	assert_true(n > 35);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -606,6 +901,10 @@ int main(void)
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_builtin),
 		cmocka_unit_test(test_links_hold),
+		cmocka_unit_test(test_saved),
+		cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_facts_details),
+		cmocka_unit_test(test_document),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,18 @@ static struct tree_node *tree_make(struct tree *tree, const char *path)
 	return node;
 }
 
+enum { MONTH = 30 * 86400 };
+
+/* What the kernel makes is as old as the question; a file on disk that says nothing of it lay there for a month. */
+static int64_t usual_mtime(const struct tree *tree, const char *path)
+{
+	static const char *const young[] = { "/sys", "/proc", "/dev", "/run" };
+	for (size_t i = 0; i < sizeof young / sizeof *young; i++)
+		if (text_starts(path, young[i]))
+			return tree->time;
+	return tree->time > MONTH ? tree->time - MONTH : tree->time;
+}
+
 static void tree_set(struct tree *tree, struct tree_node *node, enum node_type type, unsigned mode)
 {
 	node->there = true;
@@ -86,7 +98,7 @@ static void tree_set(struct tree *tree, struct tree_node *node, enum node_type t
 	node->entry = (struct tape_entry){
 		.path = node->entry.path,
 		.open_error = -1,
-		.stat = { .type = type, .mode = mode, .mtime = tree->time },
+		.stat = { .type = type, .mode = mode, .mtime = usual_mtime(tree, node->entry.path) },
 	};
 }
 
