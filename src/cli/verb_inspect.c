@@ -42,6 +42,8 @@ static const char *ids(const struct pci_device *device, struct arena *arena)
 static const char *device_text(const struct pci_device *device, struct arena *arena)
 {
 	const char *name = pci_device_name(device, arena);
+	if (!name)
+		name = pci_class_name(device->class_code, arena);
 	return name ? arena_printf(arena, "%s [%s]", name, ids(device, arena)) : ids(device, arena);
 }
 
