@@ -444,6 +444,7 @@ CHANGE(held)
 	lab->gpus[0].hot_release = NO;
 	lab->gpus[0].hot_why = "process ffmpeg (4242) has /dev/nvidia0 open";
 }
+CHANGE(fbcon_on_nouveau) { held(lab); lab->devices[0].driver = "nouveau"; lab->gpus[0].hot_why = "a framebuffer console runs on it"; }
 CHANGE(held_unknown) { held(lab); lab->gpus[0].hot_release = UNKNOWN; }
 CHANGE(no_reset) { lab->devices[0].reset_methods = ""; }
 CHANGE(reset_unknown) { lab->devices[0].reset_methods = NULL; }
@@ -767,6 +768,7 @@ static const struct machine_case cases[] = {
 	{ "gpu.boot-framebuffer", vm, bootfb_unknown, UNKNOWN_, NULL },
 	{ "gpu.release", vm, same, OK, "vfio-pci" },
 	{ "gpu.release", vm, held, BROKEN, "ffmpeg (4242)" },
+	{ "gpu.release", vm, fbcon_on_nouveau, WARN, "framebuffer console" },
 	{ "gpu.release", vm, held_unknown, UNKNOWN_, NULL },
 	{ "gpu.reset", vm, same, OK, "flr bus" },
 	{ "gpu.reset", vm, no_reset, WARN, NULL },

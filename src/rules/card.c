@@ -412,16 +412,20 @@ static enum verdict card_release(const struct scene *scene, struct answer *answe
 		return answer_unknown(
 		        answer, "whether %s can let go of the card is not known: %s", gpu->pci->driver, why);
 	answer_step(answer,
-	        "end what uses the card (players, monitors, docker containers, CTs, nvidia-persistenced) before the "
-	        "VM starts");
+	        "end what uses the card (players, monitors, docker containers, CTs, nvidia-persistenced) before "
+	        "the VM starts; a boot display can be moved to another GPU in the BIOS");
 	answer_step(answer,
 	        "or bind the card to vfio-pci from the next boot on: options vfio-pci ids=%04x:%04x and softdep %s "
 	        "pre: "
 	        "vfio-pci in /etc/modprobe.d/vfio.conf",
 	        (unsigned)gpu->pci->vendor, (unsigned)gpu->pci->device, gpu->pci->driver);
 	step_initramfs(answer, &scene->facts->boot);
-	answer_step(answer, "do not start the VM meanwhile: a driver that cannot let go hangs and only a reboot helps");
-	return answer_broken(answer, "%s cannot let go of the card now: %s", gpu->pci->driver, why);
+	if (strcmp(gpu->pci->driver, "nvidia") != 0)
+		return answer_warn(
+		        answer, "%s may fail when the VM's start takes the card from it: %s", gpu->pci->driver, why);
+	answer_step(answer,
+	        "do not start the VM meanwhile: nvidia waits for its users, cannot be killed, and only a reboot helps");
+	return answer_broken(answer, "nvidia cannot let go of the card now: %s", why);
 }
 
 static enum verdict card_reset(const struct scene *scene, struct answer *answer)
@@ -893,8 +897,10 @@ const struct rule rules_gpu[] = {
 	        .pains = { 9 },
 	        .check = card_release,
 	        .asks = "Can the node let go of the card?",
-	        .explains = "A driver with users waits in unbind for ever and cannot be killed; Proxmox's start of the "
-	                    "VM then hangs too.",
+	        .explains =
+	                "NVIDIA's module waits in unbind for its users, for ever and unkillable, and Proxmox's start "
+	                "of "
+	                "the VM hangs with it. Other drivers let go, but may fail while a console runs on the card.",
 	        .source = "NVIDIA open-gpu-kernel-modules#1119, #1374; Linux drivers/base/dd.c" },
 	{ .id = "gpu.reset",
 	        .about = ABOUT_GPU,

@@ -290,8 +290,12 @@ static const char *gid_wanted(const struct scene *scene, struct arena *arena)
 
 static void step_dev(const struct scene *scene, struct answer *answer, const char *path)
 {
+	const char *gid = gid_wanted(scene, answer->arena);
+	if (!strcmp(gid, "GID"))
+		answer_step(answer, "read the number of the render group inside: pct exec %lld -- getent group render",
+		        check_id(scene->guest));
 	answer_step(answer, "pct set %lld --dev%u %s,gid=%s", check_id(scene->guest), free_device(scene->guest),
-	        text_sh_quoted(answer->arena, path), gid_wanted(scene, answer->arena));
+	        text_sh_quoted(answer->arena, path), gid);
 }
 
 static enum verdict ct_node(const struct scene *scene, struct answer *answer)

@@ -806,7 +806,7 @@ const struct rule rules_inside[] = {
 	        .source = "qm guest exec; pct exec; ssh" },
 	{ .id = "inside.device",
 	        INSIDE(inside_device, ROUTE_VM),
-	        .needs = { "inside.reached" },
+	        .needs = { "inside.reached", "vm.hostpci" },
 	        .pains = { 29 },
 	        .asks = "Does the guest see the card?",
 	        .explains = "A card given by hostpci appears in the guest after a stop and a start.",
@@ -884,7 +884,7 @@ const struct rule rules_inside[] = {
 	        .source = "NVIDIA driver release notes" },
 	{ .id = "inside.render",
 	        INSIDE(inside_render, ROUTE_ANY),
-	        .needs = { "inside.reached", "inside.driver" },
+	        .needs = { "inside.reached", "inside.driver", "ct.node" },
 	        .pains = { 50, 44 },
 	        .asks = "Is the card's node there?",
 	        .explains = "Encoding goes through a render node (or NVIDIA's own nodes). A lone card0 in a VM is the "
