@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The rules on whole machines: a text becomes a recording, is read by every reader, and is asked. What each rule says to
- * facts made by hand stands in test_rules.c; here it must come out of files, commands and sysfs.
+ * The rules on whole machines: a text becomes a recording, is read by every reader, and is asked. What each rule says
+ * to facts made by hand stands in test_rules.c; here it must come out of files, commands and sysfs.
  */
 #include "rehearse/machine.h"
 #include "rules/rules.h"
@@ -33,17 +33,16 @@ static const struct chain_case {
 	{ "node.boot-file", "", OK, "GRUB", READY },
 	{ "node.boot-file", "", WARN, "/etc/default/grub, which systemd-boot does not read", "base guide-wrong\n" },
 	{ "node.boot-file", "gpu=intel into=vm/101", BROKEN, "/etc/kernel/cmdline",
-		"base guide-wrong\niommu off tables=DMAR\n" },
+	        "base guide-wrong\niommu off tables=DMAR\n" },
 	{ "node.boot-pending", "", OK, NULL, READY },
-	{ "node.boot-pending", "", WARN, "update-grub",
-		READY "replace /etc/default/grub quiet \"quiet iommu=pt\"\n" },
+	{ "node.boot-pending", "", WARN, "update-grub", READY "replace /etc/default/grub quiet \"quiet iommu=pt\"\n" },
 	{ "node.dead-words", "", WARN, "amd_iommu=on",
-		READY "replace /proc/cmdline quiet \"quiet amd_iommu=on video=efifb:off\"\n" },
+	        READY "replace /proc/cmdline quiet \"quiet amd_iommu=on video=efifb:off\"\n" },
 	{ "node.virqfd", "", OK, NULL, READY },
 	{ "node.virqfd", "", WARN, "/etc/modules line 5", "base guide-wrong\n" },
 	{ "node.next-kernel", "", OK, "6.8.12-10-pve", READY },
 	{ "node.next-kernel", "", WARN, "6.8.12-9-pve boots next",
-		READY "replace /boot/grub/grub.cfg 6.8.12-10-pve 6.8.12-9-pve all\n" },
+	        READY "replace /boot/grub/grub.cfg 6.8.12-10-pve 6.8.12-9-pve all\n" },
 	{ "node.initramfs", "", OK, NULL, READY },
 	{ "node.initramfs", "", WARN, "blacklist i915", "base guide-wrong\n" },
 	{ "node.esp-copy", "", NOT_KNOWN, "not mounted", "base guide-wrong\n" },
@@ -51,7 +50,7 @@ static const struct chain_case {
 	{ "gpu.encoder", "", BROKEN, "no video encoder", READY "device 0000:01:00.0 10de:1d01\n" },
 	{ "gpu.acs", "", OK, NULL, READY },
 	{ "gpu.acs", "", BROKEN, "pcie_acs_override=downstream",
-		READY "replace /proc/cmdline quiet \"quiet pcie_acs_override=downstream\"\n" },
+	        READY "replace /proc/cmdline quiet \"quiet pcie_acs_override=downstream\"\n" },
 	{ "gpu.group-needs", "", OK, NULL, READY },
 	{ "gpu.group-needs", "gpu=nvidia into=vm/100", BROKEN, "vmbr0 over enp5s0", "base shared-slot\n" },
 	{ "gpu.group", "", OK, "12", READY },
@@ -60,19 +59,20 @@ static const struct chain_case {
 	{ "gpu.only-console", "gpu=auto into=vm/100", WARN, "over the network", "base single-gpu\n" },
 	{ "gpu.twins", "", OK, NULL, READY },
 	{ "gpu.twins", "gpu=0000:01:00.0 into=vm/100", WARN, "0000:0e:00.0",
-		"base twins\nfile /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2504\n" },
+	        "base twins\nfile /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2504\n" },
 	{ "gpu.early-bind", "", OK, "binds it when the VM starts", READY },
 	{ "gpu.early-bind", "", WARN, "softdep nouveau pre: vfio-pci",
-		READY "file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803,10de:22bd\n" },
+	        READY "file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803,10de:22bd\n" },
 	{ "gpu.builtin-vfio", "", WARN, "vfio-pci.ids=10de:2803",
-		READY "file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803\n"
-		      "append /usr/lib/modules/6.8.12-10-pve/modules.builtin\n\tkernel/drivers/vfio/pci/vfio-pci.ko\n" },
+	        READY
+	        "file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803\n"
+	        "append /usr/lib/modules/6.8.12-10-pve/modules.builtin\n\tkernel/drivers/vfio/pci/vfio-pci.ko\n" },
 	{ "gpu.audio", "", OK, NULL, READY },
 	{ "gpu.audio", "", WARN, "snd_hda_intel", READY "device 0000:01:00.1 driver=snd_hda_intel\n" },
 	{ "gpu.boot-framebuffer", "", OK, NULL, READY },
 	{ "gpu.boot-framebuffer", "", BROKEN, "BOOTFB",
-		READY "device 0000:01:00.0 bar1=d0000000-dfffffff:pref\n"
-		      "framebuffer fb1 \"EFI VGA\" d0000000-d02fffff BOOTFB\n" },
+	        READY "device 0000:01:00.0 bar1=d0000000-dfffffff:pref\n"
+	              "framebuffer fb1 \"EFI VGA\" d0000000-d02fffff BOOTFB\n" },
 	{ "gpu.reset", "", OK, "flr bus", READY },
 	{ "gpu.reset", "", WARN, "no way to reset", READY "device 0000:01:00.0 reset=\n" },
 	{ "gpu.reset-bug", "", WARN, "Blackwell", READY "device 0000:01:00.0 10de:2d04\n" },
@@ -80,14 +80,15 @@ static const struct chain_case {
 	{ "gpu.not-vfio", "", OK, NULL, CT },
 	{ "gpu.not-vfio", "", BROKEN, "no /dev/dri", CT "device 0000:00:02.0 driver=vfio-pci\n" },
 	{ "gpu.nomodeset", "", BROKEN, "nomodeset", CT "replace /proc/cmdline quiet \"quiet nomodeset\"\n" },
-	{ "gpu.blacklist", "", WARN, "i915 and xe", CT "file /etc/modprobe.d/gpu.conf\n\tblacklist i915\n\tblacklist xe\n" },
+	{ "gpu.blacklist", "", WARN, "i915 and xe",
+	        CT "file /etc/modprobe.d/gpu.conf\n\tblacklist i915\n\tblacklist xe\n" },
 	{ "gpu.driver", "", OK, "i915", CT },
 	{ "vm.known", "", OK, "emby", READY },
 	{ "vm.lock", "", WARN, "backup", READY "replace " VM_FILE " \"memory:\" \"lock: backup\\nmemory:\"\n" },
 	{ "vm.address", "", OK, NULL, READY },
 	{ "vm.address", "", BROKEN, "no such device", READY "replace " VM_FILE " 0000:01:00 0000:0f:00\n" },
 	{ "vm.address", "gpu=nvidia into=vm/100", BROKEN, "which the node lives on",
-		READY "replace " VM_FILE " 0000:01:00 0000:02:00\n" },
+	        READY "replace " VM_FILE " 0000:01:00 0000:02:00\n" },
 	{ "vm.mapping", "", OK, NULL, "base pve9-mapping\n" },
 	{ "vm.hostpci", "gpu=nvidia into=vm/100", OK, NULL, READY },
 	{ "vm.hostpci", "gpu=nvidia into=vm/100", BROKEN, "qm set 100 --hostpci0 0000:01:00.0", "base amd-4060ti\n" },
@@ -95,7 +96,7 @@ static const struct chain_case {
 	{ "vm.by-address", "", OK, NULL, "base pve9-mapping\n" },
 	{ "vm.one-holder", "", OK, NULL, READY },
 	{ "vm.one-holder", "", WARN, "vm/102",
-		READY "file /etc/pve/qemu-server/102.conf\n\thostpci0: 01:00\n\tmemory: 2048\nguest vm/102 stopped\n" },
+	        READY "file /etc/pve/qemu-server/102.conf\n\thostpci0: 01:00\n\tmemory: 2048\nguest vm/102 stopped\n" },
 	{ "vm.pcie", "", BROKEN, "pcie=1", READY "replace " VM_FILE " 0000:01:00 0000:01:00,pcie=1\n" },
 	{ "vm.legacy-igd", "", BROKEN, "not with machine q35", "base guide-wrong\n" },
 	{ "vm.igpu", "", WARN, "Alder Lake", "base guide-wrong\n" },
@@ -113,62 +114,73 @@ static const struct chain_case {
 	{ "vm.machine-switched", "", WARN, "before-gpu", "base guide-wrong\n" },
 	{ "vm.snapshot-storage", "", OK, NULL, READY },
 	{ "vm.snapshot-storage", "", WARN, "scsi0 lies on local",
-		READY "replace " VM_FILE " local-lvm:vm-100-disk-0 local:100/vm-100-disk-0.raw\n" },
+	        READY "replace " VM_FILE " local-lvm:vm-100-disk-0 local:100/vm-100-disk-0.raw\n" },
 	{ "vm.pending", "", WARN, "cores", READY "append " VM_FILE "\n\t\n\t[PENDING]\n\tcores: 4\n" },
 	{ "vm.ha", "", WARN, "ha-manager", READY "file /etc/pve/ha/resources.cfg\n\tvm: 100\n\t\tstate started\n" },
 	{ "vm.onboot", "", WARN, "--onboot 1", READY "drop " VM_FILE " onboot*\n" },
 	{ "vm.agent", "", WARN, "--agent 1", READY "drop " VM_FILE " agent*\n" },
 	{ "ct.node", "", OK, NULL, CT },
 	{ "ct.node", "gpu=intel into=ct/105", BROKEN, "pct exec 105 -- getent group render", "base intel-uhd770-ct\n" },
-	{ "ct.node-exists", "gpu=intel into=ct/105", BROKEN, "renderD129", CT "replace " CT_FILE " renderD128 renderD129\n" },
+	{ "ct.node-exists", "gpu=intel into=ct/105", BROKEN, "renderD129",
+	        CT "replace " CT_FILE " renderD128 renderD129\n" },
 	{ "ct.gid", "", OK, NULL, CT },
-	{ "ct.gid", "", BROKEN, "which inside is kvm; the render group there is 106", CT "replace " CT_FILE " gid=106 gid=104\n" },
+	{ "ct.gid", "", BROKEN, "which inside is kvm; the render group there is 106",
+	        CT "replace " CT_FILE " gid=106 gid=104\n" },
 	{ "ct.mode", "", WARN, "0666", CT "replace " CT_FILE " gid=106 gid=106,mode=0666\n" },
 	{ "ct.privileged", "", WARN, NULL, CT "drop " CT_FILE " unprivileged*\n" },
 	{ "ct.version", "", BROKEN, "5.0.7", CT "package pve-container 5.0.6\n" },
 	{ "ct.cgroup-v1", "", BROKEN, NULL, "base guide-wrong\n" },
-	{ "ct.idmap", "", BROKEN, "group 44", CT "append " CT_FILE "\n\tlxc.idmap: u 0 100000 65536\n\tlxc.idmap: g 0 100000 44\n" },
-	{ "ct.raw-allow", "", BROKEN, "226:128", CT "replace " CT_FILE " \"dev0: /dev/dri/renderD128,gid=106\" "
-		"\"lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\"\n" },
+	{ "ct.idmap", "", BROKEN, "group 44",
+	        CT "append " CT_FILE "\n\tlxc.idmap: u 0 100000 65536\n\tlxc.idmap: g 0 100000 44\n" },
+	{ "ct.raw-allow", "", BROKEN, "226:128",
+	        CT "replace " CT_FILE " \"dev0: /dev/dri/renderD128,gid=106\" "
+	           "\"lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\"\n" },
 	{ "ct.one-route", "", WARN, "VM 102",
-		CT "file /etc/pve/qemu-server/102.conf\n\thostpci0: 00:02.0\n\tmemory: 2048\nguest vm/102 stopped\n" },
+	        CT "file /etc/pve/qemu-server/102.conf\n\thostpci0: 00:02.0\n\tmemory: 2048\nguest vm/102 stopped\n" },
 	{ "inside.reached", "", OK, "Ubuntu", READY },
 	{ "inside.reached", "", NOT_KNOWN, "not in the recording", READY "remove vm/100\n" },
 	{ "inside.device", "", OK, "0000:00:10.0", READY },
 	{ "inside.device", "", BROKEN, "10de:2803", READY "target vm/100\nremove 0000:00:10.0\n" },
 	{ "inside.driver", "", OK, "nvidia", READY },
-	{ "inside.driver", "", BROKEN, "nouveau", READY "target vm/100\ndevice 0000:00:10.0 driver=nouveau\nnvidia none\n" },
+	{ "inside.driver", "", BROKEN, "nouveau",
+	        READY "target vm/100\ndevice 0000:00:10.0 driver=nouveau\nnvidia none\n" },
 	{ "inside.nvidia-userspace", "", OK, "580.95.05", READY },
-	{ "inside.nvidia-userspace", "", BROKEN, "mismatch", READY "target vm/100\nnvidia 580.95.05 open user=580.105.08\n" },
+	{ "inside.nvidia-userspace", "", BROKEN, "mismatch",
+	        READY "target vm/100\nnvidia 580.95.05 open user=580.105.08\n" },
 	{ "inside.nvidia-smi", "", OK, "580.95.05", READY },
 	{ "inside.nvidia-libraries", "", OK, NULL, READY },
 	{ "inside.nvidia-messages", "", OK, NULL, READY },
-	{ "inside.nvidia-messages", "", BROKEN, "GSP", READY "target vm/100\nrun dmesg\n"
-		"\t[    4.9] NVRM: The NVIDIA GPU 0000:00:10.0 (PCI ID: 10de:1c03)\n"
-		"\t[    4.9] NVRM: installed in this system is not supported by open\n"
-		"\t[    4.9] NVRM: nvidia.ko because it does not include the required GPU\n"
-		"\t[    4.9] NVRM: System Processor (GSP).\n" },
-	{ "inside.secure-boot", "", BROKEN, "Key was rejected", READY "target vm/100\nnvidia none\nrun dmesg\n"
-		"\t[    4.9] Loading of module failed: Key was rejected by service\n" },
+	{ "inside.nvidia-messages", "", BROKEN, "GSP",
+	        READY "target vm/100\nrun dmesg\n"
+	              "\t[    4.9] NVRM: The NVIDIA GPU 0000:00:10.0 (PCI ID: 10de:1c03)\n"
+	              "\t[    4.9] NVRM: installed in this system is not supported by open\n"
+	              "\t[    4.9] NVRM: nvidia.ko because it does not include the required GPU\n"
+	              "\t[    4.9] NVRM: System Processor (GSP).\n" },
+	{ "inside.secure-boot", "", BROKEN, "Key was rejected",
+	        READY "target vm/100\nnvidia none\nrun dmesg\n"
+	              "\t[    4.9] Loading of module failed: Key was rejected by service\n" },
 	{ "inside.render", "", OK, NULL, READY },
-	{ "inside.render", "", BROKEN, "/dev/nvidia-uvm", READY "target vm/100\nnvidia 580.95.05 open nouvm user=580.95.05\n" },
+	{ "inside.render", "", BROKEN, "/dev/nvidia-uvm",
+	        READY "target vm/100\nnvidia 580.95.05 open nouvm user=580.95.05\n" },
 	{ "inside.sessions", "", OK, "8", READY },
 	{ "inside.sessions", "", WARN, "only 5", READY "target vm/100\nnvidia 535.183.01 user=535.183.01\n" },
 	{ "inside.toolkit", "", OK, NULL, READY },
 	{ "inside.docker-runtime", "", OK, NULL, READY },
-	{ "inside.docker-runtime", "", BROKEN, "nvidia-ctk", READY "target vm/100\ndocker 28.5.1 cgroup=cgroupfs runtimes=runc\n" },
+	{ "inside.docker-runtime", "", BROKEN, "nvidia-ctk",
+	        READY "target vm/100\ndocker 28.5.1 cgroup=cgroupfs runtimes=runc\n" },
 	{ "inside.docker-request", "", OK, "emby", READY },
 	{ "inside.docker-request", "", BROKEN, "not given the GPU",
-		READY "target vm/100\ncontainer emby emby/embyserver:4.9.1.80\n" },
+	        READY "target vm/100\ncontainer emby emby/embyserver:4.9.1.80\n" },
 	{ "inside.docker-video", "", OK, NULL, READY },
 	{ "inside.docker-video", "", BROKEN, "video",
-		READY "target vm/100\ncontainer emby emby/embyserver:4.9.1.80 gpus=gpu\n" },
+	        READY "target vm/100\ncontainer emby emby/embyserver:4.9.1.80 gpus=gpu\n" },
 	{ "inside.docker-cgroup", "", OK, NULL, READY },
 	{ "inside.no-cgroups", "", OK, NULL, READY },
 	{ "inside.cloud-kernel", "", OK, NULL, READY },
 	{ "inside.render", "", OK, "/dev/dri/renderD128", CT },
 	{ "inside.render-group", "", OK, "render", CT },
-	{ "inside.render-group", "", BROKEN, "nobody", CT "target ct/105\nnode /dev/dri/renderD128 c 226 128 gid=65534 uid=65534\n" },
+	{ "inside.render-group", "", BROKEN, "nobody",
+	        CT "target ct/105\nnode /dev/dri/renderD128 c 226 128 gid=65534 uid=65534\n" },
 	{ "inside.vainfo", "", OK, "EncSlice", CT },
 	{ "inside.media-driver", "", OK, "brings its own", CT },
 };
@@ -183,7 +195,7 @@ struct chain {
 
 static void chain_open(struct chain *chain, const char *machine, const char *goal)
 {
-	struct err err = {0};
+	struct err err = { 0 };
 	struct tape *tape = NULL;
 	memset(chain, 0, sizeof *chain);
 	goal_init(&chain->goal);
@@ -234,10 +246,10 @@ static void test_chain(void **state)
 		const struct finding *finding = chain_find(&chain, cases[i].rule, cases[i].verdict);
 		const char *says = cases[i].says, *cure = finding && finding->cure ? finding->cure : "";
 		if (!finding || finding->verdict != cases[i].verdict ||
-			(says && !strstr(finding->why, says) && !strstr(cure, says))) {
+		        (says && !strstr(finding->why, says) && !strstr(cure, says))) {
 			print_error("%s is %s instead of %s (%s): %s\n%s\n", cases[i].rule,
-				finding ? names[finding->verdict] : "not asked", names[cases[i].verdict], says ? says : "",
-				finding ? finding->why : "", cases[i].machine);
+			        finding ? names[finding->verdict] : "not asked", names[cases[i].verdict],
+			        says ? says : "", finding ? finding->why : "", cases[i].machine);
 			failed++;
 		}
 		chain_close(&chain);
@@ -274,13 +286,13 @@ static void test_verdicts(void **state)
 		chain_open(&chain, machines[i].machine, machines[i].goal);
 		const struct finding *first = chain.report.first_broken;
 		if (chain.report.verdict != machines[i].verdict || !first != !machines[i].first_broken ||
-			(first && strcmp(first->rule->id, machines[i].first_broken) != 0)) {
+		        (first && strcmp(first->rule->id, machines[i].first_broken) != 0)) {
 			for (size_t f = 0; f < chain.report.n; f++)
 				if (chain.report.findings[f].verdict != VERDICT_OK)
 					print_error("%u %s: %s\n", chain.report.findings[f].verdict,
-						chain.report.findings[f].rule->id, chain.report.findings[f].why);
+					        chain.report.findings[f].rule->id, chain.report.findings[f].why);
 			fail_msg("%s%s: %d, %s", machines[i].machine, machines[i].goal, (int)chain.report.verdict,
-				first ? first->rule->id : "none");
+			        first ? first->rule->id : "none");
 		}
 		chain_close(&chain);
 	}

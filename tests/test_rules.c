@@ -74,12 +74,12 @@ static void modprobe_with(struct lab *lab, const char *text)
 
 static void cmdline_with(struct lab *lab, const char *words)
 {
-	lab->facts.boot.cmdline = lab->facts.boot.cmdline_next = lab->facts.boot.cmdline_generated =
-		arena_printf(&lab->arena, "BOOT_IMAGE=/boot/vmlinuz-6.8.12-4-pve root=/dev/mapper/pve-root ro quiet %s", words);
+	lab->facts.boot.cmdline = lab->facts.boot.cmdline_next = lab->facts.boot.cmdline_generated = arena_printf(
+	        &lab->arena, "BOOT_IMAGE=/boot/vmlinuz-6.8.12-4-pve root=/dev/mapper/pve-root ro quiet %s", words);
 }
 
-static void device_set(struct lab *lab, unsigned i, const char *address, int64_t vendor, int64_t device, int64_t class_code,
-	const char *driver, const char *group)
+static void device_set(struct lab *lab, unsigned i, const char *address, int64_t vendor, int64_t device,
+        int64_t class_code, const char *driver, const char *group)
 {
 	struct pci_device *pci = &lab->devices[i];
 	pci->address = address;
@@ -133,13 +133,19 @@ static void boot_set(struct lab *lab)
 	boot->kernels_known = YES;
 	boot->modprobe.known = boot->initramfs_modules.known = YES;
 	cmdline_with(lab, "iommu=pt");
-	lab->image = (struct initramfs){ .path = "/boot/initrd.img-6.8.12-4-pve", .place = "/boot", .kernel = boot->kernel,
+	lab->image = (struct initramfs){
+		.path = "/boot/initrd.img-6.8.12-4-pve", .place = "/boot", .kernel = boot->kernel, .known = YES
+	};
+	lab->esp_image = (struct initramfs){ .path = "/boot/efi/initrd.img-6.8.12-4-pve",
+		.place = "ESP 1234-ABCD",
+		.kernel = boot->kernel,
 		.known = YES };
-	lab->esp_image = (struct initramfs){ .path = "/boot/efi/initrd.img-6.8.12-4-pve", .place = "ESP 1234-ABCD",
-		.kernel = boot->kernel, .known = YES };
 	lab->images[0] = &lab->image;
 	lab->images[1] = &lab->esp_image;
-	lab->kernel = (struct kernel){ .version = boot->kernel, .headers = YES, .initramfs = lab->images, .n_initramfs = 2,
+	lab->kernel = (struct kernel){ .version = boot->kernel,
+		.headers = YES,
+		.initramfs = lab->images,
+		.n_initramfs = 2,
 		.builtin_known = YES };
 	boot->kernels = &lab->kernel;
 	boot->n_kernels = 1;
@@ -151,17 +157,29 @@ static void boot_set(struct lab *lab)
 static void pve_set(struct lab *lab)
 {
 	struct pve *pve = &lab->facts.pve;
-	*pve = (struct pve){ .here = YES, .readable = YES, .version = "8.4.1", .node = "pve", .quorate = YES, .guests = lab->guests,
-		.n_guests = 1, .guests_known = YES, .mappings_known = YES, .storages = lab->storages, .n_storages = 2,
-		.storages_known = YES, .packages = { 0 } };
+	*pve = (struct pve){ .here = YES,
+		.readable = YES,
+		.version = "8.4.1",
+		.node = "pve",
+		.quorate = YES,
+		.guests = lab->guests,
+		.n_guests = 1,
+		.guests_known = YES,
+		.mappings_known = YES,
+		.storages = lab->storages,
+		.n_storages = 2,
+		.storages_known = YES,
+		.packages = { 0 } };
 	static const char *packages[] = { "pve-manager 8.4.1", "qemu-server 8.4.10", "pve-container 5.3.5" };
 	pve->packages = (struct words){ packages, COUNT(packages) };
 	lab->storages[0] = (struct storage){ .id = "local-lvm", .type = "lvmthin", .snapshots = YES };
 	lab->storages[1] = (struct storage){ .id = "local", .type = "dir", .snapshots = NO };
-	lab->entries[0] = (struct mapping_entry){ .node = "pve", .path = "0000:01:00", .id = "10de:2803", .subsystem = "1043:88f5",
-		.iommu_group = "12" };
-	lab->entries[1] = (struct mapping_entry){ .node = "other", .path = "0000:02:00", .id = "10de:2803", .subsystem = "",
-		.iommu_group = "" };
+	lab->entries[0] = (struct mapping_entry){
+		.node = "pve", .path = "0000:01:00", .id = "10de:2803", .subsystem = "1043:88f5", .iommu_group = "12"
+	};
+	lab->entries[1] = (struct mapping_entry){
+		.node = "other", .path = "0000:02:00", .id = "10de:2803", .subsystem = "", .iommu_group = ""
+	};
 	lab->mapping = (struct mapping){ .id = "gpu0", .entries = lab->entries, .n = 2 };
 	pve->mappings = &lab->mapping;
 	pve->n_mappings = 1;
@@ -172,10 +190,19 @@ static void node_set(struct lab *lab)
 	memset(lab, 0, sizeof *lab);
 	goal_init(&lab->goal);
 	struct facts *facts = &lab->facts;
-	facts->host = (struct host){ .name = "pve", .memory_kib = 65536 * 1024, .modules_known = YES, .console = "tty0",
-		.serial_console = NO, .pve_version = "8.4.1" };
-	facts->host.cpu = (struct cpu){ .vendor = "GenuineIntel", .model = "13th Gen Intel(R) Core(TM) i5-13500",
-		.f_suffix = NO, .virtualisation = YES, .physical_bits = 46, .virtual_bits = 48, .hypervisor = NO };
+	facts->host = (struct host){ .name = "pve",
+		.memory_kib = 65536 * 1024,
+		.modules_known = YES,
+		.console = "tty0",
+		.serial_console = NO,
+		.pve_version = "8.4.1" };
+	facts->host.cpu = (struct cpu){ .vendor = "GenuineIntel",
+		.model = "13th Gen Intel(R) Core(TM) i5-13500",
+		.f_suffix = NO,
+		.virtualisation = YES,
+		.physical_bits = 46,
+		.virtual_bits = 48,
+		.hypervisor = NO };
 	boot_set(lab);
 	pve_set(lab);
 	device_set(lab, 0, "0000:01:00.0", 0x10de, 0x2803, 0x030000, "vfio-pci", "12");
@@ -183,8 +210,15 @@ static void node_set(struct lab *lab)
 	device_set(lab, 2, "0000:00:02.0", 0x8086, 0x4680, 0x030000, "i915", "0");
 	device_set(lab, 3, "0000:05:00.0", 0x8086, 0x15f3, 0x020000, "igc", "14");
 	device_set(lab, 4, "0000:06:00.0", 0x144d, 0xa80a, 0x010802, "nvme", "15");
-	facts->pci = (struct pci){ .devices = lab->devices, .n = 5, .known = YES, .iommu = YES, .groups_known = YES,
-		.remapping = YES, .firmware_dmar = YES, .firmware_ivrs = NO, .iommu_address_bits = 46 };
+	facts->pci = (struct pci){ .devices = lab->devices,
+		.n = 5,
+		.known = YES,
+		.iommu = YES,
+		.groups_known = YES,
+		.remapping = YES,
+		.firmware_dmar = YES,
+		.firmware_ivrs = NO,
+		.iommu_address_bits = 46 };
 	facts->pci.iommu_units = words_of(lab, "dmar0");
 	gpu_set(lab, 0, 0, 2, "nvidia");
 	gpu_set(lab, 1, 2, 1, "intel");
@@ -196,31 +230,61 @@ static void node_set(struct lab *lab)
 	facts->needs = lab->needs;
 	facts->n_needs = 2;
 	facts->root_disk_known = facts->management_known = facts->console_known = YES;
-	lab->nodes[0] = (struct drm_node){ "renderD128", "/dev/dri/renderD128", "0000:00:02.0", "i915", YES, 0660, 0, 104, "render",
-		226, 128 };
-	facts->drm = (struct drm){ .nodes = lab->nodes, .n = 1, .known = YES, .holders_known = YES, .framebuffers_known = YES,
-		.fbcon = NO, .persistence_daemon = NO, .iomem_known = YES, .nvidia_module_version = "", .nvidia_open = UNKNOWN };
+	lab->nodes[0] = (struct drm_node){ "renderD128", "/dev/dri/renderD128", "0000:00:02.0", "i915", YES, 0660, 0,
+		104, "render", 226, 128 };
+	facts->drm = (struct drm){ .nodes = lab->nodes,
+		.n = 1,
+		.known = YES,
+		.holders_known = YES,
+		.framebuffers_known = YES,
+		.fbcon = NO,
+		.persistence_daemon = NO,
+		.iomem_known = YES,
+		.nvidia_module_version = "",
+		.nvidia_open = UNKNOWN };
 	lab->gpus[1].render = &lab->nodes[0];
 }
 
 static const char vm_config[] = "agent: 1\nballoon: 0\nbios: ovmf\nboot: order=scsi0\ncores: 4\ncpu: host\n"
-				"efidisk0: local-lvm:vm-100-disk-1,efitype=4m,pre-enrolled-keys=0,size=4M\n"
-				"hostpci0: mapping=gpu0\nmachine: q35\nmemory: 8192\nname: emby\nonboot: 1\n"
-				"scsi0: local-lvm:vm-100-disk-0,size=64G\n";
+                                "efidisk0: local-lvm:vm-100-disk-1,efitype=4m,pre-enrolled-keys=0,size=4M\n"
+                                "hostpci0: mapping=gpu0\nmachine: q35\nmemory: 8192\nname: emby\nonboot: 1\n"
+                                "scsi0: local-lvm:vm-100-disk-0,size=64G\n";
 
 static void inside_set(struct lab *lab, const char *label)
 {
 	struct inside *inside = &lab->insides[0];
-	*inside = (struct inside){ .label = label, .reached = YES, .os_id = "ubuntu", .os_name = "Ubuntu 22.04",
-		.kernel = "6.8.0-90-generic", .cloud_kernel = NO, .secure_boot = NO, .modules_known = YES, .dmesg_known = YES,
-		.groups_known = YES, .docker = YES, .docker_known = YES, .docker_version = "28.5.1", .docker_runtimes = "nvidia runc",
-		.docker_cgroup_driver = "cgroupfs", .docker_snap = "", .toolkit = YES, .toolkit_version = "1.18.0", .cdi = NO,
-		.no_cgroups = NO, .dev_char = NO };
+	*inside = (struct inside){ .label = label,
+		.reached = YES,
+		.os_id = "ubuntu",
+		.os_name = "Ubuntu 22.04",
+		.kernel = "6.8.0-90-generic",
+		.cloud_kernel = NO,
+		.secure_boot = NO,
+		.modules_known = YES,
+		.dmesg_known = YES,
+		.groups_known = YES,
+		.docker = YES,
+		.docker_known = YES,
+		.docker_version = "28.5.1",
+		.docker_runtimes = "nvidia runc",
+		.docker_cgroup_driver = "cgroupfs",
+		.docker_snap = "",
+		.toolkit = YES,
+		.toolkit_version = "1.18.0",
+		.cdi = NO,
+		.no_cgroups = NO,
+		.dev_char = NO };
 	inside->groups = words_of(lab, "root:0 video:44 ssl-cert:104 render:110");
 	inside->pci.known = inside->drm.known = YES;
 	inside->drm.nodes = lab->inside_nodes;
-	lab->container = (struct docker_container){ .name = "emby", .image = "emby/embyserver:latest", .id = "abc",
-		.runtime = "runc", .status = "running", .gpu_request = "gpu video", .privileged = NO, .visible_devices = "",
+	lab->container = (struct docker_container){ .name = "emby",
+		.image = "emby/embyserver:latest",
+		.id = "abc",
+		.runtime = "runc",
+		.status = "running",
+		.gpu_request = "gpu video",
+		.privileged = NO,
+		.visible_devices = "",
 		.driver_capabilities = "" };
 	inside->containers = &lab->container;
 	inside->n_containers = 1;
@@ -236,8 +300,10 @@ static void nvidia_inside(struct lab *lab)
 	inside->nvidia_libraries_known = YES;
 	inside->nvidia_libraries = words_of(lab, "libcuda.so.1 libnvidia-encode.so.1 libnvcuvid.so.1");
 	inside->nvidia_smi = "";
-	lab->inside_nodes[0] = (struct drm_node){ "nvidiactl", "/dev/nvidiactl", "", "", YES, 0666, 0, 0, "root", 195, 255 };
-	lab->inside_nodes[1] = (struct drm_node){ "nvidia-uvm", "/dev/nvidia-uvm", "", "", YES, 0666, 0, 0, "root", 511, 0 };
+	lab->inside_nodes[0] =
+	        (struct drm_node){ "nvidiactl", "/dev/nvidiactl", "", "", YES, 0666, 0, 0, "root", 195, 255 };
+	lab->inside_nodes[1] =
+	        (struct drm_node){ "nvidia-uvm", "/dev/nvidia-uvm", "", "", YES, 0666, 0, 0, "root", 511, 0 };
 	inside->drm.n = 2;
 }
 
@@ -254,8 +320,9 @@ static void seen_inside(struct lab *lab, const struct pci_device *device, const 
 static void vm(struct lab *lab)
 {
 	node_set(lab);
-	lab->guests[0] = (struct guest){ .kind = GUEST_VM, .id = 100, .status = "running", .file = "/etc/pve/qemu-server/100.conf",
-		.ha = NO };
+	lab->guests[0] = (struct guest){
+		.kind = GUEST_VM, .id = 100, .status = "running", .file = "/etc/pve/qemu-server/100.conf", .ha = NO
+	};
 	lab->config = vm_config;
 	guest_parse(lab, &lab->guests[0], vm_config);
 	inside_set(lab, "vm/100");
@@ -269,13 +336,16 @@ static void vm_gpu_is(struct lab *lab, int64_t vendor_id, int64_t device, const 
 	lab->devices[0].device = device;
 	gpu_set(lab, 0, 0, 2, vendor);
 	lab->entries[0].id = arena_printf(&lab->arena, "%04x:%04x", (unsigned)vendor_id, (unsigned)device);
-	seen_inside(lab, &lab->devices[0], !strcmp(vendor, "nvidia") ? "nvidia" : !strcmp(vendor, "intel") ? "i915" : "amdgpu");
+	seen_inside(lab, &lab->devices[0],
+	        !strcmp(vendor, "nvidia")  ? "nvidia"
+	        : !strcmp(vendor, "intel") ? "i915"
+	                                   : "amdgpu");
 }
 
 static void render_inside_is(struct lab *lab, const char *pci)
 {
-	lab->inside_nodes[0] = (struct drm_node){ "renderD128", "/dev/dri/renderD128", pci, "i915", YES, 0660, 0, 110, "render", 226,
-		128 };
+	lab->inside_nodes[0] = (struct drm_node){ "renderD128", "/dev/dri/renderD128", pci, "i915", YES, 0660, 0, 110,
+		"render", 226, 128 };
 	lab->insides[0].drm.n = 1;
 }
 
@@ -286,7 +356,8 @@ static void intel_inside(struct lab *lab)
 	inside->nvidia_module = inside->nvidia_userspace = "";
 	inside->vainfo.driver = "Intel iHD driver";
 	inside->vainfo.error = "";
-	inside->vainfo.pairs = words_of(lab, "VAProfileH264High/VAEntrypointVLD VAProfileH264High/VAEntrypointEncSliceLP");
+	inside->vainfo.pairs =
+	        words_of(lab, "VAProfileH264High/VAEntrypointVLD VAProfileH264High/VAEntrypointEncSliceLP");
 	static const char *packages[] = { "intel-media-va-driver-non-free 23.1.1", "libmfx-gen1.2 22.6.4" };
 	inside->packages = (struct words){ packages, COUNT(packages) };
 }
@@ -300,15 +371,17 @@ static void vm_arc(struct lab *lab)
 	render_inside_is(lab, "0000:06:10.0");
 }
 
-static const char ct_config[] = "arch: amd64\ncores: 4\ndev0: /dev/dri/renderD128,gid=110\nfeatures: nesting=1\nhostname: jellyfin\n"
-				"memory: 4096\nonboot: 1\nostype: debian\nrootfs: local-lvm:vm-105-disk-0,size=16G\nunprivileged: 1\n";
+static const char ct_config[] =
+        "arch: amd64\ncores: 4\ndev0: /dev/dri/renderD128,gid=110\nfeatures: nesting=1\nhostname: jellyfin\n"
+        "memory: 4096\nonboot: 1\nostype: debian\nrootfs: local-lvm:vm-105-disk-0,size=16G\nunprivileged: 1\n";
 
 /* UHD 770 shared with CT 105, running. */
 static void ct(struct lab *lab)
 {
 	node_set(lab);
-	lab->guests[0] = (struct guest){ .kind = GUEST_CT, .id = 105, .status = "running", .file = "/etc/pve/lxc/105.conf",
-		.ha = NO };
+	lab->guests[0] = (struct guest){
+		.kind = GUEST_CT, .id = 105, .status = "running", .file = "/etc/pve/lxc/105.conf", .ha = NO
+	};
 	lab->config = ct_config;
 	guest_parse(lab, &lab->guests[0], ct_config);
 	inside_set(lab, "ct/105");
@@ -321,14 +394,15 @@ static void ct_nvidia(struct lab *lab)
 {
 	ct(lab);
 	config_with(lab, "dev0: /dev/dri/renderD128,gid=110\n",
-		"dev0: /dev/nvidia0,gid=44\ndev1: /dev/nvidiactl,gid=44\ndev2: /dev/nvidia-uvm,gid=44\n");
+	        "dev0: /dev/nvidia0,gid=44\ndev1: /dev/nvidiactl,gid=44\ndev2: /dev/nvidia-uvm,gid=44\n");
 	lab->devices[0].driver = "nvidia";
 	lab->devices[1].driver = "snd_hda_intel";
-	lab->nodes[1] = (struct drm_node){ "nvidia0", "/dev/nvidia0", "0000:01:00.0", "nvidia", YES, 0666, 0, 0, "root", 195, 0 };
+	lab->nodes[1] = (struct drm_node){ "nvidia0", "/dev/nvidia0", "0000:01:00.0", "nvidia", YES, 0666, 0, 0, "root",
+		195, 0 };
 	lab->nodes[2] = (struct drm_node){ "nvidiactl", "/dev/nvidiactl", "", "", YES, 0666, 0, 0, "root", 195, 255 };
 	lab->nodes[3] = (struct drm_node){ "nvidia-uvm", "/dev/nvidia-uvm", "", "", YES, 0666, 0, 0, "root", 511, 0 };
-	lab->nodes[4] = (struct drm_node){ "renderD129", "/dev/dri/renderD129", "0000:01:00.0", "nvidia", YES, 0660, 0, 104,
-		"render", 226, 129 };
+	lab->nodes[4] = (struct drm_node){ "renderD129", "/dev/dri/renderD129", "0000:01:00.0", "nvidia", YES, 0660, 0,
+		104, "render", 226, 129 };
 	lab->facts.drm.n = 5;
 	lab->gpus[0].render = &lab->nodes[4];
 	lab->facts.drm.nvidia_module_version = "580.95.05";
@@ -345,70 +419,227 @@ static void ct_nvidia(struct lab *lab)
 #define PCI (lab->facts.pci)
 #define INSIDE (lab->insides[0])
 
-CHANGE(same) { (void)lab; }
-CHANGE(goal_unknown_rule) { lab->goal.accept = words_of(lab, "node.nonsense"); }
-CHANGE(goal_not_waivable) { lab->goal.accept = words_of(lab, "gpu.group-needs"); }
-CHANGE(goal_waivable) { lab->goal.accept = words_of(lab, "gpu.group"); }
-CHANGE(goal_vm) { lab->goal.into = GUEST_VM; lab->goal.into_id = 100; }
-CHANGE(goal_other_vm) { lab->goal.into = GUEST_VM; lab->goal.into_id = 999; }
-CHANGE(goal_ct_is_vm) { lab->goal.into = GUEST_CT; lab->goal.into_id = 100; }
-CHANGE(goal_gpu_nvidia) { lab->goal.gpu = "nvidia"; }
-CHANGE(goal_gpu_amd) { lab->goal.gpu = "amd"; }
-CHANGE(goal_gpu_nic) { lab->goal.gpu = "0000:05:00.0"; }
-CHANGE(goal_gpu_absent) { lab->goal.gpu = "0000:09:00.0"; }
-CHANGE(goal_f_cpu) { lab->goal.gpu = "intel"; lab->facts.n_gpus = 1; lab->facts.host.cpu.f_suffix = YES; }
-CHANGE(no_pve) { lab->facts.pve.here = NO; }
-CHANGE(no_quorum) { lab->facts.pve.quorate = NO; }
-CHANGE(no_vmx) { lab->facts.host.cpu.virtualisation = NO; }
-CHANGE(no_tables) { PCI.iommu = NO; PCI.firmware_dmar = NO; }
-CHANGE(tables_unknown) { PCI.iommu = NO; PCI.firmware_dmar = PCI.firmware_ivrs = UNKNOWN; }
-CHANGE(iommu_off) { PCI.iommu = NO; }
-CHANGE(iommu_off_word) { PCI.iommu = NO; cmdline_with(lab, "intel_iommu=off"); }
-CHANGE(iommu_unknown) { PCI.iommu = UNKNOWN; }
+CHANGE(same)
+{
+	(void)lab;
+}
+CHANGE(goal_unknown_rule)
+{
+	lab->goal.accept = words_of(lab, "node.nonsense");
+}
+CHANGE(goal_not_waivable)
+{
+	lab->goal.accept = words_of(lab, "gpu.group-needs");
+}
+CHANGE(goal_waivable)
+{
+	lab->goal.accept = words_of(lab, "gpu.group");
+}
+CHANGE(goal_vm)
+{
+	lab->goal.into = GUEST_VM;
+	lab->goal.into_id = 100;
+}
+CHANGE(goal_other_vm)
+{
+	lab->goal.into = GUEST_VM;
+	lab->goal.into_id = 999;
+}
+CHANGE(goal_ct_is_vm)
+{
+	lab->goal.into = GUEST_CT;
+	lab->goal.into_id = 100;
+}
+CHANGE(goal_gpu_nvidia)
+{
+	lab->goal.gpu = "nvidia";
+}
+CHANGE(goal_gpu_amd)
+{
+	lab->goal.gpu = "amd";
+}
+CHANGE(goal_gpu_nic)
+{
+	lab->goal.gpu = "0000:05:00.0";
+}
+CHANGE(goal_gpu_absent)
+{
+	lab->goal.gpu = "0000:09:00.0";
+}
+CHANGE(goal_f_cpu)
+{
+	lab->goal.gpu = "intel";
+	lab->facts.n_gpus = 1;
+	lab->facts.host.cpu.f_suffix = YES;
+}
+CHANGE(no_pve)
+{
+	lab->facts.pve.here = NO;
+}
+CHANGE(no_quorum)
+{
+	lab->facts.pve.quorate = NO;
+}
+CHANGE(no_vmx)
+{
+	lab->facts.host.cpu.virtualisation = NO;
+}
+CHANGE(no_tables)
+{
+	PCI.iommu = NO;
+	PCI.firmware_dmar = NO;
+}
+CHANGE(tables_unknown)
+{
+	PCI.iommu = NO;
+	PCI.firmware_dmar = PCI.firmware_ivrs = UNKNOWN;
+}
+CHANGE(iommu_off)
+{
+	PCI.iommu = NO;
+}
+CHANGE(iommu_off_word)
+{
+	PCI.iommu = NO;
+	cmdline_with(lab, "intel_iommu=off");
+}
+CHANGE(iommu_unknown)
+{
+	PCI.iommu = UNKNOWN;
+}
 CHANGE(wrong_file)
 {
 	PCI.iommu = NO;
 	BOOT.other_file = "/etc/kernel/cmdline";
 	BOOT.other_cmdline = "root=/dev/x intel_iommu=on";
 }
-CHANGE(wrong_file_harmless) { wrong_file(lab); PCI.iommu = YES; }
-CHANGE(loader_unknown) { BOOT.loader = LOADER_UNKNOWN; }
-CHANGE(word_waits) { PCI.iommu = NO; BOOT.cmdline_next = "quiet intel_iommu=on"; BOOT.cmdline = "quiet"; }
-CHANGE(word_goes) { BOOT.cmdline_next = "quiet"; }
-CHANGE(no_next) { BOOT.cmdline_next = NULL; }
-CHANGE(no_remapping) { PCI.remapping = NO; }
-CHANGE(unsafe) { modprobe_with(lab, "options vfio_iommu_type1 allow_unsafe_interrupts=1\n"); }
-CHANGE(no_remapping_unsafe) { PCI.remapping = NO; unsafe(lab); }
-CHANGE(efifb_off) { cmdline_with(lab, "video=efifb:off"); }
-CHANGE(vesafb_and_efifb_off) { cmdline_with(lab, "video=vesafb:off,efifb:off"); }
-CHANGE(amd_iommu_on) { cmdline_with(lab, "amd_iommu=on"); lab->facts.host.cpu.vendor = "AuthenticAMD"; }
-CHANGE(efifb_off_kernel_unknown) { cmdline_with(lab, "video=efifb:off"); BOOT.kernel = NULL; }
-CHANGE(virqfd) { modprobe_parse_loads(bytes_of("vfio\nvfio_virqfd\n"), "/etc/modules", &lab->arena, &BOOT.modprobe); }
-CHANGE(virqfd_old) { virqfd(lab); BOOT.kernel = BOOT.kernel_next = "5.15.158-2-pve"; }
-CHANGE(kernel_waits) { BOOT.kernel_next = "6.14.11-5-pve"; }
-CHANGE(early) { modprobe_with(lab, "options vfio-pci ids=10de:2803,10de:22bd\nsoftdep nouveau pre: vfio-pci\n"); }
+CHANGE(wrong_file_harmless)
+{
+	wrong_file(lab);
+	PCI.iommu = YES;
+}
+CHANGE(loader_unknown)
+{
+	BOOT.loader = LOADER_UNKNOWN;
+}
+CHANGE(word_waits)
+{
+	PCI.iommu = NO;
+	BOOT.cmdline_next = "quiet intel_iommu=on";
+	BOOT.cmdline = "quiet";
+}
+CHANGE(word_goes)
+{
+	BOOT.cmdline_next = "quiet";
+}
+CHANGE(no_next)
+{
+	BOOT.cmdline_next = NULL;
+}
+CHANGE(no_remapping)
+{
+	PCI.remapping = NO;
+}
+CHANGE(unsafe)
+{
+	modprobe_with(lab, "options vfio_iommu_type1 allow_unsafe_interrupts=1\n");
+}
+CHANGE(no_remapping_unsafe)
+{
+	PCI.remapping = NO;
+	unsafe(lab);
+}
+CHANGE(efifb_off)
+{
+	cmdline_with(lab, "video=efifb:off");
+}
+CHANGE(vesafb_and_efifb_off)
+{
+	cmdline_with(lab, "video=vesafb:off,efifb:off");
+}
+CHANGE(amd_iommu_on)
+{
+	cmdline_with(lab, "amd_iommu=on");
+	lab->facts.host.cpu.vendor = "AuthenticAMD";
+}
+CHANGE(efifb_off_kernel_unknown)
+{
+	cmdline_with(lab, "video=efifb:off");
+	BOOT.kernel = NULL;
+}
+CHANGE(virqfd)
+{
+	modprobe_parse_loads(bytes_of("vfio\nvfio_virqfd\n"), "/etc/modules", &lab->arena, &BOOT.modprobe);
+}
+CHANGE(virqfd_old)
+{
+	virqfd(lab);
+	BOOT.kernel = BOOT.kernel_next = "5.15.158-2-pve";
+}
+CHANGE(kernel_waits)
+{
+	BOOT.kernel_next = "6.14.11-5-pve";
+}
+CHANGE(early)
+{
+	modprobe_with(lab, "options vfio-pci ids=10de:2803,10de:22bd\nsoftdep nouveau pre: vfio-pci\n");
+}
 CHANGE(initramfs_stale)
 {
-	modprobe_parse(bytes_of("options vfio-pci ids=10de:2803\n"), "/etc/modprobe.d/vfio.conf", &lab->arena, &BOOT.modprobe);
+	modprobe_parse(
+	        bytes_of("options vfio-pci ids=10de:2803\n"), "/etc/modprobe.d/vfio.conf", &lab->arena, &BOOT.modprobe);
 }
-CHANGE(initramfs_unread) { lab->image.known = UNKNOWN; lab->image.why = "not in the recording"; }
+CHANGE(initramfs_unread)
+{
+	lab->image.known = UNKNOWN;
+	lab->image.why = "not in the recording";
+}
 CHANGE(initramfs_holds_old)
 {
 	modprobe_parse(bytes_of("blacklist i915\n"), "etc/modprobe.d/x.conf", &lab->arena, &lab->image.modprobe);
 }
-CHANGE(esp_unmounted) { early(lab); lab->esp.mounted = NO; lab->kernel.n_initramfs = 1; }
+CHANGE(esp_unmounted)
+{
+	early(lab);
+	lab->esp.mounted = NO;
+	lab->kernel.n_initramfs = 1;
+}
 CHANGE(esp_stale)
 {
 	early(lab);
 	memset(&lab->esp_image.modprobe, 0, sizeof lab->esp_image.modprobe);
 }
-CHANGE(no_encoder) { vm_gpu_is(lab, 0x10de, 0x1d01, "nvidia"); }
-CHANGE(model_unknown) { vm_gpu_is(lab, 0x10de, 0xfffe, "nvidia"); }
-CHANGE(wants_av1) { vm_gpu_is(lab, 0x10de, 0x2504, "nvidia"); lab->goal.prefer = words_of(lab, "av1"); }
-CHANGE(rebar_small) { vm_gpu_is(lab, 0x8086, 0xe20b, "intel"); lab->devices[0].bar[0].end = 0x400fffffff; }
-CHANGE(rebar_large) { vm_gpu_is(lab, 0x8086, 0xe20b, "intel"); }
-CHANGE(acs) { cmdline_with(lab, "pcie_acs_override=downstream,multifunction"); lab->gpus[0].group_state = GROUP_ACS; }
-CHANGE(acs_unknown) { BOOT.cmdline = NULL; }
+CHANGE(no_encoder)
+{
+	vm_gpu_is(lab, 0x10de, 0x1d01, "nvidia");
+}
+CHANGE(model_unknown)
+{
+	vm_gpu_is(lab, 0x10de, 0xfffe, "nvidia");
+}
+CHANGE(wants_av1)
+{
+	vm_gpu_is(lab, 0x10de, 0x2504, "nvidia");
+	lab->goal.prefer = words_of(lab, "av1");
+}
+CHANGE(rebar_small)
+{
+	vm_gpu_is(lab, 0x8086, 0xe20b, "intel");
+	lab->devices[0].bar[0].end = 0x400fffffff;
+}
+CHANGE(rebar_large)
+{
+	vm_gpu_is(lab, 0x8086, 0xe20b, "intel");
+}
+CHANGE(acs)
+{
+	cmdline_with(lab, "pcie_acs_override=downstream,multifunction");
+	lab->gpus[0].group_state = GROUP_ACS;
+}
+CHANGE(acs_unknown)
+{
+	BOOT.cmdline = NULL;
+}
 CHANGE(shared)
 {
 	lab->others[0] = &lab->devices[5];
@@ -418,52 +649,170 @@ CHANGE(shared)
 	lab->gpus[0].group_others = lab->others;
 	lab->gpus[0].n_group_others = 1;
 }
-CHANGE(shared_nic) { shared(lab); lab->others[0] = &lab->devices[3]; }
-CHANGE(shared_needs_unknown) { shared(lab); lab->facts.root_disk_known = UNKNOWN; }
+CHANGE(shared_nic)
+{
+	shared(lab);
+	lab->others[0] = &lab->devices[3];
+}
+CHANGE(shared_needs_unknown)
+{
+	shared(lab);
+	lab->facts.root_disk_known = UNKNOWN;
+}
 
-CHANGE(only_gpu) { lab->facts.n_gpus = 1; }
-CHANGE(only_gpu_no_net) { only_gpu(lab); lab->facts.n_needs = 0; }
-CHANGE(only_gpu_unknown) { only_gpu_no_net(lab); lab->facts.management_known = UNKNOWN; }
+CHANGE(only_gpu)
+{
+	lab->facts.n_gpus = 1;
+}
+CHANGE(only_gpu_no_net)
+{
+	only_gpu(lab);
+	lab->facts.n_needs = 0;
+}
+CHANGE(only_gpu_unknown)
+{
+	only_gpu_no_net(lab);
+	lab->facts.management_known = UNKNOWN;
+}
 CHANGE(twins)
 {
 	early(lab);
 	device_set(lab, 5, "0000:02:00.0", 0x10de, 0x2803, 0x030000, "vfio-pci", "13");
 	PCI.n = 6;
 }
-CHANGE(twin_needed) { twins(lab); lab->needs[0].pci = "0000:02:00.0"; }
-CHANGE(vfio_builtin) { early(lab); lab->kernel.builtin = words_of(lab, "vfio_pci"); }
-CHANGE(ids_alone) { modprobe_with(lab, "options vfio-pci ids=10de:2803,10de:22bd\n"); }
-CHANGE(ids_lost) { early(lab); lab->devices[0].driver = "nouveau"; }
-CHANGE(half_bound) { lab->devices[1].driver = "snd_hda_intel"; }
-CHANGE(bootfb) { lab->gpus[0].bar_owners = words_of(lab, "BOOTFB"); }
-CHANGE(bootfb_driver) { bootfb(lab); lab->devices[0].driver = "nouveau"; }
-CHANGE(bootfb_unknown) { lab->gpus[0].bar_owners_known = UNKNOWN; lab->gpus[0].boot_display = UNKNOWN; }
+CHANGE(twin_needed)
+{
+	twins(lab);
+	lab->needs[0].pci = "0000:02:00.0";
+}
+CHANGE(vfio_builtin)
+{
+	early(lab);
+	lab->kernel.builtin = words_of(lab, "vfio_pci");
+}
+CHANGE(ids_alone)
+{
+	modprobe_with(lab, "options vfio-pci ids=10de:2803,10de:22bd\n");
+}
+CHANGE(ids_lost)
+{
+	early(lab);
+	lab->devices[0].driver = "nouveau";
+}
+CHANGE(half_bound)
+{
+	lab->devices[1].driver = "snd_hda_intel";
+}
+CHANGE(bootfb)
+{
+	lab->gpus[0].bar_owners = words_of(lab, "BOOTFB");
+}
+CHANGE(bootfb_driver)
+{
+	bootfb(lab);
+	lab->devices[0].driver = "nouveau";
+}
+CHANGE(bootfb_unknown)
+{
+	lab->gpus[0].bar_owners_known = UNKNOWN;
+	lab->gpus[0].boot_display = UNKNOWN;
+}
 CHANGE(held)
 {
 	lab->devices[0].driver = "nvidia";
 	lab->gpus[0].hot_release = NO;
 	lab->gpus[0].hot_why = "process ffmpeg (4242) has /dev/nvidia0 open";
 }
-CHANGE(fbcon_on_nouveau) { held(lab); lab->devices[0].driver = "nouveau"; lab->gpus[0].hot_why = "a framebuffer console runs on it"; }
-CHANGE(held_unknown) { held(lab); lab->gpus[0].hot_release = UNKNOWN; }
-CHANGE(no_reset) { lab->devices[0].reset_methods = ""; }
-CHANGE(reset_unknown) { lab->devices[0].reset_methods = NULL; }
-CHANGE(polaris) { vm_gpu_is(lab, 0x1002, 0x67df, "amd"); }
-CHANGE(blackwell) { vm_gpu_is(lab, 0x10de, 0x2b85, "nvidia"); }
-CHANGE(navi10) { vm_gpu_is(lab, 0x1002, 0x731f, "amd"); }
-CHANGE(skylake) { vm_gpu_is(lab, 0x8086, 0x1912, "intel"); }
-CHANGE(d3cold) { lab->devices[0].power_state = "D3cold"; lab->guests[0].status = "stopped"; }
-CHANGE(igpu_on_vfio) { lab->devices[2].driver = "vfio-pci"; lab->gpus[1].render = NULL; lab->facts.drm.n = 0; }
-CHANGE(igpu_driver_unknown) { lab->devices[2].driver = NULL; }
-CHANGE(nomodeset) { cmdline_with(lab, "nomodeset"); }
-CHANGE(i915_blacklisted) { modprobe_with(lab, "blacklist i915\nblacklist xe\n"); }
-CHANGE(no_headers) { lab->kernel.headers = NO; }
-CHANGE(headers_unknown) { lab->kernel.headers = UNKNOWN; }
-CHANGE(module_refused) { BOOT.secure_boot = YES; lab->facts.drm.nvidia_module_version = ""; }
-CHANGE(igpu_old_kernel) { BOOT.kernel = "5.15.158-2-pve"; lab->devices[2].driver = ""; }
-CHANGE(igpu_no_driver) { lab->devices[2].driver = ""; }
-CHANGE(nouveau) { lab->devices[0].driver = "nouveau"; }
-CHANGE(card_is_pascal) { lab->devices[0].device = 0x1c03; gpu_set(lab, 0, 0, 2, "nvidia"); lab->gpus[0].render = &lab->nodes[4]; }
+CHANGE(fbcon_on_nouveau)
+{
+	held(lab);
+	lab->devices[0].driver = "nouveau";
+	lab->gpus[0].hot_why = "a framebuffer console runs on it";
+}
+CHANGE(held_unknown)
+{
+	held(lab);
+	lab->gpus[0].hot_release = UNKNOWN;
+}
+CHANGE(no_reset)
+{
+	lab->devices[0].reset_methods = "";
+}
+CHANGE(reset_unknown)
+{
+	lab->devices[0].reset_methods = NULL;
+}
+CHANGE(polaris)
+{
+	vm_gpu_is(lab, 0x1002, 0x67df, "amd");
+}
+CHANGE(blackwell)
+{
+	vm_gpu_is(lab, 0x10de, 0x2b85, "nvidia");
+}
+CHANGE(navi10)
+{
+	vm_gpu_is(lab, 0x1002, 0x731f, "amd");
+}
+CHANGE(skylake)
+{
+	vm_gpu_is(lab, 0x8086, 0x1912, "intel");
+}
+CHANGE(d3cold)
+{
+	lab->devices[0].power_state = "D3cold";
+	lab->guests[0].status = "stopped";
+}
+CHANGE(igpu_on_vfio)
+{
+	lab->devices[2].driver = "vfio-pci";
+	lab->gpus[1].render = NULL;
+	lab->facts.drm.n = 0;
+}
+CHANGE(igpu_driver_unknown)
+{
+	lab->devices[2].driver = NULL;
+}
+CHANGE(nomodeset)
+{
+	cmdline_with(lab, "nomodeset");
+}
+CHANGE(i915_blacklisted)
+{
+	modprobe_with(lab, "blacklist i915\nblacklist xe\n");
+}
+CHANGE(no_headers)
+{
+	lab->kernel.headers = NO;
+}
+CHANGE(headers_unknown)
+{
+	lab->kernel.headers = UNKNOWN;
+}
+CHANGE(module_refused)
+{
+	BOOT.secure_boot = YES;
+	lab->facts.drm.nvidia_module_version = "";
+}
+CHANGE(igpu_old_kernel)
+{
+	BOOT.kernel = "5.15.158-2-pve";
+	lab->devices[2].driver = "";
+}
+CHANGE(igpu_no_driver)
+{
+	lab->devices[2].driver = "";
+}
+CHANGE(nouveau)
+{
+	lab->devices[0].driver = "nouveau";
+}
+CHANGE(card_is_pascal)
+{
+	lab->devices[0].device = 0x1c03;
+	gpu_set(lab, 0, 0, 2, "nvidia");
+	lab->gpus[0].render = &lab->nodes[4];
+}
 CHANGE(card_is_blackwell_closed)
 {
 	lab->devices[0].device = 0x2b85;
@@ -477,26 +826,83 @@ CHANGE(pascal_590)
 	lab->facts.drm.nvidia_open = NO;
 	lab->facts.drm.nvidia_module_version = "590.48.01";
 }
-CHANGE(igpu_bad_kernel) { BOOT.kernel = BOOT.kernel_next = "5.19.17-2-pve"; }
-CHANGE(igpu_is_jasper) { lab->devices[2].device = 0x4e61; gpu_set(lab, 1, 2, 1, "intel"); lab->gpus[1].render = &lab->nodes[0]; }
-CHANGE(igpu_is_jasper_with_guc) { igpu_is_jasper(lab); modprobe_with(lab, "options i915 enable_guc=2\n"); }
+CHANGE(igpu_bad_kernel)
+{
+	BOOT.kernel = BOOT.kernel_next = "5.19.17-2-pve";
+}
+CHANGE(igpu_is_jasper)
+{
+	lab->devices[2].device = 0x4e61;
+	gpu_set(lab, 1, 2, 1, "intel");
+	lab->gpus[1].render = &lab->nodes[0];
+}
+CHANGE(igpu_is_jasper_with_guc)
+{
+	igpu_is_jasper(lab);
+	modprobe_with(lab, "options i915 enable_guc=2\n");
+}
 /* VM */
-CHANGE(guest_unread) { lab->guests[0].known = NO; lab->goal.into = lab->guests[0].kind; lab->goal.into_id = lab->guests[0].id; }
-CHANGE(locked) { config_with(lab, "cores: 4", "cores: 4\nlock: rollback"); lab->guests[0].status = "stopped"; }
-CHANGE(locked_backup) { config_with(lab, "cores: 4", "cores: 4\nlock: backup"); }
-CHANGE(both_named) { config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:01:00,mapping=gpu0"); }
-CHANGE(absent_address) { config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:0a:00,pcie=1"); }
-CHANGE(drifted) { config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:01:00\nhostpci1: 0000:05:00.0,x-vga=1"); lab->facts.n_needs = 0; }
-CHANGE(takes_nvme) { config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:01:00\nhostpci1: 0000:06:00"); }
-CHANGE(by_address) { config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:01:00"); }
-CHANGE(map_other_id) { lab->entries[0].id = "10de:2504"; }
-CHANGE(map_other_group) { lab->entries[0].iommu_group = "13"; }
+CHANGE(guest_unread)
+{
+	lab->guests[0].known = NO;
+	lab->goal.into = lab->guests[0].kind;
+	lab->goal.into_id = lab->guests[0].id;
+}
+CHANGE(locked)
+{
+	config_with(lab, "cores: 4", "cores: 4\nlock: rollback");
+	lab->guests[0].status = "stopped";
+}
+CHANGE(locked_backup)
+{
+	config_with(lab, "cores: 4", "cores: 4\nlock: backup");
+}
+CHANGE(both_named)
+{
+	config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:01:00,mapping=gpu0");
+}
+CHANGE(absent_address)
+{
+	config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:0a:00,pcie=1");
+}
+CHANGE(drifted)
+{
+	config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:01:00\nhostpci1: 0000:05:00.0,x-vga=1");
+	lab->facts.n_needs = 0;
+}
+CHANGE(takes_nvme)
+{
+	config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:01:00\nhostpci1: 0000:06:00");
+}
+CHANGE(by_address)
+{
+	config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:01:00");
+}
+CHANGE(map_other_id)
+{
+	lab->entries[0].id = "10de:2504";
+}
+CHANGE(map_other_group)
+{
+	lab->entries[0].iommu_group = "13";
+}
 
-CHANGE(no_mapping) { lab->facts.pve.n_mappings = 0; goal_vm(lab); lab->goal.gpu = "nvidia"; }
-CHANGE(not_given) { config_with(lab, "hostpci0: mapping=gpu0\n", ""); goal_vm(lab); lab->goal.gpu = "nvidia"; }
+CHANGE(no_mapping)
+{
+	lab->facts.pve.n_mappings = 0;
+	goal_vm(lab);
+	lab->goal.gpu = "nvidia";
+}
+CHANGE(not_given)
+{
+	config_with(lab, "hostpci0: mapping=gpu0\n", "");
+	goal_vm(lab);
+	lab->goal.gpu = "nvidia";
+}
 CHANGE(second_vm)
 {
-	lab->guests[1] = (struct guest){ .kind = GUEST_VM, .id = 101, .status = "stopped", .file = "101.conf", .ha = NO };
+	lab->guests[1] =
+	        (struct guest){ .kind = GUEST_VM, .id = 101, .status = "stopped", .file = "101.conf", .ha = NO };
 	guest_parse(lab, &lab->guests[1], vm_config);
 	lab->facts.pve.n_guests = 2;
 }
@@ -507,163 +913,526 @@ CHANGE(second_vm_runs)
 	lab->guests[0].status = "stopped";
 	goal_vm(lab);
 }
-CHANGE(guests_unknown) { lab->facts.pve.guests_known = UNKNOWN; }
-CHANGE(pcie_on_i440fx) { config_with(lab, "hostpci0: mapping=gpu0\nmachine: q35", "hostpci0: mapping=gpu0,pcie=1"); }
-CHANGE(legacy_on_q35) { config_with(lab, "mapping=gpu0", "mapping=gpu0,legacy-igd=1"); }
+CHANGE(guests_unknown)
+{
+	lab->facts.pve.guests_known = UNKNOWN;
+}
+CHANGE(pcie_on_i440fx)
+{
+	config_with(lab, "hostpci0: mapping=gpu0\nmachine: q35", "hostpci0: mapping=gpu0,pcie=1");
+}
+CHANGE(legacy_on_q35)
+{
+	config_with(lab, "mapping=gpu0", "mapping=gpu0,legacy-igd=1");
+}
 CHANGE(legacy_alone)
 {
 	config_with(lab, "mapping=gpu0\nmachine: q35", "0000:00:02.0,legacy-igd=1\nvga: none");
 	goal_vm(lab);
 }
-CHANGE(igpu_in_vm) { config_with(lab, "mapping=gpu0", "0000:00:02.0"); lab->devices[2].driver = "vfio-pci"; }
+CHANGE(igpu_in_vm)
+{
+	config_with(lab, "mapping=gpu0", "0000:00:02.0");
+	lab->devices[2].driver = "vfio-pci";
+}
 CHANGE(skylake_in_vm)
 {
 	lab->devices[2].device = 0x1912;
 	gpu_set(lab, 1, 2, 1, "intel");
 	igpu_in_vm(lab);
 }
-CHANGE(x_vga) { config_with(lab, "mapping=gpu0", "mapping=gpu0,x-vga=1"); }
-CHANGE(romfile) { config_with(lab, "mapping=gpu0", "mapping=gpu0,romfile=vbios.rom"); }
-CHANGE(no_screen) { config_with(lab, "cores: 4", "cores: 4\nvga: none"); }
-CHANGE(args_cpu) { config_with(lab, "agent: 1\n", "agent: 1\nargs: -cpu 'host,kvm=off'\n"); }
-CHANGE(args_vfio) { config_with(lab, "agent: 1\n", "agent: 1\nargs: -device vfio-pci,host=01:00.0\n"); }
-CHANGE(hidden) { config_with(lab, "cpu: host", "cpu: host,hidden=1"); }
-CHANGE(narrow) { PCI.iommu_address_bits = 39; }
-CHANGE(narrow_limited) { narrow(lab); config_with(lab, "cpu: host", "cpu: host,phys-bits=39"); }
-CHANGE(width_unknown) { PCI.iommu_address_bits = UNKNOWN_NUMBER; }
-CHANGE(much_memory) { config_with(lab, "memory: 8192", "memory: 131072"); }
-CHANGE(memory_unknown) { lab->facts.host.memory_kib = UNKNOWN_NUMBER; }
-CHANGE(balloon) { config_with(lab, "balloon: 0", "balloon: 2048"); }
-CHANGE(balloon_default) { config_with(lab, "balloon: 0\n", ""); }
-CHANGE(hugepages) { config_with(lab, "cores: 4", "cores: 4\nhugepages: 1024"); }
-CHANGE(hugepages_numa) { config_with(lab, "cores: 4", "cores: 4\nhugepages: 1024\nnuma: 1"); }
-CHANGE(keys) { config_with(lab, "pre-enrolled-keys=0", "pre-enrolled-keys=1"); INSIDE.secure_boot = YES; INSIDE.nvidia_module = ""; }
-CHANGE(switched) { config_with(lab, "name: emby", "name: emby\nparent: before"); lab->config =
-	arena_printf(&lab->arena, "%s\n[before]\nmemory: 8192\nsnaptime: 1700000000\n", lab->config);
-	guest_parse(lab, &lab->guests[0], lab->config); }
-CHANGE(will_switch) { lab->config = arena_printf(&lab->arena, "%s\n[PENDING]\nmachine: pc\n", lab->config);
-	guest_parse(lab, &lab->guests[0], lab->config); }
-CHANGE(raw_on_dir) { config_with(lab, "scsi0: local-lvm:vm-100-disk-0", "scsi0: local:100/vm-100-disk-0.raw"); }
-CHANGE(qcow2_on_dir) { config_with(lab, "scsi0: local-lvm:vm-100-disk-0", "scsi0: local:100/vm-100-disk-0.qcow2"); }
-CHANGE(storage_unknown) { config_with(lab, "scsi0: local-lvm:", "scsi0: nas:"); }
-CHANGE(vmstate) { lab->config = arena_printf(&lab->arena,
-	"%s\n[ram]\nbios: ovmf\nmachine: q35\nsnaptime: 1700000000\nvmstate: local-lvm:vm-100-state-ram\n", lab->config);
-	guest_parse(lab, &lab->guests[0], lab->config); }
-CHANGE(pending) { lab->config = arena_printf(&lab->arena, "%s\n[PENDING]\ncores: 8\n", lab->config);
-	guest_parse(lab, &lab->guests[0], lab->config); }
-CHANGE(ha) { lab->guests[0].ha = YES; lab->mapping.n = 1; }
-CHANGE(ha_mapped) { lab->guests[0].ha = YES; }
-CHANGE(not_onboot) { config_with(lab, "onboot: 1\n", ""); lab->guests[0].onboot = NO; }
-CHANGE(no_agent) { config_with(lab, "agent: 1\n", ""); }
-CHANGE(no_agent_but_reach) { no_agent(lab); lab->goal.reach = "ssh://admin@media.lan"; }
+CHANGE(x_vga)
+{
+	config_with(lab, "mapping=gpu0", "mapping=gpu0,x-vga=1");
+}
+CHANGE(romfile)
+{
+	config_with(lab, "mapping=gpu0", "mapping=gpu0,romfile=vbios.rom");
+}
+CHANGE(no_screen)
+{
+	config_with(lab, "cores: 4", "cores: 4\nvga: none");
+}
+CHANGE(args_cpu)
+{
+	config_with(lab, "agent: 1\n", "agent: 1\nargs: -cpu 'host,kvm=off'\n");
+}
+CHANGE(args_vfio)
+{
+	config_with(lab, "agent: 1\n", "agent: 1\nargs: -device vfio-pci,host=01:00.0\n");
+}
+CHANGE(hidden)
+{
+	config_with(lab, "cpu: host", "cpu: host,hidden=1");
+}
+CHANGE(narrow)
+{
+	PCI.iommu_address_bits = 39;
+}
+CHANGE(narrow_limited)
+{
+	narrow(lab);
+	config_with(lab, "cpu: host", "cpu: host,phys-bits=39");
+}
+CHANGE(width_unknown)
+{
+	PCI.iommu_address_bits = UNKNOWN_NUMBER;
+}
+CHANGE(much_memory)
+{
+	config_with(lab, "memory: 8192", "memory: 131072");
+}
+CHANGE(memory_unknown)
+{
+	lab->facts.host.memory_kib = UNKNOWN_NUMBER;
+}
+CHANGE(balloon)
+{
+	config_with(lab, "balloon: 0", "balloon: 2048");
+}
+CHANGE(balloon_default)
+{
+	config_with(lab, "balloon: 0\n", "");
+}
+CHANGE(hugepages)
+{
+	config_with(lab, "cores: 4", "cores: 4\nhugepages: 1024");
+}
+CHANGE(hugepages_numa)
+{
+	config_with(lab, "cores: 4", "cores: 4\nhugepages: 1024\nnuma: 1");
+}
+CHANGE(keys)
+{
+	config_with(lab, "pre-enrolled-keys=0", "pre-enrolled-keys=1");
+	INSIDE.secure_boot = YES;
+	INSIDE.nvidia_module = "";
+}
+CHANGE(switched)
+{
+	config_with(lab, "name: emby", "name: emby\nparent: before");
+	lab->config = arena_printf(&lab->arena, "%s\n[before]\nmemory: 8192\nsnaptime: 1700000000\n", lab->config);
+	guest_parse(lab, &lab->guests[0], lab->config);
+}
+CHANGE(will_switch)
+{
+	lab->config = arena_printf(&lab->arena, "%s\n[PENDING]\nmachine: pc\n", lab->config);
+	guest_parse(lab, &lab->guests[0], lab->config);
+}
+CHANGE(raw_on_dir)
+{
+	config_with(lab, "scsi0: local-lvm:vm-100-disk-0", "scsi0: local:100/vm-100-disk-0.raw");
+}
+CHANGE(qcow2_on_dir)
+{
+	config_with(lab, "scsi0: local-lvm:vm-100-disk-0", "scsi0: local:100/vm-100-disk-0.qcow2");
+}
+CHANGE(storage_unknown)
+{
+	config_with(lab, "scsi0: local-lvm:", "scsi0: nas:");
+}
+CHANGE(vmstate)
+{
+	lab->config = arena_printf(&lab->arena,
+	        "%s\n[ram]\nbios: ovmf\nmachine: q35\nsnaptime: 1700000000\nvmstate: local-lvm:vm-100-state-ram\n",
+	        lab->config);
+	guest_parse(lab, &lab->guests[0], lab->config);
+}
+CHANGE(pending)
+{
+	lab->config = arena_printf(&lab->arena, "%s\n[PENDING]\ncores: 8\n", lab->config);
+	guest_parse(lab, &lab->guests[0], lab->config);
+}
+CHANGE(ha)
+{
+	lab->guests[0].ha = YES;
+	lab->mapping.n = 1;
+}
+CHANGE(ha_mapped)
+{
+	lab->guests[0].ha = YES;
+}
+CHANGE(not_onboot)
+{
+	config_with(lab, "onboot: 1\n", "");
+	lab->guests[0].onboot = NO;
+}
+CHANGE(no_agent)
+{
+	config_with(lab, "agent: 1\n", "");
+}
+CHANGE(no_agent_but_reach)
+{
+	no_agent(lab);
+	lab->goal.reach = "ssh://admin@media.lan";
+}
 /* CT */
-CHANGE(old_container) { lab->facts.pve.packages = (struct words){0};
-	*arena_push(&lab->arena, lab->facts.pve.packages.word, lab->facts.pve.packages.n) = "pve-container 5.0.6"; }
-CHANGE(packages_unknown) { lab->facts.pve.packages = (struct words){0}; }
+CHANGE(old_container)
+{
+	lab->facts.pve.packages = (struct words){ 0 };
+	*arena_push(&lab->arena, lab->facts.pve.packages.word, lab->facts.pve.packages.n) = "pve-container 5.0.6";
+}
+CHANGE(packages_unknown)
+{
+	lab->facts.pve.packages = (struct words){ 0 };
+}
 CHANGE(ct_and_vm)
 {
-	lab->guests[1] = (struct guest){ .kind = GUEST_VM, .id = 101, .status = "stopped", .file = "101.conf", .ha = NO };
+	lab->guests[1] =
+	        (struct guest){ .kind = GUEST_VM, .id = 101, .status = "stopped", .file = "101.conf", .ha = NO };
 	guest_parse(lab, &lab->guests[1], "hostpci0: 0000:00:02.0\n");
 	lab->facts.pve.n_guests = 2;
 }
-CHANGE(cgroup1) { config_with(lab, "dev0: /dev/dri/renderD128,gid=110\n", "lxc.cgroup.devices.allow: c 226:128 rwm\n"
-	"lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\n"); }
-CHANGE(cgroup1_left) { config_with(lab, "hostname", "lxc.cgroup.devices.allow: c 226:128 rwm\nhostname"); }
-CHANGE(idmap_cut) { config_with(lab, "hostname", "lxc.idmap: u 0 100000 65536\nlxc.idmap: g 0 100000 104\nlxc.idmap: g 104 104 1\n"
-	"lxc.idmap: g 106 100106 65430\nhostname"); }
-CHANGE(idmap_whole) { config_with(lab, "hostname", "lxc.idmap: u 0 100000 65536\nlxc.idmap: g 0 100000 104\nlxc.idmap: g 104 104 1\n"
-	"lxc.idmap: g 105 100105 65431\nhostname"); }
-CHANGE(idmap_garbled) { config_with(lab, "hostname", "lxc.idmap: u 0\nhostname"); }
-CHANGE(node_absent) { config_with(lab, "/dev/dri/renderD128", "/dev/dri/renderD130"); goal_vm(lab); lab->goal.into = GUEST_CT;
-	lab->goal.into_id = 105; lab->goal.gpu = "intel"; }
-CHANGE(node_unread) { node_absent(lab); lab->facts.drm.known = UNKNOWN; }
+CHANGE(cgroup1)
+{
+	config_with(lab, "dev0: /dev/dri/renderD128,gid=110\n",
+	        "lxc.cgroup.devices.allow: c 226:128 rwm\n"
+	        "lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\n");
+}
+CHANGE(cgroup1_left)
+{
+	config_with(lab, "hostname", "lxc.cgroup.devices.allow: c 226:128 rwm\nhostname");
+}
+CHANGE(idmap_cut)
+{
+	config_with(lab, "hostname",
+	        "lxc.idmap: u 0 100000 65536\nlxc.idmap: g 0 100000 104\nlxc.idmap: g 104 104 1\n"
+	        "lxc.idmap: g 106 100106 65430\nhostname");
+}
+CHANGE(idmap_whole)
+{
+	config_with(lab, "hostname",
+	        "lxc.idmap: u 0 100000 65536\nlxc.idmap: g 0 100000 104\nlxc.idmap: g 104 104 1\n"
+	        "lxc.idmap: g 105 100105 65431\nhostname");
+}
+CHANGE(idmap_garbled)
+{
+	config_with(lab, "hostname", "lxc.idmap: u 0\nhostname");
+}
+CHANGE(node_absent)
+{
+	config_with(lab, "/dev/dri/renderD128", "/dev/dri/renderD130");
+	goal_vm(lab);
+	lab->goal.into = GUEST_CT;
+	lab->goal.into_id = 105;
+	lab->goal.gpu = "intel";
+}
+CHANGE(node_unread)
+{
+	node_absent(lab);
+	lab->facts.drm.known = UNKNOWN;
+}
 CHANGE(node_of_other)
 {
-	lab->nodes[1] = (struct drm_node){ "renderD129", "/dev/dri/renderD129", "0000:01:00.0", "nouveau", YES, 0660, 0, 104,
-		"render", 226, 129 };
+	lab->nodes[1] = (struct drm_node){ "renderD129", "/dev/dri/renderD129", "0000:01:00.0", "nouveau", YES, 0660, 0,
+		104, "render", 226, 129 };
 	lab->facts.drm.n = 2;
 	config_with(lab, "/dev/dri/renderD128", "/dev/dri/renderD129");
 	lab->goal.into = GUEST_CT;
 	lab->goal.into_id = 105;
 	lab->goal.gpu = "intel";
 }
-CHANGE(two_nodes) { node_of_other(lab); config_with(lab, "/dev/dri/renderD129", "/dev/dri/renderD128"); }
-CHANGE(uvm_missing) { lab->facts.drm.n = 3; }
-CHANGE(uvm_not_given) { config_with(lab, "dev2: /dev/nvidia-uvm,gid=44\n", ""); }
-CHANGE(raw_major) { config_with(lab, "dev2: /dev/nvidia-uvm,gid=44\n", "lxc.cgroup2.devices.allow: c 195:* rwm\n"
-	"lxc.cgroup2.devices.allow: c 508:* rwm\n"
-	"lxc.mount.entry: /dev/nvidia-uvm dev/nvidia-uvm none bind,optional,create=file\n"); }
-CHANGE(raw_fits) { config_with(lab, "dev2: /dev/nvidia-uvm,gid=44\n", "lxc.cgroup2.devices.allow: c 511:* rwm\n"
-	"lxc.mount.entry: /dev/nvidia-uvm dev/nvidia-uvm none bind,optional,create=file\n"); }
-CHANGE(gid_of_ssl_cert) { config_with(lab, "gid=110", "gid=104"); }
-CHANGE(gid_none) { config_with(lab, ",gid=110", ""); }
-CHANGE(gid_none_native) { gid_none(lab); static const char *packages[] = { "jellyfin-server 10.11.0" };
-	INSIDE.packages = (struct words){ packages, 1 }; }
-CHANGE(groups_unread) { INSIDE.groups_known = UNKNOWN; }
-CHANGE(mode_narrow) { config_with(lab, "gid=110", "gid=110,mode=0600"); }
-CHANGE(mode_wide) { config_with(lab, "gid=110", "gid=110,mode=0666"); }
-CHANGE(privileged) { config_with(lab, "unprivileged: 1\n", ""); }
-CHANGE(userspace_other) { INSIDE.nvidia_userspace = "580.95.04"; }
-CHANGE(userspace_none) { INSIDE.nvidia_userspace = ""; }
-CHANGE(userspace_unknown) { INSIDE.nvidia_userspace = NULL; }
-CHANGE(ct_pending) { lab->config = arena_printf(&lab->arena, "%s\n[pve:pending]\ncores: 8\n", lab->config);
-	guest_parse(lab, &lab->guests[0], lab->config); }
+CHANGE(two_nodes)
+{
+	node_of_other(lab);
+	config_with(lab, "/dev/dri/renderD129", "/dev/dri/renderD128");
+}
+CHANGE(uvm_missing)
+{
+	lab->facts.drm.n = 3;
+}
+CHANGE(uvm_not_given)
+{
+	config_with(lab, "dev2: /dev/nvidia-uvm,gid=44\n", "");
+}
+CHANGE(raw_major)
+{
+	config_with(lab, "dev2: /dev/nvidia-uvm,gid=44\n",
+	        "lxc.cgroup2.devices.allow: c 195:* rwm\n"
+	        "lxc.cgroup2.devices.allow: c 508:* rwm\n"
+	        "lxc.mount.entry: /dev/nvidia-uvm dev/nvidia-uvm none bind,optional,create=file\n");
+}
+CHANGE(raw_fits)
+{
+	config_with(lab, "dev2: /dev/nvidia-uvm,gid=44\n",
+	        "lxc.cgroup2.devices.allow: c 511:* rwm\n"
+	        "lxc.mount.entry: /dev/nvidia-uvm dev/nvidia-uvm none bind,optional,create=file\n");
+}
+CHANGE(gid_of_ssl_cert)
+{
+	config_with(lab, "gid=110", "gid=104");
+}
+CHANGE(gid_none)
+{
+	config_with(lab, ",gid=110", "");
+}
+CHANGE(gid_none_native)
+{
+	gid_none(lab);
+	static const char *packages[] = { "jellyfin-server 10.11.0" };
+	INSIDE.packages = (struct words){ packages, 1 };
+}
+CHANGE(groups_unread)
+{
+	INSIDE.groups_known = UNKNOWN;
+}
+CHANGE(mode_narrow)
+{
+	config_with(lab, "gid=110", "gid=110,mode=0600");
+}
+CHANGE(mode_wide)
+{
+	config_with(lab, "gid=110", "gid=110,mode=0666");
+}
+CHANGE(privileged)
+{
+	config_with(lab, "unprivileged: 1\n", "");
+}
+CHANGE(userspace_other)
+{
+	INSIDE.nvidia_userspace = "580.95.04";
+}
+CHANGE(userspace_none)
+{
+	INSIDE.nvidia_userspace = "";
+}
+CHANGE(userspace_unknown)
+{
+	INSIDE.nvidia_userspace = NULL;
+}
+CHANGE(ct_pending)
+{
+	lab->config = arena_printf(&lab->arena, "%s\n[pve:pending]\ncores: 8\n", lab->config);
+	guest_parse(lab, &lab->guests[0], lab->config);
+}
 /* inside */
-CHANGE(not_reached) { INSIDE.reached = NO; INSIDE.why = "the guest agent does not answer"; }
-CHANGE(stopped) { lab->guests[0].status = "stopped"; lab->facts.n_insides = 0; }
-CHANGE(not_seen) { INSIDE.pci.n = 0; }
-CHANGE(not_seen_unread) { INSIDE.pci.n = 0; INSIDE.pci.known = UNKNOWN; }
-CHANGE(cloud) { INSIDE.cloud_kernel = YES; INSIDE.kernel = "6.1.0-40-cloud-amd64"; }
-CHANGE(key_rejected) { INSIDE.nvidia_module = ""; INSIDE.firmware = words_of(lab, "key-rejected"); }
-CHANGE(guest_old_kernel) { INSIDE.kernel = "5.15.0-100-generic"; lab->inside_device.driver = ""; }
-CHANGE(guest_bad_kernel) { INSIDE.kernel = "6.6.30"; }
-CHANGE(needs_open) { INSIDE.firmware = words_of(lab, "nvrm-init-failed nvrm-needs-open"); }
-CHANGE(dmesg_unread) { INSIDE.dmesg_known = UNKNOWN; }
-CHANGE(guc_missing) { INSIDE.firmware = words_of(lab, "guc-missing"); }
-CHANGE(huc_missing_low_power) { INSIDE.firmware = words_of(lab, "huc-missing"); }
-CHANGE(nouveau_inside) { lab->inside_device.driver = "nouveau"; INSIDE.nvidia_module = ""; }
-CHANGE(driver_unread) { lab->inside_device.driver = NULL; }
-CHANGE(pascal_open_inside) { vm_gpu_is(lab, 0x10de, 0x1c03, "nvidia"); }
-CHANGE(pascal_590_inside) { pascal_open_inside(lab); INSIDE.nvidia_open = NO; INSIDE.nvidia_module = "590.48.01"; }
-CHANGE(branch_unknown) { INSIDE.nvidia_module = NULL; }
-CHANGE(uvm_missing_inside) { INSIDE.drm.n = 1; }
-CHANGE(only_card0) { lab->inside_nodes[0].name = "card0"; }
-CHANGE(render_unread) { only_card0(lab); INSIDE.drm.known = UNKNOWN; }
-CHANGE(nobody) { lab->inside_nodes[0].gid = 65534; lab->inside_nodes[0].group = "nogroup"; }
-CHANGE(ssl_cert) { lab->inside_nodes[0].gid = 104; lab->inside_nodes[0].group = "ssl-cert"; }
-CHANGE(smi_fails) { INSIDE.nvidia_smi = "Failed to initialize NVML: Unknown Error"; }
-CHANGE(smi_not_run) { INSIDE.nvidia_smi = NULL; }
-CHANGE(no_encode_library) { INSIDE.nvidia_libraries = words_of(lab, "libcuda.so.1"); }
-CHANGE(libraries_unread) { INSIDE.nvidia_libraries_known = UNKNOWN; }
-CHANGE(old_driver) { INSIDE.nvidia_module = INSIDE.nvidia_userspace = "535.183.01"; }
-CHANGE(no_media_driver) { static const char *packages[] = { "libmfx-gen1.2 22.6.4" }; INSIDE.packages = (struct words){ packages, 1 }; }
-CHANGE(packages_unread) { INSIDE.packages = (struct words){0}; }
-CHANGE(vainfo_fails) { INSIDE.vainfo.pairs = (struct words){0}; INSIDE.vainfo.error = "va_openDriver() returns -1"; }
-CHANGE(vainfo_decodes_only) { INSIDE.vainfo.pairs = words_of(lab, "VAProfileH264High/VAEntrypointVLD"); }
-CHANGE(vainfo_not_run) { memset(&INSIDE.vainfo, 0, sizeof INSIDE.vainfo); }
-CHANGE(no_qsv_runtime) { static const char *packages[] = { "intel-media-va-driver-non-free 23.1.1" };
-	INSIDE.packages = (struct words){ packages, 1 }; }
-CHANGE(no_qsv_own_ffmpeg) { no_qsv_runtime(lab); lab->goal.service.kind = SERVICE_FFMPEG; }
-CHANGE(snap) { INSIDE.docker_snap = "yes"; }
-CHANGE(no_toolkit) { INSIDE.toolkit = NO; }
-CHANGE(toolkit_unread) { INSIDE.toolkit = UNKNOWN; }
-CHANGE(no_runtime) { INSIDE.docker_runtimes = "runc"; }
-CHANGE(runtimes_unread) { INSIDE.docker_runtimes = NULL; }
-CHANGE(no_request) { lab->container.gpu_request = ""; }
-CHANGE(service_missing) { lab->goal.service.name = "embyserver"; }
-CHANGE(no_video) { lab->container.gpu_request = "gpu"; }
-CHANGE(dri_container) { INSIDE.docker = YES; lab->container.gpu_request = ""; lab->container.devices = words_of(lab, "/dev/dri/renderD128");
-	lab->container.group_add = words_of(lab, "110"); }
-CHANGE(dri_container_no_group) { dri_container(lab); lab->container.group_add = (struct words){0}; }
-CHANGE(systemd_cgroup) { INSIDE.docker_cgroup_driver = "systemd"; }
-CHANGE(systemd_cgroup_unread) { systemd_cgroup(lab); INSIDE.cdi = UNKNOWN; }
-CHANGE(cgroups_in_ct) { INSIDE.no_cgroups = NO; }
-CHANGE(no_cgroups_in_vm) { INSIDE.no_cgroups = YES; }
-CHANGE(no_cgroups_unread) { INSIDE.no_cgroups = UNKNOWN; }
-CHANGE(containerd_bad) { static const char *packages[] = { "containerd.io 1.7.28-2~debian.13~trixie" };
-	INSIDE.packages = (struct words){ packages, 1 }; }
-CHANGE(containerd_good) { static const char *packages[] = { "containerd.io 1.7.29-1~debian.13~trixie" };
-	INSIDE.packages = (struct words){ packages, 1 }; }
+CHANGE(not_reached)
+{
+	INSIDE.reached = NO;
+	INSIDE.why = "the guest agent does not answer";
+}
+CHANGE(stopped)
+{
+	lab->guests[0].status = "stopped";
+	lab->facts.n_insides = 0;
+}
+CHANGE(not_seen)
+{
+	INSIDE.pci.n = 0;
+}
+CHANGE(not_seen_unread)
+{
+	INSIDE.pci.n = 0;
+	INSIDE.pci.known = UNKNOWN;
+}
+CHANGE(cloud)
+{
+	INSIDE.cloud_kernel = YES;
+	INSIDE.kernel = "6.1.0-40-cloud-amd64";
+}
+CHANGE(key_rejected)
+{
+	INSIDE.nvidia_module = "";
+	INSIDE.firmware = words_of(lab, "key-rejected");
+}
+CHANGE(guest_old_kernel)
+{
+	INSIDE.kernel = "5.15.0-100-generic";
+	lab->inside_device.driver = "";
+}
+CHANGE(guest_bad_kernel)
+{
+	INSIDE.kernel = "6.6.30";
+}
+CHANGE(needs_open)
+{
+	INSIDE.firmware = words_of(lab, "nvrm-init-failed nvrm-needs-open");
+}
+CHANGE(dmesg_unread)
+{
+	INSIDE.dmesg_known = UNKNOWN;
+}
+CHANGE(guc_missing)
+{
+	INSIDE.firmware = words_of(lab, "guc-missing");
+}
+CHANGE(huc_missing_low_power)
+{
+	INSIDE.firmware = words_of(lab, "huc-missing");
+}
+CHANGE(nouveau_inside)
+{
+	lab->inside_device.driver = "nouveau";
+	INSIDE.nvidia_module = "";
+}
+CHANGE(driver_unread)
+{
+	lab->inside_device.driver = NULL;
+}
+CHANGE(pascal_open_inside)
+{
+	vm_gpu_is(lab, 0x10de, 0x1c03, "nvidia");
+}
+CHANGE(pascal_590_inside)
+{
+	pascal_open_inside(lab);
+	INSIDE.nvidia_open = NO;
+	INSIDE.nvidia_module = "590.48.01";
+}
+CHANGE(branch_unknown)
+{
+	INSIDE.nvidia_module = NULL;
+}
+CHANGE(uvm_missing_inside)
+{
+	INSIDE.drm.n = 1;
+}
+CHANGE(only_card0)
+{
+	lab->inside_nodes[0].name = "card0";
+}
+CHANGE(render_unread)
+{
+	only_card0(lab);
+	INSIDE.drm.known = UNKNOWN;
+}
+CHANGE(nobody)
+{
+	lab->inside_nodes[0].gid = 65534;
+	lab->inside_nodes[0].group = "nogroup";
+}
+CHANGE(ssl_cert)
+{
+	lab->inside_nodes[0].gid = 104;
+	lab->inside_nodes[0].group = "ssl-cert";
+}
+CHANGE(smi_fails)
+{
+	INSIDE.nvidia_smi = "Failed to initialize NVML: Unknown Error";
+}
+CHANGE(smi_not_run)
+{
+	INSIDE.nvidia_smi = NULL;
+}
+CHANGE(no_encode_library)
+{
+	INSIDE.nvidia_libraries = words_of(lab, "libcuda.so.1");
+}
+CHANGE(libraries_unread)
+{
+	INSIDE.nvidia_libraries_known = UNKNOWN;
+}
+CHANGE(old_driver)
+{
+	INSIDE.nvidia_module = INSIDE.nvidia_userspace = "535.183.01";
+}
+CHANGE(no_media_driver)
+{
+	static const char *packages[] = { "libmfx-gen1.2 22.6.4" };
+	INSIDE.packages = (struct words){ packages, 1 };
+}
+CHANGE(packages_unread)
+{
+	INSIDE.packages = (struct words){ 0 };
+}
+CHANGE(vainfo_fails)
+{
+	INSIDE.vainfo.pairs = (struct words){ 0 };
+	INSIDE.vainfo.error = "va_openDriver() returns -1";
+}
+CHANGE(vainfo_decodes_only)
+{
+	INSIDE.vainfo.pairs = words_of(lab, "VAProfileH264High/VAEntrypointVLD");
+}
+CHANGE(vainfo_not_run)
+{
+	memset(&INSIDE.vainfo, 0, sizeof INSIDE.vainfo);
+}
+CHANGE(no_qsv_runtime)
+{
+	static const char *packages[] = { "intel-media-va-driver-non-free 23.1.1" };
+	INSIDE.packages = (struct words){ packages, 1 };
+}
+CHANGE(no_qsv_own_ffmpeg)
+{
+	no_qsv_runtime(lab);
+	lab->goal.service.kind = SERVICE_FFMPEG;
+}
+CHANGE(snap)
+{
+	INSIDE.docker_snap = "yes";
+}
+CHANGE(no_toolkit)
+{
+	INSIDE.toolkit = NO;
+}
+CHANGE(toolkit_unread)
+{
+	INSIDE.toolkit = UNKNOWN;
+}
+CHANGE(no_runtime)
+{
+	INSIDE.docker_runtimes = "runc";
+}
+CHANGE(runtimes_unread)
+{
+	INSIDE.docker_runtimes = NULL;
+}
+CHANGE(no_request)
+{
+	lab->container.gpu_request = "";
+}
+CHANGE(service_missing)
+{
+	lab->goal.service.name = "embyserver";
+}
+CHANGE(no_video)
+{
+	lab->container.gpu_request = "gpu";
+}
+CHANGE(dri_container)
+{
+	INSIDE.docker = YES;
+	lab->container.gpu_request = "";
+	lab->container.devices = words_of(lab, "/dev/dri/renderD128");
+	lab->container.group_add = words_of(lab, "110");
+}
+CHANGE(dri_container_no_group)
+{
+	dri_container(lab);
+	lab->container.group_add = (struct words){ 0 };
+}
+CHANGE(systemd_cgroup)
+{
+	INSIDE.docker_cgroup_driver = "systemd";
+}
+CHANGE(systemd_cgroup_unread)
+{
+	systemd_cgroup(lab);
+	INSIDE.cdi = UNKNOWN;
+}
+CHANGE(cgroups_in_ct)
+{
+	INSIDE.no_cgroups = NO;
+}
+CHANGE(no_cgroups_in_vm)
+{
+	INSIDE.no_cgroups = YES;
+}
+CHANGE(no_cgroups_unread)
+{
+	INSIDE.no_cgroups = UNKNOWN;
+}
+CHANGE(containerd_bad)
+{
+	static const char *packages[] = { "containerd.io 1.7.28-2~debian.13~trixie" };
+	INSIDE.packages = (struct words){ packages, 1 };
+}
+CHANGE(containerd_good)
+{
+	static const char *packages[] = { "containerd.io 1.7.29-1~debian.13~trixie" };
+	INSIDE.packages = (struct words){ packages, 1 };
+}
 
 /* ---- the table ---------------------------------------------------------- */
 
@@ -1053,12 +1822,13 @@ static void test_cases(void **state)
 		const struct finding *finding = finding_of(&report, cases[i].rule, cases[i].verdict);
 		if (!finding || finding->verdict != cases[i].verdict) {
 			print_error("case %zu: %s: %s instead of %s (%s)\n", i, cases[i].rule,
-				finding ? names[finding->verdict] : "not asked", names[cases[i].verdict], finding ? finding->why : "");
+			        finding ? names[finding->verdict] : "not asked", names[cases[i].verdict],
+			        finding ? finding->why : "");
 			failed++;
 		} else if (cases[i].says && !strstr(finding->why, cases[i].says) &&
-			   !(finding->cure && strstr(finding->cure, cases[i].says))) {
-			print_error("case %zu: %s does not say \"%s\": %s\n%s\n", i, cases[i].rule, cases[i].says, finding->why,
-				finding->cure ? finding->cure : "");
+		           !(finding->cure && strstr(finding->cure, cases[i].says))) {
+			print_error("case %zu: %s does not say \"%s\": %s\n%s\n", i, cases[i].rule, cases[i].says,
+			        finding->why, finding->cure ? finding->cure : "");
 			failed++;
 		}
 		lab_free(lab);
@@ -1090,7 +1860,8 @@ static void test_every_rule_has_cases(void **state)
 				bad |= cases[i].verdict == VERDICT_BROKEN || cases[i].verdict == VERDICT_WARN;
 			}
 			if (ok != needs_ok(rule->id) || bad != needs_bad(rule->id))
-				fail_msg("%s has %s", rule->id, ok ? "no machine that breaks it" : "no machine on which it holds");
+				fail_msg("%s has %s", rule->id,
+				        ok ? "no machine that breaks it" : "no machine on which it holds");
 		}
 	for (size_t i = 0; i < COUNT(cases); i++)
 		if (!rules_find(cases[i].rule))
@@ -1109,7 +1880,7 @@ static void test_bases_hold(void **state)
 		for (size_t i = 0; i < report.n; i++)
 			if (report.findings[i].verdict != VERDICT_OK && report.findings[i].verdict != VERDICT_WARN)
 				print_error("base %zu: %s: %s: %s\n", b, report.findings[i].rule->id,
-					names[report.findings[i].verdict], report.findings[i].why);
+				        names[report.findings[i].verdict], report.findings[i].why);
 		assert_int_equal(report.verdict, VERDICT_OK);
 		assert_null(report.first_broken);
 		assert_true(report.asked);
@@ -1157,7 +1928,7 @@ static void test_tables(void **state)
 static void test_pains(void **state)
 {
 	(void)state;
-	bool seen[53] = {0};
+	bool seen[53] = { 0 };
 	for (const struct rule *const *table = rules_tables; *table; table++)
 		for (const struct rule *rule = *table; rule->id; rule++)
 			for (unsigned i = 0; i < RULE_PAINS_MAX && rule->pains[i]; i++) {
@@ -1191,7 +1962,8 @@ static void test_cures(void **state)
 			const struct finding *finding = &report.findings[f];
 			const char *cure = finding->cure ? finding->cure : "";
 			if ((finding->verdict == VERDICT_BROKEN || finding->verdict == VERDICT_WARN) && !*cure)
-				fail_msg("%s is %s without a cure: %s", finding->rule->id, names[finding->verdict], finding->why);
+				fail_msg("%s is %s without a cure: %s", finding->rule->id, names[finding->verdict],
+				        finding->why);
 			if (finding->verdict == VERDICT_OK && *cure)
 				fail_msg("%s is ok with a cure", finding->rule->id);
 			assert_null(strstr(cure, "qm stop"));
@@ -1209,18 +1981,27 @@ static void test_unknown(void **state)
 {
 	(void)state;
 	struct lab *lab = lab_new(vm, same);
-	struct facts nothing = { .host = { .memory_kib = UNKNOWN_NUMBER, .cpu = { .physical_bits = UNKNOWN_NUMBER,
-		.virtual_bits = UNKNOWN_NUMBER } }, .pci = { .iommu_address_bits = UNKNOWN_NUMBER },
+	struct facts nothing = { .host = { .memory_kib = UNKNOWN_NUMBER,
+		                         .cpu = { .physical_bits = UNKNOWN_NUMBER, .virtual_bits = UNKNOWN_NUMBER } },
+		.pci = { .iommu_address_bits = UNKNOWN_NUMBER },
 		.boot = { .config_mtime = UNKNOWN_NUMBER } };
-	struct pci_device device = { .address = "0000:01:00.0", .bus = 1, .vendor = UNKNOWN_NUMBER, .device = UNKNOWN_NUMBER,
-		.subsystem_vendor = UNKNOWN_NUMBER, .subsystem_device = UNKNOWN_NUMBER, .class_code = 0x030000 };
+	struct pci_device device = { .address = "0000:01:00.0",
+		.bus = 1,
+		.vendor = UNKNOWN_NUMBER,
+		.device = UNKNOWN_NUMBER,
+		.subsystem_vendor = UNKNOWN_NUMBER,
+		.subsystem_device = UNKNOWN_NUMBER,
+		.class_code = 0x030000 };
 	const struct pci_device *functions[] = { &device };
 	for (unsigned v = 0; v < 4; v++) {
 		static const char *const vendors[] = { "nvidia", "intel", "amd", "other" };
 		static const int64_t ids[] = { 0x10de, 0x8086, 0x1002, 0x1a03 };
 		device.vendor = ids[v];
 		device.device = 0xfffe;
-		struct gpu gpu = { .pci = &device, .vendor = vendors[v], .functions = functions, .n_functions = 1,
+		struct gpu gpu = { .pci = &device,
+			.vendor = vendors[v],
+			.functions = functions,
+			.n_functions = 1,
 			.model = gpu_model(ids[v], 0xfffe, 0x030000) };
 		struct facts facts = nothing;
 		facts.pci.devices = &device;
@@ -1246,9 +2027,9 @@ static void test_unknown(void **state)
 			for (size_t i = 0; i < report.n; i++) {
 				const struct finding *finding = &report.findings[i];
 				if (finding->rule->about != ABOUT_GOAL && finding->verdict != VERDICT_UNKNOWN &&
-					finding->verdict != VERDICT_SKIPPED)
-					fail_msg("%s: %s is %s although nothing is known: %s", vendors[v], finding->rule->id,
-						names[finding->verdict], finding->why);
+				        finding->verdict != VERDICT_SKIPPED)
+					fail_msg("%s: %s is %s although nothing is known: %s", vendors[v],
+					        finding->rule->id, names[finding->verdict], finding->why);
 			}
 		}
 	}
@@ -1309,7 +2090,8 @@ static void test_informs(void **state)
 		assert_null(report.first_broken);
 		bool hinders = false;
 		for (size_t i = 0; i < report.n; i++)
-			hinders |= report.findings[i].verdict == VERDICT_WARN && strstr(report.findings[i].why, "would hinder");
+			hinders |= report.findings[i].verdict == VERDICT_WARN &&
+			           strstr(report.findings[i].why, "would hinder");
 		assert_true(hinders);
 		lab_free(lab);
 	}
@@ -1404,7 +2186,7 @@ static void test_json(void **state)
 static void test_document(void **state)
 {
 	(void)state;
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	const char *source = getenv("GPUFERRY_SOURCE"), *update = getenv("GPUFERRY_UPDATE");
 	if (!source) {
 		print_message("GPUFERRY_SOURCE is not set\n");
@@ -1424,11 +2206,20 @@ static void test_document(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tables), cmocka_unit_test(test_pains), cmocka_unit_test(test_every_rule_has_cases),
-		cmocka_unit_test(test_bases_hold), cmocka_unit_test(test_cases), cmocka_unit_test(test_cures),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_prerequisites), cmocka_unit_test(test_accept),
-		cmocka_unit_test(test_informs), cmocka_unit_test(test_goal_auto), cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_json), cmocka_unit_test(test_document),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_pains),
+		cmocka_unit_test(test_every_rule_has_cases),
+		cmocka_unit_test(test_bases_hold),
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_cures),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_prerequisites),
+		cmocka_unit_test(test_accept),
+		cmocka_unit_test(test_informs),
+		cmocka_unit_test(test_goal_auto),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_document),
 	};
 	return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
 }
