@@ -854,6 +854,47 @@ static void test_facts_details(void **state)
 	assert_int_equal(facts_of(&arena, "single-gpu")->host.serial_console, NO);
 }
 
+/* A guest that is broken is the good one and a line or two. */
+static void test_broken_inside(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *change, *smi, *module;
+		enum tri docker;
+		const char *runtimes, *request;
+	} cases[] = {
+		{ "", NONE, "580.95.05", YES, "runc nvidia", "gpu video" },
+		{ "nvidia none\n",
+		        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that "
+		        "the "
+		        "latest NVIDIA driver is installed and running.",
+		        NONE, YES, "runc nvidia", "gpu video" },
+		{ "nvidia 570.172.08 open\n", "Failed to initialize NVML: Driver/library version mismatch",
+		        "570.172.08", YES, "runc nvidia", "gpu video" },
+		{ "remove /dev/nvidia0\n", "No devices were found", "580.95.05", YES, "runc nvidia", "gpu video" },
+		{ "docker 28.5.1 runtimes=runc\ncontainer emby emby/embyserver:4.9.1.80\n", NONE, "580.95.05", YES,
+		        "runc", NONE },
+		{ "docker down\n", NONE, "580.95.05", NO, NULL, NULL },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		struct world *world = world_of(
+		        &arena, arena_printf(&arena, "base amd-4060ti-ready\ntarget vm/100\n%s", cases[i].change));
+		struct facts *facts = facts_gather(world, &(struct facts_want){ .depth = FACTS_ALL }, &arena);
+		const struct inside *inside = facts_inside(facts, "vm/100");
+		assert_non_null(inside);
+		assert_string_equal(inside->nvidia_smi, cases[i].smi);
+		assert_string_equal(inside->nvidia_module, cases[i].module);
+		assert_int_equal(inside->docker_known, cases[i].docker);
+		if (cases[i].docker == YES) {
+			assert_string_equal(inside->docker_runtimes, cases[i].runtimes);
+			assert_int_equal(inside->n_containers, 1);
+			assert_string_equal(inside->containers[0].gpu_request, cases[i].request);
+		}
+		world_close(world);
+	}
+}
+
 /* ---- docs/machines.md ---- */
 
 /* Its example is a machine. */
@@ -904,6 +945,7 @@ int main(void)
 		cmocka_unit_test(test_saved),
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_facts_details),
+		cmocka_unit_test(test_broken_inside),
 		cmocka_unit_test(test_document),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
