@@ -155,6 +155,59 @@ static const char *loader_name(enum loader loader)
 	return loader == LOADER_GRUB ? "GRUB" : "systemd-boot";
 }
 
+struct dead_word {
+	const char *pattern;
+	const char *since;      /* dead from this kernel on; NULL: always */
+	const char *cpu_vendor; /* dead on this vendor's CPUs; NULL: on all */
+	const char *why;
+};
+static const struct dead_word dead_words[] = {
+	{ "video=*efifb:off*", "5.15", NULL, "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
+	{ "video=*vesafb:off*", "5.15", NULL,
+	        "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
+	{ "video=*simplefb:off*", "5.15", NULL,
+	        "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
+	{ "amd_iommu=on", NULL, NULL, "is no value the kernel knows: AMD's IOMMU is on without it" },
+	{ "intel_iommu=*", NULL, "AuthenticAMD", "does nothing on an AMD CPU" },
+	{ "amd_iommu=*", NULL, "GenuineIntel", "does nothing on an Intel CPU" },
+	{ "iommu=1", NULL, NULL, "is no value the kernel knows" },
+	{ "iommu=on", NULL, NULL, "is no value the kernel knows" },
+};
+
+/* YES: dead here; UNKNOWN: depends on something that is not known. */
+static enum tri word_dead(const struct facts *facts, const struct dead_word *dead, const char *word)
+{
+	if (!text_matches(dead->pattern, word))
+		return NO;
+	if (dead->cpu_vendor)
+		return facts->host.cpu.vendor ? tri_of(!strcmp(facts->host.cpu.vendor, dead->cpu_vendor)) : UNKNOWN;
+	if (!dead->since)
+		return YES;
+	enum tri older = check_older(facts->boot.kernel, dead->since);
+	return older == UNKNOWN ? UNKNOWN : tri_of(older == NO);
+}
+
+static bool word_dead_here(const struct facts *facts, const char *word)
+{
+	for (size_t d = 0; d < sizeof dead_words / sizeof *dead_words; d++)
+		if (word_dead(facts, &dead_words[d], word) == YES)
+			return true;
+	return false;
+}
+
+/* Of words in the wrong file those worth carrying over: neither dead nor dangerous, nor what is true without them. */
+static struct words words_worth(const struct facts *facts, const struct words *words, struct arena *arena)
+{
+	struct words worth = { 0 };
+	for (size_t i = 0; i < words->n; i++) {
+		const char *word = words->word[i];
+		bool on = text_ends(word, "iommu=on") && facts->pci.iommu == YES;
+		if (!on && !text_starts(word, "pcie_acs_override") && !word_dead_here(facts, word))
+			*arena_push(arena, worth.word, worth.n) = word;
+	}
+	return worth;
+}
+
 static enum verdict node_boot_file(const struct scene *scene, struct answer *answer)
 {
 	const struct boot *boot = &scene->facts->boot;
@@ -171,7 +224,10 @@ static enum verdict node_boot_file(const struct scene *scene, struct answer *ans
 		return answer_ok(answer, "%s boots this node and reads %s", name,
 		        boot->cmdline_file ? boot->cmdline_file : "its own file");
 	const char *text = check_join(&lost, " ", answer->arena);
-	step_cmdline_add(answer, boot, text);
+	struct words worth = words_worth(scene->facts, &lost, answer->arena);
+	answer_step(answer, "take them out of %s again, so that nobody is misled", boot->other_file);
+	if (worth.n)
+		step_cmdline_add(answer, boot, check_join(&worth, " ", answer->arena));
 	if (words_decide(scene, &lost))
 		return answer_broken(answer, "%s stands in %s, which %s does not read", text, boot->other_file, name);
 	return answer_warn(
@@ -281,38 +337,6 @@ static enum verdict node_interrupt_remapping(const struct scene *scene, struct a
 	return answer_broken(answer,
 	        "interrupts are not remapped: a VM with this card fails with \"Failed to set iommu for "
 	        "container: Operation not permitted\"");
-}
-
-struct dead_word {
-	const char *pattern;
-	const char *since;      /* dead from this kernel on; NULL: always */
-	const char *cpu_vendor; /* dead on this vendor's CPUs; NULL: on all */
-	const char *why;
-};
-static const struct dead_word dead_words[] = {
-	{ "video=*efifb:off*", "5.15", NULL, "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
-	{ "video=*vesafb:off*", "5.15", NULL,
-	        "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
-	{ "video=*simplefb:off*", "5.15", NULL,
-	        "frees no screen since kernel 5.15 (initcall_blacklist=sysfb_init does)" },
-	{ "amd_iommu=on", NULL, NULL, "is no value the kernel knows: AMD's IOMMU is on without it" },
-	{ "intel_iommu=*", NULL, "AuthenticAMD", "does nothing on an AMD CPU" },
-	{ "amd_iommu=*", NULL, "GenuineIntel", "does nothing on an Intel CPU" },
-	{ "iommu=1", NULL, NULL, "is no value the kernel knows" },
-	{ "iommu=on", NULL, NULL, "is no value the kernel knows" },
-};
-
-/* YES: dead here; UNKNOWN: depends on something that is not known. */
-static enum tri word_dead(const struct facts *facts, const struct dead_word *dead, const char *word)
-{
-	if (!text_matches(dead->pattern, word))
-		return NO;
-	if (dead->cpu_vendor)
-		return facts->host.cpu.vendor ? tri_of(!strcmp(facts->host.cpu.vendor, dead->cpu_vendor)) : UNKNOWN;
-	if (!dead->since)
-		return YES;
-	enum tri older = check_older(facts->boot.kernel, dead->since);
-	return older == UNKNOWN ? UNKNOWN : tri_of(older == NO);
 }
 
 static enum verdict node_dead_words(const struct scene *scene, struct answer *answer)
