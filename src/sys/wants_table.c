@@ -173,7 +173,6 @@ const struct want wants_node[] = {
 	{ WANT_RUN, "pveversion" },
 	{ WANT_RUN, "qm list" },
 	{ WANT_RUN, "pct list" },
-	{ WANT_RUN, "proxmox-boot-tool status" },
 	{ WANT_RUN, "proxmox-boot-tool kernel list" },
 	{ WANT_EACH, "zpool list -vHP {}", "!zpool list -H -o name" },
 	{ WANT_RUN, "dmesg", NULL, 4194304 },
@@ -181,6 +180,7 @@ const struct want wants_node[] = {
 };
 
 const struct want wants_inside[] = {
+	{ WANT_LIST, "/sys/firmware/acpi/tables" },
 	WANTS_DEVICES,
 	{ WANT_OPEN, "/dev/dri/renderD*" },
 	{ WANT_FILE, "/proc/self/mountinfo" },
