@@ -153,10 +153,11 @@ static const struct want *tree_wants(struct arena *arena)
 
 static const struct want *few_wants(struct arena *arena)
 {
-	struct want *wants = arena_alloc(arena, 4 * sizeof *wants);
+	struct want *wants = arena_alloc(arena, 5 * sizeof *wants);
 	wants[0] = (struct want){ WANT_FILE, at(arena, "*.conf"), NULL, LIMIT };
 	wants[1] = (struct want){ WANT_FILE, at(arena, "plain"), NULL, LIMIT };
-	wants[2] = (struct want){ WANT_RUN, "echo done" };
+	wants[2] = (struct want){ WANT_FILE, at(arena, "hollow/none/at/all"), NULL, LIMIT };
+	wants[3] = (struct want){ WANT_RUN, "echo done" };
 	return wants;
 }
 
@@ -484,7 +485,7 @@ static void same_but_less(const struct tape_target *whole, struct tape_target *p
 {
 	for (size_t i = 0; i < part->n; i++) {
 		const struct tape_entry *less = &part->entries[i];
-		if (!less->has_data && !less->listed && !less->error)
+		if (less->implied)
 			continue;
 		const struct tape_entry *full = NULL;
 		for (size_t j = 0; j < whole->n && !full; j++)
@@ -628,6 +629,19 @@ static void hides_secrets(void **state)
 	assert_null(strstr(target->runs[0].outcome.err.data, "sesame"));
 }
 
+static void knows_what_is_gone(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = {0};
+	struct tape_target *target = parsed(&arena, bytes_of(START "@n /p/1\n@d\n/0\n/1\n/.x\n@n /p/2\n@d\n/0\n"
+		"@s a1ff 0 0 0 0 1 1 \"/p/1/0\" -> \"x\"\n@g /p/[0-9]/*\n@n /q\n@d\n/0\n@end\n"), true);
+	assert_int_equal(tape_find(target, "/p/1/0")->error, 0);
+	assert_int_equal(tape_find(target, "/p/1/1")->error, ENOENT);
+	assert_int_equal(tape_find(target, "/p/2/0")->error, ENOENT);
+	assert_int_equal(tape_find(target, "/p/1/.x")->error, 0);
+	assert_int_equal(tape_find(target, "/q/0")->error, 0);
+}
+
 static void follows_no_loop(void **state)
 {
 	(void)state;
@@ -749,6 +763,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_garbled),
 		cmocka_unit_test(believes_no_forged_file),
 		cmocka_unit_test(hides_secrets),
+		cmocka_unit_test(knows_what_is_gone),
 		cmocka_unit_test(follows_no_loop),
 		cmocka_unit_test(tables_are_sound),
 		cmocka_unit_test(says_what_is_covered),

@@ -12,6 +12,7 @@
  *   @l + bytes                   where the link points           @x TEXT  cannot be read: strerror's words
  *   @F MAX + bytes, @e STATUS    a file's bytes, one more than MAX if there are more
  *   @d + /NAME lines             the names in a directory        @C  it exists, nothing more is known
+ *   @g PATTERN                   all that matches has been told: a name listed before that was not is gone
  *   @o TEXT                      opening it said that, 0: it opened
  *   @f MAX + names, @b + bytes, @e STATUS   several files in one go, as head(1) prints them
  *   @r MAX + argv, @c + out, @q STATUS + err    a command; @z instead of @c: there is no such program
@@ -22,6 +23,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -84,7 +86,9 @@ static const char prelude[] =
 	"g() { $T stat -c \"@s %f %u %g %t %T %s %Y $Q\" \"$@\" || for r in \"$@\"; do\n"
 	"if [ -h \"$r\" ]; then readlink \"$r\" >/dev/null || { n \"$r\"; x \"$(ls -ld \"$r\" 2>&1 >/dev/null)\"; }\n"
 	"else [ -e \"$r\" ] || a \"$r\"; fi; done\n"
-	"[ $Q = %N ] || for r in \"$@\"; do [ -h \"$r\" ] && { n \"$r\"; printf '@l\\n'; readlink \"$r\" | E; }; done\n"
+	"[ $Q = %N ] || for r in \"$@\"; do if [ -h \"$r\" ]; then n \"$r\"; v=$(readlink \"$r\" | E)\n"
+	"[ \"$v\" ] && printf '@l\\n%s\\n' \"$v\" || x \"$(ls -ld \"$r\" 2>&1 >/dev/null)\"\n"
+	"else [ -e \"$r\" ] || a \"$r\"; fi; done\n"
 	"[ $k = l ] && return\n"
 	"i=0\n"
 	"for r in \"$@\"; do [ $i = 0 ] && set -- && i=1\n"
@@ -230,6 +234,17 @@ static void put_call(struct arena *arena, struct words *script, const struct cal
 	put(arena, script, *call->head ? "' " : "");
 	put(arena, script, call->head);
 	put(arena, script, "\n");
+	bool stats = call->kind == WANT_FILE || call->kind == WANT_LINK || call->kind == WANT_STAT;
+	for (size_t i = 0; stats && *call->head && i < call->ends.n; i++)
+		if (strcmp(call->ends.word[i], ".") == 0)
+			put(arena, script, arena_printf(arena, "printf '@g %%s\\n' '%s'\n", call->head));
+}
+
+static void put_calls(struct arena *arena, struct words *script, const struct plan *plan, bool wildcards)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if ((*plan->calls[i].head != '\0') == wildcards)
+			put_call(arena, script, &plan->calls[i]);
 }
 
 static const char *quoted(struct arena *arena, const char *word)
@@ -300,10 +315,13 @@ struct bytes wants_script(const struct want *wants, struct arena *arena)
 			plan_add(want->kind == WANT_LIST ? &lists : &rest, want->kind, want->max, want->what);
 	struct words script = {0};
 	put(arena, &script, prelude);
-	const struct plan *order[] = { &links, &lists, &rest };
-	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
-		for (size_t j = 0; j < order[i]->n; j++)
-			put_call(arena, &script, &order[i]->calls[j]);
+	/* a directory is listed before what is in it is looked at: what goes meanwhile is known to be gone */
+	put_calls(arena, &script, &links, false);
+	put_calls(arena, &script, &lists, false);
+	put_calls(arena, &script, &links, true);
+	put_calls(arena, &script, &lists, true);
+	put_calls(arena, &script, &rest, false);
+	put_calls(arena, &script, &rest, true);
 	for (const struct want *want = wants; want->kind != WANT_END; want++)
 		if (is_command(want))
 			put_run(arena, &script, want);
@@ -500,7 +518,9 @@ static const char *resolved(struct reader *reader, const char *path)
 				continue;
 			reached[i] = '\0';
 			const struct tape_entry *entry = tape_find(reader->target, reached);
-			if (entry && !entry->error && entry->stat.type == NODE_LINK && entry->link && *entry->link)
+			/* /proc/self is whoever asks: another process in each line */
+			if (entry && !entry->error && entry->stat.type == NODE_LINK && entry->link && *entry->link &&
+			    strcmp(reached, "/proc/self") != 0)
 				link = entry, at = i;
 			reached[i] = '/';
 		}
@@ -794,7 +814,22 @@ static void frame_open(struct reader *reader, struct bytes rest)
 static void frame_exists(struct reader *reader, struct bytes rest)
 {
 	(void)rest;
-	current(reader);
+	struct tape_entry *named = current(reader);
+	if (named)
+		named->named = true;
+}
+
+/* Between a listing and the look at what it names processes end and files go. */
+static void frame_gone(struct reader *reader, struct bytes rest)
+{
+	const char *pattern = arena_strndup(reader->arena, rest.data, rest.size);
+	size_t fixed = strcspn(pattern, "*?[\\");
+	for (size_t i = 0; i < reader->target->n; i++) {
+		struct tape_entry *entry = &reader->target->entries[i];
+		if (entry->stat.type == NODE_UNKNOWN && !entry->error && strncmp(entry->path, pattern, fixed) == 0 &&
+		    fnmatch(pattern, entry->path, FNM_PATHNAME | FNM_PERIOD) == 0)
+			entry->error = ENOENT;
+	}
 }
 
 static void frame_list(struct reader *reader, struct bytes rest)
@@ -820,8 +855,11 @@ static void frame_list(struct reader *reader, struct bytes rest)
 			break; /* the last name may be half a name */
 		const char *name = arena_strndup(reader->arena, line.data, line.size);
 		const char *path = arena_printf(reader->arena, "%s%s", inside[1] ? inside : "", name);
-		if (strlen(path) < TAPE_PATH_MAX)
-			entry_of(reader, reader->redactor ? redact_text(reader->redactor, path, reader->arena) : path);
+		if (strlen(path) >= TAPE_PATH_MAX)
+			continue;
+		struct tape_entry *named = entry_of(reader, reader->redactor ? redact_text(reader->redactor, path, reader->arena) : path);
+		if (named)
+			named->named = true;
 	}
 	struct tape_entry *entry = entry_of(reader, inside);
 	if (entry && whole) {
@@ -1092,7 +1130,7 @@ static const struct {
 	{ 's', frame_stat }, { 'S', frame_stat_current }, { 'a', frame_absent }, { 'A', frame_absent_current },
 	{ 'n', frame_name }, { '~', frame_odd_name }, { 'l', frame_link }, { 'x', frame_unreadable }, { 'F', frame_content },
 	{ 'd', frame_list }, { 'C', frame_exists }, { 'o', frame_open }, { 'f', frame_batch }, { 'b', frame_batch_content },
-	{ 'r', frame_run }, { 'e', frame_ignored },
+	{ 'r', frame_run }, { 'e', frame_ignored }, { 'g', frame_gone },
 };
 
 static void take_frame(struct reader *reader, struct bytes line)
@@ -1126,6 +1164,45 @@ static bool find_start(struct reader *reader)
 	return false;
 }
 
+/* The end of "/proc/PID" in a path of a process; 0: another path. */
+static size_t process_size(const char *path)
+{
+	if (!text_starts(path, "/proc/"))
+		return 0;
+	size_t digits = strspn(path + 6, "0123456789");
+	return digits && (path[6 + digits] == '/' || !path[6 + digits]) ? 6 + digits : 0;
+}
+
+static const struct tape_entry *of_process(struct tape_target *target, const char *process, const char *name)
+{
+	char path[64];
+	snprintf(path, sizeof path, "%.*s/%s", (int)process_size(process), process, name);
+	return tape_find(target, path);
+}
+
+static bool whole_process(struct tape_target *target, const char *process)
+{
+	const struct tape_entry *comm = of_process(target, process, "comm"), *files = of_process(target, process, "fd");
+	return comm && comm->has_data && files && (files->listed || files->error == EACCES);
+}
+
+/* Processes come and go while they are read. One of which not both name and open files came is as good as one that
+ * was never listed; reading a live machine answers the same. Where processes were not asked for, nothing changes. */
+static void drop_partial_processes(struct tape_target *target)
+{
+	bool asked = false;
+	for (size_t i = 0; i < target->n && !asked; i++) {
+		size_t size = process_size(target->entries[i].path);
+		asked = size && size < 40 && whole_process(target, target->entries[i].path);
+	}
+	for (size_t i = 0; asked && i < target->n; i++) {
+		struct tape_entry *entry = &target->entries[i];
+		size_t size = process_size(entry->path);
+		if (size && size < 40 && !whole_process(target, entry->path))
+			keep_error(entry, ENOENT);
+	}
+}
+
 bool wants_parse(struct bytes stream, struct redactor *redactor, struct tape_target *target, struct arena *arena,
 		 struct err *err)
 {
@@ -1135,8 +1212,14 @@ bool wants_parse(struct bytes stream, struct redactor *redactor, struct tape_tar
 		return err_hint(err, "a POSIX shell is needed there: sh");
 	}
 	struct bytes line;
-	while (!reader.ended && next_line(&reader, &line))
-		take_frame(&reader, line);
+	while (!reader.ended && next_line(&reader, &line)) {
+		bool whole = stream.data[reader.cursor - 1] == '\n';
+		/* half a line could name another file */
+		if (whole || (line.size == 4 && memcmp(line.data, "@end", 4) == 0))
+			take_frame(&reader, line);
+	}
+	if (reader.ended)
+		drop_partial_processes(target);
 	if (!reader.ended && reader.good)
 		return err_set(err, ERR_INPUT, "the answer ends at byte %zu, before its end: the rest is unknown", stream.size);
 	return reader.good && reader.ended;
