@@ -45,6 +45,45 @@ static struct target guest_target(const struct guest *guest, struct arena *arena
 	};
 }
 
+static void look_inside(struct facts *facts, struct world *node, const struct target *target, struct arena *arena);
+
+/* Is a docker container one that shall encode: does it run with a GPU, by runtime, request or node? */
+static bool encodes(const struct docker_container *container)
+{
+	static const char signs[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"; /* docker's own rule */
+	if (!container->name || !*container->name || *container->name == '-' || container->name[strspn(container->name, signs)])
+		return false;
+	if (!container->status || strcmp(container->status, "running") != 0)
+		return false;
+	bool nodes = false;
+	for (size_t i = 0; i < container->devices.n; i++)
+		nodes |= text_starts(container->devices.word[i], "/dev/dri") || text_starts(container->devices.word[i], "/dev/nvidia");
+	return nodes || (container->runtime && strcmp(container->runtime, "nvidia") == 0) ||
+	       (container->gpu_request && *container->gpu_request);
+}
+
+/* The docker containers with a GPU inside what was just looked into: the media server sees what they see. */
+static void look_into_containers(struct facts *facts, struct world *node, const struct target *target,
+	const struct inside *inside, struct arena *arena)
+{
+	enum { CONTAINERS_MAX = 8 };
+	size_t looked = 0;
+	for (size_t i = 0; i < inside->n_containers && target->n < HOPS_MAX; i++) {
+		const struct docker_container *container = &inside->containers[i];
+		if (!encodes(container))
+			continue;
+		if (looked++ == CONTAINERS_MAX) {
+			*arena_push(arena, facts->blind, facts->n_blind) = (struct blind){ target->label, "further docker containers",
+				arena_printf(arena, "only the first %d with a GPU are looked into", CONTAINERS_MAX) };
+			return;
+		}
+		struct target further = *target;
+		further.label = arena_printf(arena, "%s/docker/%s", target->label, container->name);
+		further.hop[further.n++] = (struct hop){ HOP_DOCKER, container->name };
+		look_inside(facts, node, &further, arena);
+	}
+}
+
 static void look_inside(struct facts *facts, struct world *node, const struct target *target, struct arena *arena)
 {
 	if (facts_inside(facts, target->label))
@@ -63,6 +102,7 @@ static void look_inside(struct facts *facts, struct world *node, const struct ta
 		*arena_push(arena, facts->blind, facts->n_blind) = (struct blind){ target->label, "the inside", inside.why };
 	}
 	*arena_push(arena, facts->insides, facts->n_insides) = inside;
+	look_into_containers(facts, node, target, &inside, arena);
 }
 
 static bool has_gpu(const struct facts *facts, const struct guest *guest, struct arena *arena)
