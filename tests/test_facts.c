@@ -94,6 +94,25 @@ static void test_hot_release_needs_every_answer(void **state)
 	}
 }
 
+static void test_what_sits_in_a_bar(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = {0};
+	struct pci_device card = device("0000:01:00.0", 0x030000, "12");
+	card.bars_known = YES;
+	card.bar[1] = (struct pci_bar){ 0xd0000000, 0xdfffffff, 0x2200 };
+	struct iomem_range ranges[] = {
+		{ 0xc0000000, 0xdfffffff, 0, "PCI Bus 0000:00" }, { 0xd0000000, 0xdfffffff, 1, "PCI Bus 0000:01" },
+		{ 0xd0000000, 0xdfffffff, 2, "0000:01:00.0" }, { 0xd0000000, 0xd02fffff, 3, "BOOTFB" }, { 0xe0000000, 0xe0001000, 1, "other" },
+	};
+	struct facts facts = { .pci = { .devices = &card, .n = 1, .known = YES },
+		.drm = { .iomem = ranges, .n_iomem = COUNT(ranges), .iomem_known = YES } };
+	gpus_assemble(&facts, &arena);
+	assert_int_equal(facts.gpus[0].bar_owners_known, YES);
+	assert_int_equal(facts.gpus[0].bar_owners.n, 1);
+	assert_string_equal(facts.gpus[0].bar_owners.word[0], "BOOTFB");
+}
+
 /* ---- CPU -------------------------------------------------------------------------------------------------------- */
 
 static void test_cpu_is_read(void **state)
@@ -128,6 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_group_state_is_as_defined),
 		cmocka_unit_test(test_hot_release_needs_every_answer),
+		cmocka_unit_test(test_what_sits_in_a_bar),
 		cmocka_unit_test(test_cpu_is_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,8 +93,9 @@ static void assemble_bar_owners(const struct facts *facts, struct gpu *gpu, stru
 		const struct iomem_range *range = &facts->drm.iomem[i];
 		for (size_t b = 0; b < PCI_BARS; b++) {
 			const struct pci_bar *bar = &gpu->pci->bar[b];
+			/* a bridge's window may be exactly as large as the one BAR behind it, and sits in nothing */
 			if (!bar->end || range->start < bar->start || range->end > bar->end ||
-			    strcmp(range->owner, gpu->pci->address) == 0)
+			    strcmp(range->owner, gpu->pci->address) == 0 || text_starts(range->owner, "PCI Bus "))
 				continue;
 			*arena_push(arena, gpu->bar_owners.word, gpu->bar_owners.n) = range->owner;
 			break;
