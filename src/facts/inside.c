@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "facts/package.h"
+#include "sys/wants.h"
 
 struct gather {
 	struct world *world;
@@ -19,20 +20,6 @@ struct gather {
 };
 
 enum { CONTAINERS_MAX = 256 };
-
-/* A Go template takes a tab for a blank; so each word of these commands is free of blanks, which a table of wants
- * parts words by. Of a docker container's environment only NVIDIA's words are asked: the rest holds secrets. */
-#define DOCKER_INFO                                                                                              \
-	"{\"ServerVersion\":{{json\t.ServerVersion}},\"CgroupDriver\":{{json\t.CgroupDriver}},"                  \
-	"\"DockerRootDir\":{{json\t.DockerRootDir}},\"Runtimes\":{{json\t.Runtimes}}}"
-#define DOCKER_INSPECT                                                                                           \
-	"{\"Id\":{{json\t.Id}},\"Name\":{{json\t.Name}},\"State\":{\"Status\":{{json\t.State.Status}}},"         \
-	"\"Config\":{\"Image\":{{json\t.Config.Image}},\"Env\":[{{range\t.Config.Env}}{{$w:=split\t.\t\"=\"}}"   \
-	"{{if\teq\t(index\t$w\t0)\t\"NVIDIA_VISIBLE_DEVICES\"\t\"NVIDIA_DRIVER_CAPABILITIES\"}}"                 \
-	"{{json\t.}},{{end}}{{end}}\"\"]},"                                                                      \
-	"\"HostConfig\":{\"Runtime\":{{json\t.HostConfig.Runtime}},\"Privileged\":{{json\t.HostConfig.Privileged}}," \
-	"\"Devices\":{{json\t.HostConfig.Devices}},\"DeviceRequests\":{{json\t.HostConfig.DeviceRequests}},"     \
-	"\"GroupAdd\":{{json\t.HostConfig.GroupAdd}}}}"
 
 /* ---- asking ---------------------------------------------------------------- */
 
@@ -428,7 +415,7 @@ static void docker_inspect(struct gather *gather, struct words ids)
 	argv[0] = "docker";
 	argv[1] = "inspect";
 	argv[2] = "--format";
-	argv[3] = DOCKER_INSPECT;
+	argv[3] = WANTS_DOCKER_INSPECT;
 	memcpy(argv + 4, ids.word, ids.n * sizeof *argv);
 	if (ask_run(gather, argv, true, &outcome) == 0 && outcome.status == 0) {
 		inside_parse_docker(outcome.out, gather->arena, gather->inside);
@@ -447,7 +434,7 @@ static void docker_inspect(struct gather *gather, struct words ids)
 
 static void gather_docker(struct gather *gather)
 {
-	static const char *const info[] = { "docker", "info", "--format", DOCKER_INFO, NULL };
+	static const char *const info[] = { "docker", "info", "--format", WANTS_DOCKER_INFO, NULL };
 	static const char *const list[] = { "docker", "ps", "--all", "--quiet", "--no-trunc", NULL };
 	struct inside *inside = gather->inside;
 	struct outcome outcome;
