@@ -64,6 +64,28 @@ static const struct {
 		"\"-----BEGIN PRIVATE KEY-----REDACTED-----END PRIVATE KEY-----\\n\", x" },
 	{ NULL, "-----BEGIN PRIVATE KEY-----\nMIIE\nMIIF", "-----BEGIN PRIVATE KEY-----\nREDACTED\nREDACTED" },
 	{ NULL, "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----", NULL },
+	{ NULL, "{\"token\":{\"a\":1},\"pin_key\":12,\"token\":null}", "{\"token\":{\"a\":1},\"pin_key\":\"REDACTED-1\",\"token\":null}" },
+	/* a line that is a key and its value */
+	{ NULL, "cifs: nas\n\tusername bob\n\tpassword geheim 1\n\tserver 10.0.0.1", "cifs: nas\n\tusername bob\n\tpassword REDACTED-1\n\tserver 10.0.0.1" },
+	{ NULL, "\twpa-psk geheim\n\twep-key0 123\n#password geheim", "\twpa-psk REDACTED-1\n\twep-key0 REDACTED-2\n#password REDACTED-1" },
+	{ NULL, "password_pbkdf2 root grub.pbkdf2.sha512.1.AA", "password_pbkdf2 REDACTED-1" },
+	{ NULL, "systemd: Forward password requests\npass through these", NULL },
+	/* notes as PVE keeps them */
+	{ NULL, "#password%3A two words\n#Passwort%3Aabc", "#password%3A REDACTED-1\n#Passwort%3AREDACTED-2" },
+	{ NULL, "x%3A token%3Dabc%0Apassword%3Ddef y", "x%3A token%3DREDACTED-1%0Apassword%3DREDACTED-2 y" },
+	{ NULL, "#bc%3A24%3A11%3A0a%3A0b%3A0c BC%3A24%3A11%3A0A%3A0B%3A0C", "#02%3A00%3A00%3A00%3A00%3A01 02%3A00%3A00%3A00%3A00%3A01" },
+	{ NULL, "#2a02%3A8109%3A%3A7, 2a02:8109::7%3A", "#2001%3Adb8%3A%3A1, 2001:db8::1%3A" },
+	{ NULL, "https%3A//admin%3Ageheim@nas.lan/", "https%3A//admin%3AREDACTED-1@nas.lan/" },
+	/* in arguments and environments */
+	{ NULL, "DB_PASS=a SMTP_PWD=b APP_KEY=c PLEX_CLAIM=claim-d hotkey=f compass=1", "DB_PASS=REDACTED-1 SMTP_PWD=REDACTED-2 APP_KEY=REDACTED-3 PLEX_CLAIM=REDACTED-4 hotkey=f compass=1" },
+	{ NULL, "-object secret,id=sec0,data=abc,format=raw", "-object secret,id=sec0,data=REDACTED-1,format=raw" },
+	{ NULL, "-smbios type=1,uuid=01234567-89ab-cdef-0123-456789abcdef", "-smbios type=1,uuid=00000000-0000-0000-0000-000000000001" },
+	{ NULL, "rbd:p/i:id=admin:key=abc==:conf=x", "rbd:p/i:id=admin:key=REDACTED-1" },
+	{ NULL, "wg <(echo yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=)", "wg <(echo REDACTED-1)" },
+	{ NULL, "id yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk SHA256:yAnz5TF", NULL },
+	{ NULL, "netroot=iscsi:u:geheim@10.0.0.1::::iqn me:geheim@nas:/x", "netroot=iscsi:u:REDACTED-1@10.0.0.1::::iqn me:REDACTED-1@nas:/x" },
+	{ NULL, "curl -u admin:geheim -u 1000:1000 --user=a:b", "curl -u admin:REDACTED-1 -u 1000:1000 --user=a:REDACTED-2" },
+	{ NULL, "image nvidia/cuda:12.4.1@sha256:0123 a:b c:d@ root@pam!x", NULL },
 	/* serial numbers */
 	{ NULL, "\tSerial Number: PF3ABC12\n\tVersion: 1", "\tSerial Number: SERIAL-1\n\tVersion: 1" },
 	{ NULL, "    Serial Number                         : 0321821012345\n", "    Serial Number                         : SERIAL-1\n" },
@@ -79,6 +101,7 @@ static const struct {
 	{ NULL, "/dev/disk/by-id/ata-WDC_WD40EFRX-68N32N0_WD-WCC7K0ABCDEF-part1", "/dev/disk/by-id/ata-WDC_WD40EFRX-68N32N0_SERIAL-1-part1" },
 	{ NULL, "/dev/disk/by-id/nvme-Samsung_SSD_990_PRO_S6Z1NJ0W123456_1", "/dev/disk/by-id/nvme-Samsung_SSD_990_PRO_SERIAL-1_1" },
 	{ NULL, "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4 nvme-eui.0025385b71b0a1c2-part3", "/dev/disk/by-id/wwn-SERIAL-1 nvme-SERIAL-2-part3" },
+	{ NULL, "by-id/nvme-nvme.144d-53364e-53616d-00000001-part2", "by-id/nvme-nvme.144d-SERIAL-1-53616d-00000001-part2" },
 	{ NULL, "usb-storage nvme-pci scsi-hd ata-piix virtio-gpu", NULL },
 	{ NULL, "ID_SERIAL_SHORT=S6Z1\nID_WWN=0x5000", "ID_SERIAL_SHORT=SERIAL-1\nID_WWN=SERIAL-2" },
 	/* whole files */
@@ -86,6 +109,12 @@ static const struct {
 	{ "/sys/devices/x/serial", "\n", NULL },
 	{ "/sys/class/dmi/id/product_uuid", "01234567-89ab-cdef-0123-456789abcdef\n", "00000000-0000-0000-0000-000000000001\n" },
 	{ "/etc/machine-id", "0123456789abcdef0123456789abcdef\n", "00000000000000000000000000000001\n" },
+	{ "/proc/1234/net/route",
+		"I\tDest\tGateway\nvmbr0\t00000000\t01450251\t0003\t0\t0\t0\t00000080\nvmbr0\t0000A8C0\t01450251\t1\t0\t0\t0\t00FFFFFF\n",
+		"I\tDest\tGateway\nvmbr0\t00000000\t016433C6\t0003\t0\t0\t0\t00000080\nvmbr0\t0000A8C0\t016433C6\t1\t0\t0\t0\t00FFFFFF\n" },
+	{ "/proc/net/ipv6_route",
+		"2a02810912340000be2411fffe0a0b0c 40 00000000000000000000000000000000 00 fe80000000000000be2411fffe0a0b0c 00000100 1 vmbr0\n",
+		"20010db8000000000000000000000001 40 00000000000000000000000000000000 00 fe80000000000000000000fffe000001 00000100 1 vmbr0\n" },
 	{ "/etc/shadow", "root:$6$x:1::\nu:!:1\n", "REDACTED\nREDACTED\n" },
 	{ "/etc/pve/priv/token.cfg", "root@pam!x 0b1c\n", "REDACTED\n" },
 	{ "/sys/devices/x/vpd", "\x82\x10_binary_SN1234", "REDACTED" },
@@ -108,9 +137,38 @@ static void samples_are_redacted(void **state)
 			assert_ptr_equal(after.data, before.data);
 		/* what is redacted stays as it is, with the same redactor and with another */
 		struct bytes again = redact_bytes(redactor, samples[i].path, after, &arena);
-		assert_string_equal(again.data, wish);
+		if (strcmp(again.data, wish) != 0)
+			fail_msg("\"%s\"\n again became \"%s\"", wish, again.data);
 		again = redact_bytes(redact_new(&arena), samples[i].path, after, &arena);
 		assert_string_equal(again.data, wish);
+	}
+}
+
+/* What tells whose machine it is, in arguments with zeros between them, and in a boot entry of the firmware. */
+static void zeros_are_no_hiding_place(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path, *before, *after;
+		size_t size;
+	} zeros[] = {
+#define ZEROS(path, before, after) { path, before, after, sizeof before - 1 }
+		ZEROS("/proc/7/cmdline", "x\0--password\0geheim-geheim\0--token\0abcdefghijkl\0-x",
+			"x\0--password\0REDACTED-1xxx\0--token\0REDACTED-2xx\0-x"),
+		ZEROS("/proc/7/cmdline", "-object\0secret,id=a,data=abcdefghijkl\0data=x", "-object\0secret,id=a,data=REDACTED-1xx\0data=x"),
+		ZEROS("/sys/firmware/efi/efivars/Boot0001-8be4df61-93ca-11d2-aa0d-00e098032b8c",
+			"\7\0\0\0\1\0\0\0\0\0U\0E\0F\0I\0 \0S\0""4\0E\0W\0N\0F\0""0\0M\0""1\0""2\0 \0001\0\0\0\3\13\13\0\xbc\x24\x11\1\2\3\0\4\4\6\0ab\177\377\4\0",
+			"\7\0\0\0\1\0\0\0\0\0U\0E\0F\0I\0 \0x\0x\0x\0x\0x\0x\0x\0x\0x\0x\0 \0001\0\0\0\3\13\13\0\0\0\0\0\0\0\0\4\4\6\0ab\177\377\4\0"),
+		ZEROS("/sys/firmware/efi/efivars/Boot0001-x", "\7\0\0\0\1\0\0\0\0\0U\0\0\0\3\13\377\377\1", "\7\0\0\0\1\0\0\0\0\0U\0\0\0\3\13\377\377\1"),
+	};
+	for (size_t i = 0; i < COUNT(zeros); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		struct bytes before = { zeros[i].before, zeros[i].size };
+		struct bytes after = redact_bytes(redact_new(&arena), zeros[i].path, before, &arena);
+		assert_int_equal(after.size, zeros[i].size);
+		assert_memory_equal(after.data, zeros[i].after, zeros[i].size);
+		for (size_t cut = 0; cut < before.size; cut++)
+			redact_bytes(redact_new(&arena), zeros[i].path, arena_bytes(&arena, before.data, cut), &arena);
 	}
 }
 
@@ -211,7 +269,8 @@ static void long_lines_take_no_time(void **state)
 	(void)state;
 	static const char *const units[] = { "a:", "a-", "1.", "::", "password ", "uuid: ", "-----BEGIN PRIVATE ",
 		"a://", "bc:24:", "\"", "Serial Number ", "token=\"", "AAAAB3NzaC1", "enx", "ata-a_", "smbios1: uuid:", "ff-",
-		"Bearer ", "password\\\"", "password:" };
+		"Bearer ", "password\\\"", "password:", "secret,", "a:b", "u:p@", "AAAA+", "%3A", "password%3A", "\tpassword\n",
+		"ab%3A", "-u a:" };
 	for (size_t i = 0; i < COUNT(units); i++) {
 		struct arena arena ARENA_SCOPED = { 0 };
 		size_t size = strlen(units[i]), n = 1024 * 1024 / size;
@@ -226,6 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(samples_are_redacted),
+		cmocka_unit_test(zeros_are_no_hiding_place),
 		cmocka_unit_test(the_same_secret_is_the_same_everywhere),
 		cmocka_unit_test(known_secrets_go_wherever_they_stand),
 		cmocka_unit_test(structure_stays),

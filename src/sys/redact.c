@@ -167,6 +167,19 @@ static bool starts(const struct scan *scan, size_t at, const char *text)
 	return scan->size - at >= size && memcmp(scan->in + at, text, size) == 0;
 }
 
+/* PVE keeps notes in comments and there writes ":" as %3A (qm.conf(5)); "=" and the end of a line alike. */
+static bool coded(const struct scan *scan, size_t at, char low)
+{
+	return sign_at(scan, at) == '%' && sign_at(scan, at + 1) == (low == '\n' ? '0' : '3') &&
+	       lower(sign_at(scan, at + 2)) == (low == '\n' || low == ':' ? 'a' : 'd');
+}
+
+/* How many bytes the sign takes, plain or coded; 0: something else stands there. */
+static size_t sign_size(const struct scan *scan, size_t at, char sign)
+{
+	return sign_at(scan, at) == sign ? 1 : (sign == ':' || sign == '=') && coded(scan, at, sign) ? 3 : 0;
+}
+
 static size_t line_end(const struct scan *scan, size_t at)
 {
 	const char *end = memchr(scan->in + at, '\n', scan->size - at);
@@ -200,6 +213,15 @@ static bool ipv4_is_public(const unsigned char *part)
 	return part[0] < 224 && !documentation;
 }
 
+static void ipv4_placeholder(size_t number, unsigned char part[4])
+{
+	unsigned char low = (unsigned char)(number < 508 ? number % 254 + 1 : number & 255);
+	if (number < 508)
+		memcpy(part, number < 254 ? (unsigned char[]){ 198, 51, 100, low } : (unsigned char[]){ 203, 0, 113, low }, 4);
+	else
+		memcpy(part, (unsigned char[]){ 198, 18, (unsigned char)(number >> 8), low }, 4);
+}
+
 static bool match_ipv4(struct scan *scan)
 {
 	unsigned char part[4];
@@ -222,13 +244,9 @@ static bool match_ipv4(struct scan *scan)
 		scan->at = at;
 		return true;
 	}
-	size_t number = number_of(scan->redactor, KIND_IPV4, (const char *)part, sizeof part) - 1;
 	char text[32];
-	if (number < 508)
-		snprintf(text, sizeof text, number < 254 ? "198.51.100.%u" : "203.0.113.%u",
-		        (unsigned)(number % 254) + 1);
-	else
-		snprintf(text, sizeof text, "198.18.%u.%u", (unsigned)(number >> 8) & 255, (unsigned)number & 255);
+	ipv4_placeholder(number_of(scan->redactor, KIND_IPV4, (const char *)part, sizeof part) - 1, part);
+	snprintf(text, sizeof text, "%u.%u.%u.%u", part[0], part[1], part[2], part[3]);
 	replace(scan, scan->at, at, text);
 	return true;
 }
@@ -261,29 +279,32 @@ static bool match_mac(struct scan *scan)
 {
 	unsigned char mac[64], placeholder[64];
 	size_t at = scan->at, n = 0;
-	char between = sign_at(scan, at + 2);
-	if (between != ':' && between != '-')
+	char between = coded(scan, at + 2, ':') ? ':' : sign_at(scan, at + 2);
+	size_t gap = between == ':' || between == '-' ? sign_size(scan, at + 2, between) : 0;
+	if (!gap)
 		return false;
-	for (; n < sizeof mac && hex(sign_at(scan, at)) && hex(sign_at(scan, at + 1)); at += 3) {
+	for (; n < sizeof mac && hex(sign_at(scan, at)) && hex(sign_at(scan, at + 1)); at += 2 + gap) {
 		mac[n++] = (unsigned char)(hex_value(scan->in[at]) << 4 | hex_value(scan->in[at + 1]));
-		if (sign_at(scan, at + 2) != between)
+		if (sign_size(scan, at + 2, between) != gap)
 			break;
 	}
 	at += 2;
 	/* a separator behind the last pair: fine if nothing of a longer number follows */
-	if (n < 6 || at > scan->size || word(sign_at(scan, at)) || sign_at(scan, at) == between)
+	if (n < 6 || at > scan->size || word(sign_at(scan, at)) || sign_size(scan, at, between))
 		return false;
 	if (!mac_placeholder(scan->redactor, mac, n, placeholder)) {
 		scan->at = at;
 		return true;
 	}
 	bool upper = false;
-	for (size_t i = scan->at; i < at; i++)
-		upper = upper || (scan->in[i] >= 'A' && scan->in[i] <= 'F');
-	char text[3 * sizeof mac + 1];
+	for (size_t i = scan->at; i < at; i += 2 + gap)
+		for (size_t j = i; j < i + 2; j++)
+			upper = upper || (scan->in[j] >= 'A' && scan->in[j] <= 'F');
+	char text[5 * sizeof mac + 1], sign[] = { between, '\0' };
+	size_t used = 0;
 	for (size_t i = 0; i < n; i++)
-		snprintf(text + i * 3, 4, upper ? "%02X%c" : "%02x%c", placeholder[i], between);
-	text[n * 3 - 1] = '\0';
+		used += (size_t)snprintf(text + used, sizeof text - used, upper ? "%s%02X" : "%s%02x",
+		        i == 0 ? "" : gap == 3 ? "%3A" : sign, placeholder[i]);
 	replace(scan, scan->at, at, text);
 	return true;
 }
@@ -334,27 +355,38 @@ static bool ipv6_hide_mac(struct scan *scan, unsigned char *address)
 	return true;
 }
 
+static void code_colons(char *text, size_t room)
+{
+	for (char *at = text; (at = strchr(at, ':')) && strlen(text) + 3 <= room; at += 3) {
+		memmove(at + 3, at + 1, strlen(at + 1) + 1);
+		memcpy(at, "%3A", 3);
+	}
+}
+
 static bool match_ipv6(struct scan *scan)
 {
-	char text[INET6_ADDRSTRLEN + 1];
-	size_t size = 0, colons = 0;
+	char text[INET6_ADDRSTRLEN * 3 + 1];
+	size_t size = 0, colons = 0, end = scan->at, step = 1;
 	if (scan->at && (scan->in[scan->at - 1] == ':' || scan->in[scan->at - 1] == '.'))
 		return false;
-	for (char sign; (sign = sign_at(scan, scan->at + size)), hex(sign) || sign == ':' || sign == '.'; size++) {
+	for (char sign;; end += step) {
+		size_t colon = sign_size(scan, end, ':');
+		sign = colon ? ':' : sign_at(scan, end);
+		if (!hex(sign) && !colon && sign != '.')
+			break;
 		if (size == INET6_ADDRSTRLEN)
 			return false;
-		colons += sign == ':';
-		text[size] = sign;
+		step = colon ? colon : 1;
+		colons += colon > 0;
+		text[size++] = sign;
 	}
-	size_t end = scan->at + size;
-	while (size > 2 && (text[size - 1] == '.' || (text[size - 1] == ':' && text[size - 2] != ':'))) {
-		size--; /* the end of a sentence, or of a key */
-		end--;
-	}
+	while (size > 2 && (text[size - 1] == '.' || (text[size - 1] == ':' && text[size - 2] != ':')))
+		end -= scan->in[end - 1] == text[--size] ? 1 : 3; /* the end of a sentence, or of a key */
 	text[size] = '\0';
 	unsigned char address[16];
-	if (colons < 2 || word(sign_at(scan, scan->at + size)) || inet_pton(AF_INET6, text, address) != 1)
+	if (colons < 2 || word(sign_at(scan, end)) || inet_pton(AF_INET6, text, address) != 1)
 		return false;
+	bool is_coded = memchr(scan->in + scan->at, '%', end - scan->at);
 	bool hidden = false;
 	if (ipv6_is_public(address)) {
 		size_t number = number_of(scan->redactor, KIND_IPV6, (const char *)address, sizeof address);
@@ -364,6 +396,8 @@ static bool match_ipv6(struct scan *scan)
 		inet_ntop(AF_INET6, address, text, sizeof text);
 		hidden = true;
 	}
+	if (hidden && is_coded)
+		code_colons(text, sizeof text);
 	if (hidden)
 		replace(scan, scan->at, end, text);
 	else
@@ -462,6 +496,17 @@ static bool match_by_id(struct scan *scan)
 		from = before;
 	}
 	size_t prefix = strlen(buses[bus]);
+	/* nvme.VENDOR-SERIAL-MODEL-NAMESPACE, serial and model as hex digits of their letters (the kernel's wwid) */
+	const char *serial = size > prefix + 10 && memcmp(name + prefix, "nvme.", 5) == 0 ? memchr(name + prefix, '-', 10) : NULL;
+	const char *model = serial ? memchr(serial + 1, '-', (size_t)(name + size - serial - 1)) : NULL;
+	for (const char *sign = serial ? serial + 1 : NULL; model && sign < model; sign++)
+		if (!hex(*sign))
+			model = NULL;
+	if (model) {
+		size_t begin = scan->at;
+		replace_value(scan, KIND_SERIAL, begin + (size_t)(serial + 1 - name), begin + (size_t)(model - name));
+		return true;
+	}
 	if (!from &&
 	        (text_starts("wwn-0x", buses[bus]) || (size > prefix + 4 && memcmp(name + prefix, "eui.", 4) == 0) ||
 	                (size > prefix + 15 && digit(name[prefix]))))
@@ -479,13 +524,24 @@ static bool match_by_id(struct scan *scan)
 static const struct {
 	const char *end;
 	enum kind kind;
-	bool whole; /* the whole key */
+	bool whole; /* the whole key, or all behind its last "_" or "-" */
 } keys[] = {
 	{ "password", KIND_SECRET, false },
 	{ "passwd", KIND_SECRET, false },
 	{ "passphrase", KIND_SECRET, false },
+	{ "passwort", KIND_SECRET, false },
+	{ "kennwort", KIND_SECRET, false },
+	{ "passwordpbkdf2", KIND_SECRET, false }, /* grub.cfg */
 	{ "pass", KIND_SECRET, true },
 	{ "pwd", KIND_SECRET, true },
+	{ "pw", KIND_SECRET, true },
+	{ "key", KIND_SECRET, true },
+	{ "keyring", KIND_SECRET, true },
+	{ "claim", KIND_SECRET, true },
+	{ "wepkey0", KIND_SECRET, false },
+	{ "wepkey1", KIND_SECRET, false },
+	{ "wepkey2", KIND_SECRET, false },
+	{ "wepkey3", KIND_SECRET, false },
 	{ "secret", KIND_SECRET, false },
 	{ "secretkey", KIND_SECRET, false },
 	{ "token", KIND_SECRET, false },
@@ -515,14 +571,14 @@ static const struct {
 	{ "vmgenid", KIND_UUID, true },
 };
 
-/* KINDS: not a secret's name */
-static enum kind kind_of_key(const struct scan *scan, const char *name, size_t size)
+/* KINDS: not a secret's name. `last`: the length of what stands behind the last "_" or "-". */
+static enum kind kind_of_key(const struct scan *scan, const char *name, size_t size, size_t last)
 {
 	if (scan->uuid_secret && size == 4 && memcmp(name, "uuid", 4) == 0)
 		return KIND_UUID;
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		size_t end = strlen(keys[i].end);
-		if (size < end || (keys[i].whole && size != end))
+		if (size < end || (keys[i].whole && size != end && last != end))
 			continue;
 		if (memcmp(name + size - end, keys[i].end, end) == 0)
 			return keys[i].kind;
@@ -541,9 +597,9 @@ static size_t skip_blanks(const struct scan *scan, size_t at)
 /* Where an unquoted value ends: behind "key: " it is the line, else the next blank or list sign. */
 static size_t value_end(const struct scan *scan, size_t at, bool line)
 {
-	if (line)
-		return line_end(scan, at);
-	while (at < scan->size && !strchr(" \t\r\n,;&\"'<>)}]", scan->in[at] ? scan->in[at] : ' '))
+	size_t end = line ? line_end(scan, at) : scan->size;
+	while (at < end && !coded(scan, at, '\n') &&
+	        (line || !strchr(" \t\r\n,;&\"'<>)}]", scan->in[at] ? scan->in[at] : ' ')))
 		at++;
 	return at;
 }
@@ -581,16 +637,19 @@ static void take_value(struct scan *scan, enum kind kind, size_t from, bool line
 }
 
 /* The key at this place: its name in small letters without "_" and "-"; returns where it ends, 0 if it is too long. */
-static size_t read_key(const struct scan *scan, char name[KEY_MAX], size_t *ret_size)
+static size_t read_key(const struct scan *scan, char name[KEY_MAX], size_t *ret_size, size_t *ret_last)
 {
-	size_t at = scan->at, size = 0;
+	size_t at = scan->at, size = 0, last = 0;
 	for (; at < scan->size && (word(scan->in[at]) || scan->in[at] == '-'); at++) {
 		if (at - scan->at >= KEY_MAX)
 			return 0;
 		if (scan->in[at] != '_' && scan->in[at] != '-')
 			name[size++] = lower(scan->in[at]);
+		else
+			last = size;
 	}
 	*ret_size = size;
+	*ret_last = size - last;
 	return at;
 }
 
@@ -617,32 +676,106 @@ static size_t read_second_word(const struct scan *scan, size_t at, char name[KEY
 	return at;
 }
 
+/* Nothing but blanks and the sign of a comment before it. */
+static bool begins_line(const struct scan *scan)
+{
+	size_t at = scan->at;
+	while (at && strchr(" \t#", scan->in[at - 1] ? scan->in[at - 1] : 'x'))
+		at--;
+	return at == 0 || scan->in[at - 1] == '\n';
+}
+
+/* Behind a key without "=" or ":" a value may stand too: "--password word", in an argument list with a zero between;
+ * lspci's "Device Serial Number 00-11-..."; and where a line is a key and its value (storage.cfg, interfaces(5), GRUB's
+ * "password root word"). */
+static bool match_key_alone(struct scan *scan, enum kind kind, size_t key_end, bool serial_number, size_t name)
+{
+	size_t start = scan->at, from = skip_blanks(scan, key_end);
+	bool option = start > 1 && scan->in[start - 1] == '-' && scan->in[start - 2] == '-';
+	if (option && from == key_end && from + 1 < scan->size && scan->in[from] == '\0')
+		from++;
+	bool line = kind == KIND_SECRET && name >= 5 && from > key_end && scan->in[key_end] != '\0' && begins_line(scan);
+	if (from == key_end || from >= scan->size || !(option || serial_number || line))
+		return false;
+	take_value(scan, kind, from, line);
+	return true;
+}
+
+/* A JSON value that is no string: a number gets quotes, so that it stays JSON; a structure is looked into. */
+static bool take_json_value(struct scan *scan, enum kind kind, size_t from, bool escaped)
+{
+	char text[48];
+	size_t to = value_end(scan, from, false);
+	if (!digit(scan->in[from]) && scan->in[from] != '-')
+		return false;
+	size_t number = number_of(scan->redactor, kind, scan->in + from, to - from);
+	snprintf(text, sizeof text, escaped ? "\\\"%s-%zu\\\"" : "\"%s-%zu\"", kind == KIND_SERIAL ? "SERIAL" : "REDACTED", number);
+	replace(scan, from, to, text);
+	return true;
+}
+
 static bool match_key(struct scan *scan)
 {
 	char name[KEY_MAX * 2];
-	size_t size, start = scan->at, key_end = read_key(scan, name, &size);
-	if (!key_end || key_end == start)
+	size_t size, last, key_end = read_key(scan, name, &size, &last);
+	if (!key_end || key_end == scan->at)
 		return false;
 	size_t at = read_second_word(scan, key_end, name, &size);
 	bool serial_number = at != key_end && size == 12 && memcmp(name, "serialnumber", 12) == 0;
+	enum kind kind = kind_of_key(scan, name, size, last);
+	if (kind == KINDS)
+		return false;
 	size_t quoted = sign_at(scan, at) == '\\' ? at + 1 : at;
 	if (sign_at(scan, quoted) == '"' || sign_at(scan, quoted) == '\'')
 		at = quoted + 1;
-	size_t delimiter = skip_blanks(scan, at);
-	char sign = sign_at(scan, delimiter);
-	bool option = start > 1 && scan->in[start - 1] == '-' && scan->in[start - 2] == '-' && delimiter > at;
-	if (sign != '=' && sign != ':' && !option && !serial_number)
-		return false;
-	enum kind kind = kind_of_key(scan, name, size);
-	if (kind == KINDS)
-		return false;
-	if (sign != '=' && sign != ':') { /* lspci: "Device Serial Number 00-11-..."; "--password word" */
-		take_value(scan, kind, delimiter, false);
-		return true;
-	}
-	size_t from = skip_blanks(scan, delimiter + 1);
+	size_t delimiter = skip_blanks(scan, at), colon = sign_size(scan, delimiter, ':');
+	size_t behind = delimiter + (colon ? colon : sign_size(scan, delimiter, '='));
+	if (behind == delimiter)
+		return match_key_alone(scan, kind, at, serial_number, size);
+	size_t from = skip_blanks(scan, behind);
+	bool json = colon && at > quoted && scan->in[quoted] == '"';
+	if (json && from < scan->size && !strchr("\"\\", scan->in[from] ? scan->in[from] : ' '))
+		return take_json_value(scan, kind, from, quoted > 0 && scan->in[quoted - 1] == '\\');
 	/* "password: with blanks" is the whole line; so is a header, whose scheme is a word of its own */
-	take_value(scan, kind, from, sign == ':' && from > delimiter + 1);
+	take_value(scan, kind, from, colon && from > behind);
+	return true;
+}
+
+/* What QEMU calls a secret ("-object secret,id=NAME,data=WORD"): the word is that of its data. */
+static bool match_secret_object(struct scan *scan)
+{
+	if (!starts(scan, scan->at, "secret,"))
+		return false;
+	size_t end = value_end(scan, scan->at + 7, false), part = scan->at + 7;
+	for (int i = 0; i < 8 && part < scan->size; i++, part = end + 1) {
+		end = value_end(scan, part, false);
+		if (starts(scan, part, "data=")) {
+			replace_value(scan, KIND_SECRET, part + 5, end);
+			return true;
+		}
+		if (sign_at(scan, end) != ',')
+			break;
+	}
+	return false;
+}
+
+static bool base64_sign(char sign)
+{
+	return (word(sign) && sign != '_') || sign == '+' || sign == '/';
+}
+
+/* Keys that are known by their form: WireGuard's are 32 bytes in base64, Ceph's 28 of which the first is 1. */
+static bool match_bare_key(struct scan *scan)
+{
+	size_t at = scan->at;
+	while (at - scan->at < 44 && base64_sign(sign_at(scan, at)))
+		at++;
+	size_t size = at - scan->at;
+	bool wireguard = size == 43 && sign_at(scan, at) == '=' && sign_at(scan, at + 1) != '=';
+	bool ceph = size == 38 && starts(scan, scan->at, "AQ") && starts(scan, at, "==");
+	if (!wireguard && !ceph)
+		return false;
+	replace_value(scan, KIND_SECRET, scan->at, at + (wireguard ? 1 : 2));
 	return true;
 }
 
@@ -661,24 +794,47 @@ static bool match_bearer(struct scan *scan)
 /* scheme://user:password@host */
 static bool match_userinfo(struct scan *scan)
 {
-	size_t at = scan->at, colon = 0;
+	size_t at = scan->at, from = 0, to;
 	for (size_t most = at + 16; at < most && word(sign_at(scan, at)); at++)
 		;
-	if (!starts(scan, at < scan->size ? at : scan->size, "://"))
+	size_t colon = sign_size(scan, at, ':');
+	if (!colon || !starts(scan, at + colon < scan->size ? at + colon : scan->size, "//"))
 		return false;
-	size_t from = at + 3;
-	for (at = from; at < from + NAME_MAX_ && at < scan->size; at++) {
-		char sign = scan->in[at];
-		if (sign == ':' && !colon)
-			colon = at;
-		if (sign == '@' && colon) {
-			replace_value(scan, KIND_SECRET, colon + 1, at);
+	for (to = at += colon + 2; to < at + NAME_MAX_ && to < scan->size; to++) {
+		char sign = scan->in[to];
+		if (!from && sign_size(scan, to, ':'))
+			from = to + sign_size(scan, to, ':');
+		if (sign == '@' && from) {
+			replace_value(scan, KIND_SECRET, from, to);
 			return true;
 		}
 		if (!word(sign) && !strchr("-._~%!$&()*+,;=:", sign ? sign : ' '))
 			return false;
 	}
 	return false;
+}
+
+/* user:password@host without a scheme (fstab, netroot=), "-u user:password", "--user=user:password". An image's
+ * name:tag@sha256:... has the same form. */
+static bool match_login(struct scan *scan)
+{
+	size_t at = scan->at, from, to, before = at;
+	while (at - scan->at < 32 && (word(sign_at(scan, at)) || sign_at(scan, at) == '.' || sign_at(scan, at) == '-'))
+		at++;
+	if (sign_at(scan, at) != ':')
+		return false;
+	for (from = to = at + 1; to - from < KEY_MAX && to < scan->size; to++)
+		if (!word(scan->in[to]) && !strchr("-._~%!$&()*+;=?#^", scan->in[to] ? scan->in[to] : ' '))
+			break;
+	while (before > 0 && before + 2 > scan->at && strchr(" =", scan->in[before - 1] ? scan->in[before - 1] : 'x'))
+		before--;
+	bool option = before < scan->at && ((before >= 2 && memcmp(scan->in + before - 2, "-u", 2) == 0) ||
+	                                           (before >= 6 && memcmp(scan->in + before - 6, "--user", 6) == 0));
+	bool host = sign_at(scan, to) == '@' && word(sign_at(scan, to + 1)) && !starts(scan, to + 1, "sha256:");
+	if (to == from || (!host && (!option || strspn(scan->in + from, "0123456789") >= to - from)))
+		return false;
+	replace_value(scan, KIND_SECRET, from, to);
+	return true;
 }
 
 /* The body of an SSH key of some kind: "AAAA", the length and name of the algorithm, in base64. */
@@ -760,8 +916,8 @@ static bool match_own(struct scan *scan)
 typedef bool match_fn(struct scan *scan);
 
 /* In the order in which they are asked; the first that takes it has it. */
-static match_fn *const by_word[] = { match_own, match_pem, match_key, match_mac, match_ipv4, match_ipv6, match_gpu_uuid,
-	match_mac_name, match_by_id, match_bearer, match_userinfo, match_ssh_key };
+static match_fn *const by_word[] = { match_own, match_pem, match_secret_object, match_key, match_mac, match_ipv4, match_ipv6,
+	match_gpu_uuid, match_mac_name, match_by_id, match_bearer, match_userinfo, match_ssh_key, match_bare_key, match_login };
 
 static bool matched(struct scan *scan)
 {
@@ -774,7 +930,8 @@ static bool matched(struct scan *scan)
 /* PVE keeps a guest's identity in "smbios1: uuid=..." (qm.conf(5)). */
 static bool identity_line(const struct scan *scan)
 {
-	return starts(scan, scan->at, "smbios1:") || starts(scan, scan->at, "smbios1=");
+	return starts(scan, scan->at, "smbios1:") || starts(scan, scan->at, "smbios1=") ||
+	       starts(scan, scan->at, "type=1,uuid="); /* the same for QEMU */
 }
 
 static void pass(struct scan *scan)
@@ -783,7 +940,7 @@ static void pass(struct scan *scan)
 	while (scan->at < scan->size) {
 		size_t at = scan->at;
 		char sign = scan->in[at], before = at ? scan->in[at - 1] : '\n';
-		if (before == '\n')
+		if (before == '\n' || before == '\0')
 			scan->uuid_secret = always;
 		if (!word(before) && word(sign) && identity_line(scan))
 			scan->uuid_secret = true;
@@ -825,7 +982,7 @@ static struct bytes hide_secrets(struct redactor *redactor, struct bytes raw, bo
 
 /* ---- whole files ------------------------------------------------------ */
 
-enum whole { WHOLE_NOT, WHOLE_LINES, WHOLE_SERIAL, WHOLE_MACHINE_ID, WHOLE_UUID, WHOLE_BINARY, WHOLE_CONFIG };
+enum whole { WHOLE_NOT, WHOLE_LINES, WHOLE_SERIAL, WHOLE_MACHINE_ID, WHOLE_UUID, WHOLE_BINARY, WHOLE_CONFIG, WHOLE_ROUTE4, WHOLE_ROUTE6, WHOLE_BOOT };
 
 static const struct {
 	const char *pattern;
@@ -851,6 +1008,9 @@ static const struct {
 	{ "/sys/firmware/dmi/tables/DMI", WHOLE_BINARY },
 	{ "/sys/firmware/dmi/entries/*/raw", WHOLE_BINARY },
 	{ "/sys/*/config", WHOLE_CONFIG },
+	{ "/proc/*net/route", WHOLE_ROUTE4 },
+	{ "/proc/*net/ipv6_route", WHOLE_ROUTE6 },
+	{ "/sys/firmware/efi/efivars/Boot????" "-*", WHOLE_BOOT },
 	{ "*/etc/machine-id", WHOLE_MACHINE_ID },
 	{ "*/var/lib/dbus/machine-id", WHOLE_MACHINE_ID },
 };
@@ -934,6 +1094,121 @@ static void whole_binary(struct scan *scan)
 	scan->at = scan->size;
 }
 
+/* The word of exactly that many hex digits at this place, as bytes. */
+static bool hex_word(const struct scan *scan, size_t digits, unsigned char *ret)
+{
+	if ((scan->at && word(scan->in[scan->at - 1])) || word(sign_at(scan, scan->at + digits)))
+		return false;
+	for (size_t i = 0; i < digits; i++) {
+		char sign = sign_at(scan, scan->at + i);
+		if (!hex(sign))
+			return false;
+		ret[i / 2] = (unsigned char)((i % 2 ? ret[i / 2] << 4 : 0) | (int)hex_value(sign));
+	}
+	return true;
+}
+
+static void replace_hex(struct scan *scan, const unsigned char *bytes, size_t n, bool upper)
+{
+	char text[33];
+	for (size_t i = 0; i < n; i++)
+		snprintf(text + i * 2, 3, upper ? "%02X" : "%02x", bytes[i]);
+	replace(scan, scan->at, scan->at + n * 2, text);
+}
+
+/* The kernel's IPv4 routes: addresses as hex numbers of this processor's order, lowest byte last; the mask, in the
+ * eighth column, is none. */
+static void whole_route4(struct scan *scan)
+{
+	for (unsigned column = 0; scan->at < scan->size;) {
+		unsigned char raw[4], part[4], placeholder[4];
+		char sign = scan->in[scan->at];
+		column = sign == '\n' ? 0 : column + (sign == '\t');
+		if (!hex_word(scan, 8, raw)) {
+			scan->at++;
+			continue;
+		}
+		for (int i = 0; i < 4; i++)
+			part[i] = raw[3 - i];
+		if (column == 7 || !ipv4_is_public(part)) {
+			scan->at += 8;
+			continue;
+		}
+		size_t number = number_of(scan->redactor, KIND_IPV4, (const char *)part, sizeof part) - 1;
+		ipv4_placeholder(number, placeholder);
+		for (int i = 0; i < 4; i++)
+			raw[i] = placeholder[3 - i];
+		replace_hex(scan, raw, 4, true);
+	}
+}
+
+static void whole_route6(struct scan *scan)
+{
+	while (scan->at < scan->size) {
+		unsigned char address[16];
+		if (!hex_word(scan, 32, address)) {
+			scan->at++;
+			continue;
+		}
+		/* a mask is not told from an address here: ::/0 and the like are kept because they are not public */
+		if (ipv6_is_public(address)) {
+			size_t number = number_of(scan->redactor, KIND_IPV6, (const char *)address, sizeof address);
+			memcpy(address, (unsigned char[16]){ 0x20, 0x01, 0x0d, 0xb8 }, 16);
+			address[14] = (unsigned char)(number >> 8);
+			address[15] = (unsigned char)number;
+			replace_hex(scan, address, 16, false);
+		} else if (ipv6_hide_mac(scan, address)) {
+			replace_hex(scan, address, 16, false);
+		} else {
+			scan->at += 32;
+		}
+	}
+}
+
+/* Letters and digits, at least eight and three digits among them: what boards append to a disk's or card's name. */
+static bool is_serial_word(const struct scan *scan, size_t from, size_t to)
+{
+	size_t digits = 0;
+	for (size_t at = from; at < to; at += 2)
+		digits += digit(scan->in[at]);
+	return to - from >= 16 && digits >= 3;
+}
+
+static void hide_in_place(struct scan *scan, size_t from, size_t to, char sign, size_t step)
+{
+	emit(scan, scan->in + scan->copied, from - scan->copied);
+	for (size_t at = from; at < to; at++)
+		emit(scan, (at - from) % step ? "" : &sign, 1);
+	scan->copied = to;
+}
+
+/* A boot entry (UEFI specification, EFI_LOAD_OPTION, behind the four bytes of efivarfs): attributes, length of the
+ * paths, description in UTF-16, paths. Descriptions end in serial numbers and MACs on some boards; of the path's
+ * messaging nodes those of MAC, IP, USB serial, NVMe and URI say who it is. Everything keeps its place. */
+static void whole_boot(struct scan *scan)
+{
+	size_t at = 10, from = at;
+	for (; at + 1 < scan->size; at += 2) {
+		bool part = scan->in[at + 1] == 0 && word(scan->in[at]);
+		if (!part && at > from && is_serial_word(scan, from, at))
+			hide_in_place(scan, from, at, 'x', 2);
+		if (!part)
+			from = at + 2;
+		if (scan->in[at] == 0 && scan->in[at + 1] == 0)
+			break;
+	}
+	for (at += 2; at + 4 <= scan->size;) {
+		static const char telling[] = { 0x0b, 0x0c, 0x0d, 0x10, 0x17, 0x18, 0 };
+		size_t size = (unsigned char)scan->in[at + 2] | (size_t)(unsigned char)scan->in[at + 3] << 8;
+		if (size < 4 || size > scan->size - at)
+			break;
+		if (scan->in[at] == 3 && scan->in[at + 1] && strchr(telling, scan->in[at + 1]))
+			hide_in_place(scan, at + 4, at + size, 0, 1);
+		at += size;
+	}
+	scan->at = scan->size;
+}
+
 struct bytes redact_bytes(struct redactor *redactor, const char *path, struct bytes raw, struct arena *arena)
 {
 	static void (*const whole_file[])(struct scan *) = { [WHOLE_LINES] = whole_lines,
@@ -941,7 +1216,10 @@ struct bytes redact_bytes(struct redactor *redactor, const char *path, struct by
 		[WHOLE_MACHINE_ID] = whole_machine_id,
 		[WHOLE_UUID] = whole_uuid,
 		[WHOLE_BINARY] = whole_binary,
-		[WHOLE_CONFIG] = whole_config };
+		[WHOLE_CONFIG] = whole_config,
+		[WHOLE_ROUTE4] = whole_route4,
+		[WHOLE_ROUTE6] = whole_route6,
+		[WHOLE_BOOT] = whole_boot };
 	if (raw.size == 0)
 		return raw;
 	enum whole whole = path ? whole_of(path) : WHOLE_NOT;

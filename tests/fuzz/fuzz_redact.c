@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const paths[] = { "/x", "/etc/shadow", "/sys/a/serial", "/etc/machine-id", "/sys/a/product_uuid",
-		"/sys/a/config", "/sys/a/vpd", "dmidecode" };
+		"/sys/a/config", "/sys/a/vpd", "dmidecode", "/proc/net/route", "/proc/net/ipv6_route",
+		"/sys/firmware/efi/efivars/Boot0001-x" };
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct redactor *redactor = redact_new(&arena);
 	/* without the zero byte behind, so that reading past the end is seen */
