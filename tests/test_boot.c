@@ -289,7 +289,7 @@ static struct boot gather(struct tree *tree, struct blinds *blinds)
 {
 	struct boot boot = {0};
 	*blinds = (struct blinds){ tree->arena, "", 0 };
-	boot_gather(tree_world(tree), tree->arena, &boot, tree_blind, blinds);
+	boot_gather(tree_world(tree), false, tree->arena, &boot, tree_blind, blinds);
 	return boot;
 }
 
@@ -613,7 +613,7 @@ static void test_this_machine(void **state)
 	assert_non_null(world);
 	struct boot boot = {0};
 	struct blinds blinds = { &arena, "", 0 };
-	boot_gather(world, &arena, &boot, tree_blind, &blinds);
+	boot_gather(world, false, &arena, &boot, tree_blind, &blinds);
 	world_close(world);
 	print_message("# kernel %s, loader %d (%s), %zu kernels; blind: %s\n", boot.kernel, boot.loader, boot.loader_why,
 		boot.n_kernels, blinds.text);

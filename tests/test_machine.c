@@ -674,14 +674,34 @@ static void test_saved(void **state)
 
 /* ---- what the readers make of the built-in machines ---- */
 
-static struct facts *facts_of(struct arena *arena, const char *name)
+static struct facts *facts_to_depth(struct arena *arena, const char *name, unsigned depth)
 {
 	struct err err = { 0 };
 	struct world *world = tape_world(builtin(arena, name), "node", arena, &err);
 	assert_non_null(world);
-	struct facts *facts = facts_gather(world, &(struct facts_want){ .depth = FACTS_ALL }, arena);
+	struct facts *facts = facts_gather(world, &(struct facts_want){ .depth = depth }, arena);
 	world_close(world);
 	return facts;
+}
+
+static struct facts *facts_of(struct arena *arena, const char *name)
+{
+	return facts_to_depth(arena, name, FACTS_ALL);
+}
+
+/* The image of a kernel that neither runs nor boots next is read only where it is asked for. */
+static void test_older_kernels(void **state)
+{
+	(void)state;
+	for (unsigned old = 0; old < 2; old++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		const struct facts *facts = facts_to_depth(&arena, "pve8-base", FACTS_ALL | (old ? FACTS_OLD_KERNELS : 0));
+		const struct kernel *kernel = boot_kernel(&facts->boot, "6.8.12-9-pve");
+		assert_non_null(kernel);
+		assert_int_equal(kernel->n_initramfs, 1);
+		assert_int_equal(kernel->initramfs[0]->known, old ? YES : UNKNOWN);
+		assert_int_equal(kernel->initramfs[0]->modules.n > 0, old);
+	}
 }
 
 /* One line a machine: what it was made for. The card is the one that a guest shall have. */
@@ -950,7 +970,7 @@ int main(void)
 		cmocka_unit_test(test_links_hold),
 		cmocka_unit_test(test_saved),
 		cmocka_unit_test(test_facts),
-		cmocka_unit_test(test_facts_details),
+		cmocka_unit_test(test_older_kernels), cmocka_unit_test(test_facts_details),
 		cmocka_unit_test(test_broken_inside),
 		cmocka_unit_test(test_document),
 	};

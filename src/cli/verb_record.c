@@ -19,7 +19,7 @@ static int record(struct app *app, const char *file)
 	struct tape *tape = tape_new(app->arena, world_now(world));
 	struct redactor *redactor = redact_new(app->arena);
 	struct world *recorder = tape_recorder(world, tape, redactor, facts_reduce, NULL, app->arena);
-	const struct facts_want want = { .depth = FACTS_ALL };
+	const struct facts_want want = { .depth = FACTS_ALL | FACTS_OLD_KERNELS };
 	const struct facts *facts = facts_gather(recorder, &want, app->arena);
 	world_close(recorder);
 	if (!tape_save(tape, file, &err))

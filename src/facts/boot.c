@@ -775,13 +775,13 @@ static bool same_text(const char *left, const char *right)
 	return left && right && strcmp(left, right) == 0;
 }
 
-static void gather_each_kernel(struct gathering *gathering)
+static void gather_each_kernel(struct gathering *gathering, bool every_kernel)
 {
 	struct boot *boot = gathering->boot;
 	const char *next = boot->kernel_next ? boot->kernel_next : newest_kernel(boot);
 	for (size_t i = 0; i < boot->n_kernels; i++) {
 		struct kernel *kernel = boot->kernels + i;
-		bool wanted = same_text(kernel->version, next) || same_text(kernel->version, boot->kernel);
+		bool wanted = every_kernel || same_text(kernel->version, next) || same_text(kernel->version, boot->kernel);
 		gather_headers(gathering, kernel);
 		gather_images(gathering, kernel->version, wanted);
 		if (wanted) {
@@ -839,7 +839,7 @@ static void gather_loader(struct gathering *gathering)
 	decide_loader(gathering);
 }
 
-void boot_gather(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
+void boot_gather(struct world *world, bool every_kernel, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
 {
 	struct gathering gathering = { world, arena, ret, blind, data };
 	ret->config_mtime = UNKNOWN_NUMBER;
@@ -847,7 +847,7 @@ void boot_gather(struct world *world, struct arena *arena, struct boot *ret, bli
 	gather_kernels(&gathering);
 	gather_next(&gathering);
 	gather_config(&gathering);
-	gather_each_kernel(&gathering);
+	gather_each_kernel(&gathering, every_kernel);
 }
 
 void boot_gather_loader(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)

@@ -69,7 +69,8 @@ struct boot {
 
 /* `proxmox-boot-tool status` is asked of recordings only: it mounts every ESP and makes folders for that, so it is no
  * reading command. initramfs images are read (to 512 MiB) for the kernel that boots next and the running one. */
-void boot_gather(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
+/* every_kernel: read the initramfs of older kernels too (they are the way back); else of the next and the running one. */
+void boot_gather(struct world *world, bool every_kernel, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
 /* How this machine was booted: kernel, command line in effect, firmware and loader. */
 void boot_gather_loader(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
 /* Only the kernel's version and command line in effect. */

@@ -129,7 +129,7 @@ static void look_into_guests(struct facts *facts, struct world *node, const stru
 static void gather_boot(struct world *world, unsigned depth, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
 {
 	if (depth & FACTS_BOOT)
-		boot_gather(world, arena, ret, blind, data);
+		boot_gather(world, depth & FACTS_OLD_KERNELS, arena, ret, blind, data);
 	else if (depth & FACTS_LOADER)
 		boot_gather_loader(world, arena, ret, blind, data);
 	else

@@ -101,7 +101,8 @@ enum facts_depth {
 	FACTS_GUESTS = 1 << 3,  /* PVE */
 	FACTS_HOLDERS = 1 << 4, /* who holds the nodes open: walks /proc */
 	FACTS_INSIDE = 1 << 5,  /* look into running guests that have a GPU, and into `also` */
-	FACTS_ALL = 63,
+	FACTS_OLD_KERNELS = 1 << 6, /* what the older kernels' initramfs froze: they are the way back, no rule asks them */
+	FACTS_ALL = 63,         /* all that the rules ask */
 };
 
 struct facts_want {
