@@ -11,7 +11,7 @@
 
 /* The script takes a second or two; a machine under load, a hanging disk or docker daemon may take each of its own
  * deadlines (10 s). */
-enum { SCRIPT_DEADLINE_MS = 90000 };
+enum { SCRIPT_DEADLINE_MS = 90000, FETCH_DEADLINE_MS = 60000, FETCH_SLACK = 65536 };
 #define SCRIPT_OUTPUT_MAX ((size_t)128 * 1024 * 1024)
 
 struct remote {
@@ -107,9 +107,48 @@ static struct remote *remote_of(struct world *world)
 	return world->state;
 }
 
+/* What cat says of a file that it cannot read; LC_ALL=C there is not ours to set, so other words are EIO. */
+static int cat_errno(const struct bytes said)
+{
+	static const struct { const char *words; int error; } causes[] = {
+		{ "No such file", ENOENT }, { "Permission denied", EACCES }, { "Is a directory", EISDIR },
+	};
+	for (size_t i = 0; i < sizeof causes / sizeof *causes; i++)
+		if (said.size && memmem(said.data, said.size, causes[i].words, strlen(causes[i].words)))
+			return causes[i].error;
+	return EIO;
+}
+
+/* A file that was not asked with the rest, because it is big and seldom wanted (an initramfs), is fetched now, as it is.
+ * Only over ssh alone: the guest agent carries text, and nothing of that size. */
+static int fetch(const struct remote *remote, const char *path, size_t max, struct arena *arena, struct bytes *ret)
+{
+	/* what a login prints comes first; the bytes begin behind the mark */
+	static const char mark[] = "gpuferry-bytes:";
+	const char *const argv[] = { "sh", "-c", "printf %s \"$1\"; exec cat -- \"$2\"", "sh", mark, path, NULL };
+	size_t limit = max ? max : READ_MAX;
+	struct command command = { .argv = argv, .deadline_ms = FETCH_DEADLINE_MS, .output_max = limit + FETCH_SLACK };
+	struct outcome outcome = {0};
+	struct err err = {0};
+	if (!run_through(&remote->target, &command, arena, &err, &outcome))
+		return err.kind == ERR_TIMEOUT ? ETIMEDOUT : EIO;
+	const char *start = outcome.out.size ? memmem(outcome.out.data, outcome.out.size, mark, strlen(mark)) : NULL;
+	if (outcome.status || !start)
+		return cat_errno(outcome.err);
+	start += strlen(mark);
+	size_t size = outcome.out.size - (size_t)(start - outcome.out.data);
+	if (outcome.cut || size > limit)
+		return EFBIG;
+	*ret = (struct bytes){ start, size };
+	return 0;
+}
+
 static int remote_read(struct world *world, const char *path, size_t max, struct arena *arena, struct bytes *ret)
 {
-	return world_read(remote_of(world)->answers, path, max, arena, ret);
+	const struct remote *remote = remote_of(world);
+	int error = world_read(remote->answers, path, max, arena, ret);
+	bool ssh_alone = remote->target.n == 1 && remote->target.hop[0].kind == HOP_SSH;
+	return error == ENODATA && ssh_alone ? fetch(remote, path, max, arena, ret) : error;
 }
 
 static int remote_list(struct world *world, const char *path, struct arena *arena, struct words *ret)

@@ -3,8 +3,9 @@
  * Another machine, read in one round trip: the table of wants runs there as one script, its
  * answer becomes a tape in memory, and readers see that tape as a world.
  *
- * Such a world is live: a command that was not in the table is run there when it is asked for; a
- * file that was not in the table is unknown (ENODATA). Targets inside it are reached through the
+ * Such a world is live: a command that was not in the table is run there when it is asked for, and
+ * over ssh alone a file that was not in the table is fetched (an initramfs: big, and seldom wanted);
+ * through other hops such a file is unknown (ENODATA). Targets inside it are reached through the
  * same hops, except those that begin with ssh: their addresses and keys are this machine's.
  */
 #pragma once
