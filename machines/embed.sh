@@ -19,7 +19,7 @@ table() { # name of the table, then the files
 	echo '{ 0 } };'
 }
 
-shown= bases=
+shown='' bases=''
 for file; do
 	if grep -q '^about ' "$file"; then shown="$shown $file"; else bases="$bases $file"; fi
 done

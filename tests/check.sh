@@ -33,20 +33,18 @@ strict() { # no warning in a release build, with gcc and with clang
 scripts() { shellcheck -x -s sh -S warning ./do .ci/run tests/*.sh machines/*.sh man/*.sh; }
 
 tidy() {
-	# shellcheck disable=SC2046
-	clang-tidy -p build-check/clang --quiet --warnings-as-errors='*' $(git ls-files 'src/*.c')
+	git ls-files 'src/*.c' | xargs -P "$(nproc)" -n 5 clang-tidy -p build-check/clang --quiet --warnings-as-errors='*'
 }
 
 cpp() {
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-		--suppress=missingIncludeSystem -D_GNU_SOURCE \
-		'-Djson_array_foreach(array,index,value)=for(index=0;(value=json_array_get(array,index));index++)' -DGPUFERRY_VERSION='"0"' -Isrc src
+		--suppress=missingIncludeSystem --include=tests/cppcheck.h -D_GNU_SOURCE -DGPUFERRY_VERSION='"0"' \
+		-Isrc -j "$(nproc)" src
 }
 
-manual() { # every page is free of mandoc's warnings
-	for page in build-check/gcc/man/*.[158]; do
-		mandoc -Tlint -W warning "$page" || return 1
-	done
+manual() { # every page is free of mandoc's warnings, but for the empty paragraphs that scdoc puts between blocks
+	mandoc -Tlint -W warning build-check/gcc/man/*.[158] 2>&1 | grep -v 'skipping paragraph macro: PP ' && return 1
+	return 0
 }
 
 fuzz() { # each target FUZZ_RUNS inputs, from the samples in tests/fuzz/NAME/ where there are some

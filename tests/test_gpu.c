@@ -341,7 +341,8 @@ static const struct named amd_names[] = {
 	{ "Navi21", "Navi 21" }, { "Navi22", "Navi 22" }, { "Navi23", "Navi 23" }, { "Navi24", "Navi 24" },
 	{ "Navi31", "Navi 31" }, { "Navi32", "Navi 32" }, { "Navi33", "Navi 33" }, { "Navi44", "Navi 44" },
 	{ "Navi48", "Navi 48" }, { "VanGogh", "Van Gogh" }, { "Rembrandt", "Rembrandt" }, { "Raphael", "Raphael" },
-	{ "Mendocino", "Mendocino" }, { "Phoenix", "Phoenix" }, { "HawkPoint", "Hawk Point" }, { "Strix[", "Strix" },
+	{ "Mendocino", "Mendocino" }, { "Phoenix3", "Hawk Point" },
+	{ "Phoenix4", "Hawk Point" }, { "Phoenix", "Phoenix" }, { "HawkPoint", "Hawk Point" }, { "Strix[", "Strix" },
 	{ "StrixHalo", "Strix Halo" }, { "Krackan", "Krackan" }, { "GraniteRidge", "Granite Ridge" },
 	{ "Arcturus", "Arcturus" }, { "Aldebaran", "Aldebaran" }, { "AquaVanjaram", "Aqua Vanjaram" },
 };

@@ -92,7 +92,7 @@ void *arena_grow_(struct arena *arena, void *array, size_t count, size_t size)
 		return array;
 	size_t room = count ? count * 2 : 1;
 	void *grown = arena_alloc(arena, room * size);
-	if (count)
+	if (array && count)
 		memcpy(grown, array, count * size);
 	return grown;
 }

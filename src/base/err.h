@@ -34,3 +34,15 @@ bool err_wrap(struct err *err, const char *format, ...) __attribute__((format(pr
 
 /* Says what to do about it. Returns false. */
 bool err_hint(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* All of them only ever return false. Said here as well, where a compiler and an analyzer can see it, so that they know
+ * that a caller which goes on has its out-parameters. */
+static inline bool err_false(bool always)
+{
+	(void)always;
+	return false;
+}
+#define err_set(...) err_false((err_set)(__VA_ARGS__))
+#define err_errno(...) err_false((err_errno)(__VA_ARGS__))
+#define err_wrap(...) err_false((err_wrap)(__VA_ARGS__))
+#define err_hint(...) err_false((err_hint)(__VA_ARGS__))

@@ -434,7 +434,8 @@ static void docker_inspect(struct gather *gather, struct words ids)
 
 static void gather_docker(struct gather *gather)
 {
-	static const char *const info[] = { "docker", "info", "--format", WANTS_DOCKER_INFO, NULL };
+	static const char format[] = WANTS_DOCKER_INFO;
+	static const char *const info[] = { "docker", "info", "--format", format, NULL };
 	static const char *const list[] = { "docker", "ps", "--all", "--quiet", "--no-trunc", NULL };
 	struct inside *inside = gather->inside;
 	struct outcome outcome;

@@ -378,12 +378,11 @@ void inside_parse_nvidia_smi(struct bytes text, struct arena *arena, struct nvid
 {
 	struct smi smi = { .arena = arena };
 	struct bytes line;
-	size_t start = 0;
-	for (size_t cursor = 0; text_line(text, &cursor, &line); start = cursor) {
+	for (size_t cursor = 0; text_line(text, &cursor, &line);) {
 		const char *word = text_trimmed(arena, line);
 		if (text_starts(word, "<nvidia_smi_log")) {
 			const char *root = memchr(line.data, '<', line.size);
-			start = (size_t)(root - text.data);
+			size_t start = (size_t)(root - text.data);
 			cursor = start + xml_scan(&smi, (struct bytes){ root, text.size - start });
 		} else if (*word == '|') {
 			smi_table(&smi, word);

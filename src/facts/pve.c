@@ -393,8 +393,10 @@ static const char *address_full(struct arena *arena, const char *text, size_t si
 /* A list with ; between. False if one of them is no address. */
 static bool addresses_parse(const char *list, struct arena *arena, struct words *ret)
 {
-	bool valid = list && *list;
-	while (list && *list) {
+	if (!list)
+		return false;
+	bool valid = *list;
+	while (*list) {
 		size_t size = strcspn(list, ";");
 		const char *address = size < 64 ? address_full(arena, list, size) : NULL;
 		if (address)

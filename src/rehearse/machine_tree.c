@@ -186,7 +186,7 @@ struct tree_node *tree_device(struct tree *tree, const char *path, enum node_typ
 static size_t same_folders(const char *left, const char *right, size_t right_size)
 {
 	size_t same = 0, at = 0;
-	for (; left[at] && at < right_size && left[at] == right[at]; at++)
+	for (; at < right_size && left[at] && left[at] == right[at]; at++)
 		if (left[at] == '/')
 			same = at;
 	bool left_ends = !left[at] || left[at] == '/', right_ends = at == right_size || right[at] == '/';

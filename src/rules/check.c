@@ -6,7 +6,7 @@
 enum { SENTENCE_MAX = 1200 };
 
 /* Harmless for a terminal and short enough to be read; cut between characters. */
-static const char *sentence(struct arena *arena, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static const char *sentence(struct arena *arena, const char *format, va_list args)
 {
 	char *text = text_shown(arena, arena_vprintf(arena, format, args));
 	size_t size = strlen(text);

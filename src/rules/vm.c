@@ -606,7 +606,8 @@ static enum verdict vm_memory(const struct scene *scene, struct answer *answer)
 	if (memory < has)
 		return answer_ok(answer, "%lld MiB of the node's %lld MiB are pinned while it runs", (long long)memory,
 		        (long long)has);
-	answer_step(answer, "qm set %lld --memory %lld", check_id(scene->guest), (long long)(has * 3 / 4 / 512 * 512));
+	int64_t enough = has * 3 / 4 / 512 * 512;
+	answer_step(answer, "qm set %lld --memory %lld", check_id(scene->guest), (long long)enough);
 	return answer_broken(answer,
 	        "the VM has %lld MiB, the node %lld MiB: with a passed-through card all of it must be there at "
 	        "once",

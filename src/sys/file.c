@@ -112,7 +112,7 @@ static int read_long(
 	for (size_t copied = 0; !ended; copied = 1) {
 		if (copied)
 			room *= 2;
-		if (room > max + 1)
+		if (room - 1 > max)
 			room = max + 1;
 		char *grown = realloc(data, room);
 		if (!grown)
@@ -130,29 +130,33 @@ static int read_long(
 	return 0;
 }
 
-int file_read(int root, const char *path, size_t max, struct arena *arena, struct bytes *ret)
+int file_read_fd(int fd, size_t hint, size_t max, struct arena *arena, struct bytes *ret)
 {
-	struct stat stat;
-	int fd FD_SCOPED = -1;
-	int error = open_regular(root, path, &stat, &fd);
-	if (error)
-		return error;
-	/* sysfs calls every attribute a page long: only what is over a page is believed */
-	size_t hint = stat.st_size > 4096 ? (size_t)stat.st_size : 0;
 	if (hint > max)
 		return EFBIG;
 	char first[FIRST_READ];
 	size_t used = 0;
 	bool ended = false;
-	error = fill(fd, first, sizeof first, &used, &ended);
+	int error = fill(fd, first, sizeof first, &used, &ended);
 	if (error)
 		return error;
-	if (!ended)
-		return used > max ? EFBIG : read_long(fd, first, used, hint, max, arena, ret);
 	if (used > max)
 		return EFBIG;
+	if (!ended)
+		return read_long(fd, first, used, hint, max, arena, ret);
 	*ret = arena_bytes(arena, first, used);
 	return 0;
+}
+
+int file_read(int root, const char *path, size_t max, struct arena *arena, struct bytes *ret)
+{
+	struct stat stat = { 0 };
+	int fd FD_SCOPED = -1;
+	int error = open_regular(root, path, &stat, &fd);
+	if (error)
+		return error;
+	/* sysfs calls every attribute a page long: only what is over a page is believed */
+	return file_read_fd(fd, stat.st_size > 4096 ? (size_t)stat.st_size : 0, max, arena, ret);
 }
 
 static int by_bytes(const void *left, const void *right)
@@ -200,7 +204,7 @@ int file_link(int root, const char *path, struct arena *arena, const char **ret)
 	int fd FD_SCOPED = open_in(root, path, O_PATH | O_NOFOLLOW);
 	if (fd < 0)
 		return absent(-fd);
-	struct stat stat;
+	struct stat stat = { 0 };
 	if (fstat(fd, &stat))
 		return errno;
 	if (!S_ISLNK(stat.st_mode))
@@ -215,34 +219,16 @@ int file_link(int root, const char *path, struct arena *arena, const char **ret)
 	return 0;
 }
 
-static enum node_type type_of(mode_t mode)
-{
-	static const struct {
-		mode_t mode;
-		enum node_type type;
-	} table[] = {
-		{ S_IFREG, NODE_FILE },
-		{ S_IFDIR, NODE_DIR },
-		{ S_IFLNK, NODE_LINK },
-		{ S_IFCHR, NODE_CHAR },
-		{ S_IFBLK, NODE_BLOCK },
-	};
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if ((mode & S_IFMT) == table[i].mode)
-			return table[i].type;
-	return NODE_OTHER;
-}
-
 int file_stat(int root, const char *path, struct world_stat *ret)
 {
 	int fd FD_SCOPED = open_in(root, path, O_PATH);
 	if (fd < 0)
 		return absent(-fd);
-	struct stat stat;
+	struct stat stat = { 0 };
 	if (fstat(fd, &stat))
 		return errno;
 	*ret = (struct world_stat){
-		.type = type_of(stat.st_mode),
+		.type = world_node_type(stat.st_mode),
 		.mode = stat.st_mode & 07777,
 		.uid = stat.st_uid,
 		.gid = stat.st_gid,
@@ -256,7 +242,7 @@ int file_stat(int root, const char *path, struct world_stat *ret)
 
 int file_probe_open(int root, const char *path)
 {
-	struct world_stat stat;
+	struct world_stat stat = { 0 };
 	int error = file_stat(root, path, &stat);
 	if (error)
 		return error;

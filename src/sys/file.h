@@ -11,6 +11,8 @@
 int file_open_root(const char *path); /* fd, or -errno */
 /* A file of size 0 is read until its end, as /proc needs. Over max: EFBIG. */
 int file_read(int root, const char *path, size_t max, struct arena *arena, struct bytes *ret);
+/* What an open file still holds; hint is how much that should be (0: not known). Over max: EFBIG. */
+int file_read_fd(int fd, size_t hint, size_t max, struct arena *arena, struct bytes *ret);
 int file_list(int root, const char *path, struct arena *arena, struct words *ret);
 int file_link(int root, const char *path, struct arena *arena, const char **ret);
 int file_stat(int root, const char *path, struct world_stat *ret);

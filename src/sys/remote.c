@@ -96,7 +96,8 @@ static bool ask(const struct target *target, const struct want *wants, size_t n,
 	struct err garbled = {0};
 	if (wants_parse(outcome.out, NULL, answers, arena, &garbled) || answers->n)
 		return true; /* what did not come is unknown to whoever asks for it */
-	*err = garbled;
+	if (err)
+		*err = garbled;
 	return err_wrap(err, "%s", text_shown(arena, target->label));
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "sys/file.h"
 
 static void close_scoped(int *fd)
 {
@@ -104,43 +105,11 @@ bool store_write(const char *path, struct bytes content, unsigned mode, struct e
 	return error ? failed(err, error, path) : true;
 }
 
-static void free_scoped(char **data)
-{
-	free(*data);
-}
-
-static int read_all(int fd, size_t max, struct arena *arena, struct bytes *ret)
-{
-	char *data __attribute__((cleanup(free_scoped))) = NULL;
-	size_t size = 0, room = 0;
-	for (;;) {
-		if (size == room) {
-			room = room ? room * 2 : 65536;
-			char *grown = realloc(data, room);
-			if (!grown)
-				return ENOMEM;
-			data = grown;
-		}
-		ssize_t got = read(fd, data + size, room - size);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return errno;
-		if (got == 0)
-			break;
-		size += (size_t)got;
-		if (size > max)
-			return EFBIG;
-	}
-	*ret = arena_bytes(arena, data, size);
-	return 0;
-}
-
 bool store_read(const char *path, size_t max, struct arena *arena, struct err *err, struct bytes *ret)
 {
 	bool input = strcmp(path, "-") == 0;
 	int fd = input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int error = fd < 0 ? errno : read_all(fd, max, arena, ret);
+	int error = fd < 0 ? errno : file_read_fd(fd, 0, max, arena, ret);
 	if (fd >= 0 && !input)
 		close(fd);
 	if (!error)

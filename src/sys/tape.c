@@ -86,11 +86,11 @@ static void index_all(struct tape_target *target, struct arena *arena)
 
 static void grow(struct tape_target *target, struct arena *arena)
 {
-	if (target->n < target->room)
+	if (target->entries && target->n < target->room)
 		return;
 	size_t room = target->room ? target->room * 2 : 32;
 	struct tape_entry *grown = arena_alloc(arena, room * sizeof *grown);
-	if (target->n)
+	if (target->entries)
 		memcpy(grown, target->entries, target->n * sizeof *grown);
 	target->entries = grown;
 	target->room = room;
@@ -577,7 +577,7 @@ static int replay_list(struct world *world, const char *path, struct arena *aren
 	tape_sort(replay->target, replay->arena);
 	struct list_data wish = { 0 };
 	int error = ask(replay->target, path, true, answer_list, &wish);
-	if (!error)
+	if (!error && wish.directory)
 		*ret = names_below(replay->target, wish.directory, arena);
 	return error;
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "sys/file.h"
 #include "sys/store.h"
 #include "sys/tape.h"
 
@@ -91,24 +92,6 @@ static bool count_bytes(struct members *members, uint64_t size, struct err *err)
 		return bad(err, members->name, "larger than a tape may be (256 MiB unpacked)");
 	members->bytes += size;
 	return true;
-}
-
-static enum node_type type_of(mode_t mode)
-{
-	static const struct {
-		mode_t mode;
-		enum node_type type;
-	} table[] = {
-		{ S_IFREG, NODE_FILE },
-		{ S_IFDIR, NODE_DIR },
-		{ S_IFLNK, NODE_LINK },
-		{ S_IFCHR, NODE_CHAR },
-		{ S_IFBLK, NODE_BLOCK },
-	};
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if ((mode & S_IFMT) == table[i].mode)
-			return table[i].type;
-	return NODE_OTHER;
 }
 
 static void free_scoped(char **data)
@@ -195,7 +178,7 @@ static bool take_member(struct archive *archive, struct archive_entry *entry, st
 	if (!path)
 		return bad(err, members->name, "a path that cannot be read");
 	struct member member = {
-		.stat = { .type = type_of(archive_entry_filetype(entry)),
+		.stat = { .type = world_node_type(archive_entry_filetype(entry)),
 		        .mode = archive_entry_perm(entry) & 07777,
 		        .uid = (unsigned)archive_entry_uid(entry),
 		        .gid = (unsigned)archive_entry_gid(entry),
@@ -278,27 +261,7 @@ static int read_file(int folder, const char *name, size_t max, struct arena *are
 		return errno;
 	if (!S_ISREG(stat.st_mode))
 		return EINVAL;
-	char *data __attribute__((cleanup(free_scoped))) = NULL;
-	size_t used = 0, room = 0;
-	for (;;) {
-		if (used == room) {
-			room = room ? room * 2 : stat.st_size < BUFFER ? (size_t)stat.st_size + 1 : BUFFER;
-			if (!(data = realloc(data, room)))
-				abort();
-		}
-		ssize_t got = read(fd, data + used, room - used);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return errno;
-		if (got == 0)
-			break;
-		used += (size_t)got;
-		if (used > max)
-			return EFBIG;
-	}
-	*ret = arena_bytes(arena, data, used);
-	return 0;
+	return file_read_fd(fd, (size_t)stat.st_size, max, arena, ret);
 }
 
 static bool take_node(int folder, const char *name, struct members *members, struct member *member, struct arena *arena,
@@ -307,7 +270,7 @@ static bool take_node(int folder, const char *name, struct members *members, str
 	struct stat stat;
 	if (fstatat(folder, name, &stat, AT_SYMLINK_NOFOLLOW))
 		return bad_path(err, members, member->path, strerror(errno));
-	member->stat = (struct world_stat){ .type = type_of(stat.st_mode),
+	member->stat = (struct world_stat){ .type = world_node_type(stat.st_mode),
 		.mode = stat.st_mode & 07777,
 		.uid = stat.st_uid,
 		.gid = stat.st_gid,

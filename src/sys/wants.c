@@ -567,15 +567,6 @@ static struct tape_entry *current(struct reader *reader)
 	return entry_of(reader, reader->path);
 }
 
-static enum node_type type_of(uint64_t mode)
-{
-	static const enum node_type types[] = { [S_IFREG >> 12] = NODE_FILE, [S_IFDIR >> 12] = NODE_DIR,
-		[S_IFLNK >> 12] = NODE_LINK, [S_IFCHR >> 12] = NODE_CHAR, [S_IFBLK >> 12] = NODE_BLOCK,
-		[S_IFIFO >> 12] = NODE_OTHER, [S_IFSOCK >> 12] = NODE_OTHER };
-	size_t kind = mode >> 12 & 15;
-	return kind < sizeof types / sizeof *types ? types[kind] : NODE_UNKNOWN;
-}
-
 /* The seven numbers of stat; *ret_rest is what stands behind them. */
 static bool read_stat(struct reader *reader, struct bytes line, struct world_stat *ret, struct bytes *ret_rest)
 {
@@ -599,7 +590,7 @@ static bool read_stat(struct reader *reader, struct bytes line, struct world_sta
 			return garbled(reader, "bad numbers of a file");
 		at = end < line.size ? end + 1 : end;
 	}
-	*ret = (struct world_stat){ .type = type_of(number[0]), .mode = number[0] & 07777, .uid = (unsigned)number[1],
+	*ret = (struct world_stat){ .type = world_node_type((unsigned)number[0]), .mode = number[0] & 07777, .uid = (unsigned)number[1],
 		.gid = (unsigned)number[2], .major = (unsigned)number[3], .minor = (unsigned)number[4], .size = number[5],
 		.mtime = (int64_t)number[6] };
 	if (ret->type != NODE_CHAR && ret->type != NODE_BLOCK)

@@ -80,6 +80,8 @@ int world_attribute(struct world *world, struct arena *arena, const char **ret, 
 /* The last part of a link's target ("../../bus/pci/drivers/nouveau" -> "nouveau"). */
 int world_link_name(struct world *world, struct arena *arena, const char **ret, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Of st_mode; NODE_UNKNOWN where it says no type that Linux has. */
+enum node_type world_node_type(unsigned mode);
 /* YES here, NO known absent, UNKNOWN otherwise. */
 enum tri world_exists(struct world *world, const char *path);
 /* What an errno of a world means, for blind[]: "permission denied", "not in the recording". */
