@@ -1034,7 +1034,7 @@ static bool load_tape(
 
 static bool load_members(const struct members *members, struct arena *arena, struct err *err, struct tape **ret)
 {
-	struct shape shape;
+	struct shape shape = { 0 };
 	if (members->n == 0)
 		return bad(err, members->name, "neither a tape nor a tree: nothing is in it");
 	if (!find_shape(members, arena, err, &shape))
