@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 build_packages="gcc meson ninja-build pkg-config libjansson-dev libarchive-dev libyaml-dev libpci-dev libsmartcols-dev scdoc pci.ids"
 test_packages="jq libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client strace cpio gzip zstd xz-utils util-linux"
 check_packages="clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc git mmdebstrap util-linux"
-deb_packages="debhelper devscripts lintian"
+deb_packages="debhelper lintian"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -23,8 +23,16 @@ need() {
 	root=
 	[ "$(id -u)" = 0 ] || root=sudo
 	say "installing:$missing"
+	log=$(mktemp)
 	# shellcheck disable=SC2086
-	$root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	if $root apt-get update -qq >"$log" 2>&1 &&
+		$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1; then
+		rm -f "$log"
+	else
+		tail -n 15 "$log" >&2
+		say "apt-get failed; its whole output is in $log"
+		return 1
+	fi
 }
 
 # build FOLDER OPTION...: configures once, then builds.
@@ -34,23 +42,28 @@ build() {
 	# shellcheck disable=SC2086
 	need $build_packages
 	[ -f "$folder/build.ninja" ] || meson setup "$folder" "$@" >/dev/null
-	ninja -C "$folder" --quiet
+	[ -e "$folder/gpuferry" ] || say "building in $folder/"
+	output=$(ninja -C "$folder" --quiet 2>&1) || { printf '%s\n' "$output" >&2; return 1; }
 }
 
 release() { build build-release --buildtype=release -Db_lto=false -Dtests=false; }
 
-show() { # a command as a person would type it, then what it prints
-	printf '\n$ gpuferry %s\n' "$*"
+show() { # what it is about; then a command as a person would type it, and what it prints
+	printf '\n# %s\n' "$1"
+	shift
+	printf '$ gpuferry %s\n\n' "$*"
 	./build-release/gpuferry "$@" || printf '(exit %s)\n' "$?"
 }
 
 task_demo() { # inspect and verify on built-in machines and on this one
 	release
-	show inspect --machine amd-4060ti
-	show verify --machine amd-4060ti --gpu nvidia --into vm/100
-	show verify --machine guide-wrong --quiet
-	show inspect
-	show verify --quiet
+	show "A node with a GPU, and the CT that shall transcode on it" inspect --machine intel-uhd770-ct
+	show "What keeps the CT from using it, and the cure" verify --machine intel-uhd770-ct --gpu intel --into ct/105
+	show "The same after the cure: every link holds" verify --machine intel-uhd770-ct-ready --gpu intel --into ct/105
+	show "A board on which the card would take the network card along" \
+		verify --quiet --machine shared-slot --gpu nvidia --into vm/100
+	show "This machine" inspect
+	printf '\nMore machines: ./build-release/gpuferry --print machines. To install: ./do install, or ./do deb.\n'
 }
 
 task_test() { # all tests, with sanitizers
@@ -88,12 +101,17 @@ task_lab() { # the journey on a real kernel in QEMU
 
 task_deb() { # the Debian package, in build-deb/
 	# shellcheck disable=SC2086
-	need $build_packages $test_packages $deb_packages
+	need $build_packages $deb_packages
 	rm -rf build-deb
 	mkdir -p build-deb/gpuferry
-	git archive HEAD | tar -x -C build-deb/gpuferry
+	if [ -e .git ] && command -v git >/dev/null; then
+		git archive HEAD # what is committed
+	else
+		tar -c --exclude='./build*' --exclude=./.git .
+	fi | tar -x -C build-deb/gpuferry
 	(cd build-deb/gpuferry && dpkg-buildpackage -us -uc -b >../build.log 2>&1) || { tail -n 30 build-deb/build.log; return 1; }
-	ls build-deb/*.deb
+	lintian --fail-on warning build-deb/*.deb
+	say "to install: apt install ./$(ls build-deb/gpuferry_*.deb)"
 }
 
 task_install() { # builds and installs on this machine, under /usr/local

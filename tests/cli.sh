@@ -13,7 +13,7 @@ run "$gpuferry"
 
 for verb in inspect verify record; do
 	run "$gpuferry" $verb --help
-	[ $code = 0 ] && says "gpuferry $verb" && says --json; ok "$verb --help"
+	[ $code = 0 ] && says "gpuferry $verb" && says --quiet; ok "$verb --help"
 done
 
 run "$gpuferry" --version
@@ -38,6 +38,36 @@ usage "a goal file that is not there" verify "$work/none.yaml" --machine amd-406
 usage "a goal for no guest that can be" verify --into vm/seven --machine amd-4060ti
 usage "an unknown verb with a control character" "$(printf 'a\033[2Jb')"
 ! grep -q "$(printf '\033')" "$work/err"; ok "what a user typed is shown without control characters"
+
+usage "--json of a verb that prints no document" record --json "$work/x.tape"
+
+meant() { # TEXT WORDS...: a slip of the finger is answered with what was likely meant
+	text=$1
+	shift
+	run "$gpuferry" "$@"
+	[ $code != 0 ] && one_line && complains "did you mean$text"; ok "did you mean$text"
+}
+meant ": gpuferry inspect" insepct
+meant ": gpuferry verify" verfy
+meant " --json" inspect --jsno
+meant " --gpu" verify --gup nvidia
+meant " amd-4060ti" inspect --machine amd4060ti
+run "$gpuferry" xyz
+! complains "did you mean"; ok "nothing is guessed where nothing is near"
+run "$gpuferry" "$(head -c 100000 /dev/zero | tr '\0' i)"
+[ $code = 2 ] && one_line; ok "a verb of 100,000 letters"
+
+run "$gpuferry" help verify
+[ $code = 0 ] && says "gpuferry verify [GOAL]"; ok "help is a verb too"
+run "$gpuferry" --machine amd-4060ti -q inspect
+[ $code = 0 ] && says 0000:01:00.0; ok "options may stand before the verb"
+run "$gpuferry" verify amd-4060ti
+[ $code = 2 ] && one_line && complains "--machine amd-4060ti"; ok "a machine in the goal's place is told"
+for verb in "" inspect verify record; do
+	# shellcheck disable=SC2086
+	run env LC_ALL=C.UTF-8 "$gpuferry" $verb --help
+	[ "$(wc -L <"$work/out")" -le 80 ]; ok "the help of ${verb:-all} fits 80 columns"
+done
 
 printf 'gpu: nvidia\ninto: vm/100\nservcie: {kind: emby}\n' >"$work/typo.yaml"
 run "$gpuferry" verify "$work/typo.yaml" --machine amd-4060ti
@@ -93,6 +123,31 @@ run "$gpuferry" verify --color always --machine guide-wrong
 grep -q "$(printf '\033')" "$work/out"; ok "colour when asked for"
 run env LC_ALL=C "$gpuferry" inspect --machine amd-4060ti
 [ $code = 0 ] && ! LC_ALL=C grep -q '[^ -~	]' "$work/out"; ok "plain ASCII in a plain locale"
+
+for machine in $("$gpuferry" --print machines | awk '{ print $1 }'); do
+	for verb in inspect verify "verify --all"; do
+		# shellcheck disable=SC2086
+		run env LC_ALL=C.UTF-8 "$gpuferry" $verb --machine "$machine"
+		[ "$(LC_ALL=C.UTF-8 wc -L <"$work/out")" -le 80 ] && ! grep -q ' $' "$work/out"
+		ok "$verb of $machine fits 80 columns, without blanks at the end"
+	done
+done
+
+# ---- how much is told -------------------------------------------------------------------------------------------------
+
+run "$gpuferry" verify --machine intel-uhd770-ct-ready --gpu intel --into ct/105
+[ $code = 0 ] && says "ct/105" && ! says "ct.node" && [ "$(wc -l <"$work/out")" -le 8 ]; ok "what is as wished is a line for each thing asked about"
+run "$gpuferry" verify --all --machine intel-uhd770-ct-ready --gpu intel --into ct/105
+says ct.node && says node.proxmox; ok "--all tells every link"
+run "$gpuferry" verify --machine intel-uhd770-ct --gpu intel --into ct/105
+[ "$(head -n 1 "$work/out")" = "broken  ct.node  ct/105" ]; ok "the first broken link is the first line"
+run "$gpuferry" verify --machine intel-uhd770-ct-ready --gpu intel
+says "names no guest"; ok "a goal without a guest is told to ask little"
+mkdir -p "$work/little/sys/bus/pci/devices"
+run "$gpuferry" inspect --machine "$work/little"
+[ $code = 0 ] && says "not in the recording" && says "--all" && [ "$(wc -l <"$work/out")" -lt 20 ]; ok "much that was not seen is told in a few lines"
+run "$gpuferry" inspect --all --machine "$work/little"
+says /proc/cmdline && ! says "more (--all"; ok "--all names everything that was not seen"
 
 # ---- record and replay ---------------------------------------------------------------------------------------------
 

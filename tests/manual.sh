@@ -17,6 +17,14 @@ for page in "$source"/man/*.scd; do
 		ok "$(basename "$page") names $option, which exists"
 	done
 done
+# the machine form stands in two places: a page and a document
+statements() { grep '^| `' "$source/docs/machines.md" | sed 's/\\|/\n/g; s/ |.*//' | grep -o '`[^`]*' | tr -d '`' | cut -d ' ' -f 1 | sort -u; }
+sed 's/\\\(.\)/\1/g' "$source/man/gpuferry.machine.5.scd" >"$work/page"
+statements | while IFS= read -r statement; do
+	grep -qE "^(.*, )?\*$statement([ *].*)?" "$work/page" || echo "# $statement"
+done >"$work/missing"
+cat "$work/missing"
+[ "$(statements | wc -l)" -gt 40 ] && [ ! -s "$work/missing" ]; ok "gpuferry.machine(5) has every statement of docs/machines.md"
 "$gpuferry" --print rules >"$work/rules.md"
 cmp "$work/rules.md" "$source/docs/rules.md" >"$work/out" 2>&1; ok "docs/rules.md is what the tables print (./do docs)"
 # every key of the JSON documents is described

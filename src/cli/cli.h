@@ -29,7 +29,7 @@ struct app {
 	struct machines_asked machines;
 	const char *host;
 	const char *color; /* "auto", "always", "never" */
-	bool json, quiet;
+	bool json, quiet, all;
 	bool colored;  /* standard output takes colours */
 	bool terminal; /* standard output is a terminal */
 	const struct verb *verb;
@@ -52,6 +52,8 @@ struct verb {
 	bool changes; /* writes on a machine */
 	bool goal;    /* takes a goal: a file or flags */
 	bool machine; /* takes --machine and --host */
+	bool document; /* prints a document: takes --json and --all */
+	const char *examples; /* for its help: command lines without "gpuferry ", one a line */
 	int (*run)(struct app *app, int argc, char **argv); /* argv: what stands behind the verb, without options */
 };
 
@@ -64,8 +66,19 @@ int verb_record(struct app *app, int argc, char **argv);
 
 /* Reads the command line into app; words that are no options are left in argv[0..ret). -1: wrong usage, err says why. */
 int options_parse(struct app *app, int argc, char **argv, struct err *err);
+/* Is the word an option whose value is the next word? */
+bool options_want_value(const char *word);
 /* Does this verb take this option? (Those with a goal take goal_keys' flags too.) */
 bool options_fit(const struct verb *verb, const struct option_row *row);
+
+/* The nearest of the words tried, for "did you mean"; begin with the word as typed and nothing else. */
+struct near {
+	const char *word, *best;
+	unsigned distance; /* of best */
+};
+void near_try(struct near *near, const char *candidate);
+/* The one that was likely meant: at most two letters differ, and fewer than half. NULL: none is near. */
+const char *near_found(const struct near *near);
 
 /* A machine to read: a path (tape, folder, bare tree, .machine), the name of a built-in one, or NULL for what --host
  * or nothing says. */

@@ -10,10 +10,27 @@
 #include "cli/cli.h"
 
 const struct verb verbs[] = {
-	{ "inspect", "", "what is here: node, GPUs, IOMMU groups, guests, render nodes", false, false, true, verb_inspect },
-	{ "verify", "[GOAL]", "asks every link of the chain and names the first broken one, why, and the cure", false, true, true,
-		verb_verify },
-	{ "record", "FILE", "records this machine, redacted, for a bug report or a rehearsal", false, false, true, verb_record },
+	{ .name = "inspect",
+		.args = "",
+		.help = "what is here: node, GPUs, IOMMU groups, guests, render nodes",
+		.machine = true,
+		.document = true,
+		.examples = "inspect\ninspect --host ssh://root@pve\ninspect --machine sent-by-a-friend.tape\n",
+		.run = verb_inspect },
+	{ .name = "verify",
+		.args = "[GOAL]",
+		.help = "asks every link of the chain and names the first broken one, why, and the cure",
+		.goal = true,
+		.machine = true,
+		.document = true,
+		.examples = "verify --gpu nvidia --into vm/100\nverify --gpu intel --into ct/105\nverify emby.goal.yaml\n",
+		.run = verb_verify },
+	{ .name = "record",
+		.args = "FILE",
+		.help = "records this machine, redacted, for a bug report or a rehearsal",
+		.machine = true,
+		.examples = "record pve.tape\nrecord --host ssh://root@pve pve.tape.gz\n",
+		.run = verb_record },
 	{ 0 },
 };
 
@@ -25,18 +42,28 @@ static const struct verb *verb_named(const char *name)
 	return NULL;
 }
 
-/* The first word that is not an option is the verb; only options that stand for all verbs may come before it. */
+static void unknown_verb(const struct app *app, const char *word, struct err *err)
+{
+	struct near near = { .word = word };
+	for (const struct verb *verb = verbs; verb->name; verb++)
+		near_try(&near, verb->name);
+	err_set(err, ERR_USAGE, "%s: no such verb", text_shown(app->arena, word));
+	const char *meant = near_found(&near);
+	if (meant)
+		err_hint(err, "did you mean: gpuferry %s", meant);
+	else
+		err_hint(err, "see: gpuferry --help");
+}
+
+/* The first word that is neither an option nor an option's value is the verb. */
 static const struct verb *find_verb(struct app *app, int *argc, char **argv, struct err *err)
 {
 	for (int i = 1; i < *argc; i++) {
-		if (argv[i][0] == '-')
-			continue;
-		if (i > 1 && strcmp(argv[i - 1], "--color") == 0)
+		if (argv[i][0] == '-' || (i > 1 && options_want_value(argv[i - 1])))
 			continue;
 		const struct verb *verb = verb_named(argv[i]);
 		if (!verb) {
-			err_set(err, ERR_USAGE, "%s: no such verb", text_shown(app->arena, argv[i]));
-			err_hint(err, "see: gpuferry --help");
+			unknown_verb(app, argv[i], err);
 			return NULL;
 		}
 		memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof *argv);
@@ -68,6 +95,11 @@ static int run(struct app *app, int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "--print") == 0)
 		return complete_print(argv[2]) ? EXIT_AS_WISHED : EXIT_USAGE;
 
+	static char help[] = "--help", version[] = "--version"; /* asked for as a verb, as other programs take them */
+	if (argc > 1 && strcmp(argv[1], help + 2) == 0)
+		argv[1] = help;
+	else if (argc > 1 && strcmp(argv[1], version + 2) == 0)
+		argv[1] = version;
 	app->verb = find_verb(app, &argc, argv, &err);
 	if (err.kind)
 		return out_error(app, &err);

@@ -7,7 +7,10 @@
 
 const struct option_row option_rows[] = {
 	{ "json", 'j', NULL, "print JSON: stable keys, null is unknown", NULL, OPTION_FLAG, offsetof(struct app, json) },
-	{ "quiet", 'q', NULL, "print less: verify only what is not as wished", NULL, OPTION_FLAG, offsetof(struct app, quiet) },
+	{ "quiet", 'q', NULL, "print less: the findings without the chain, the machine without what was not seen", NULL,
+		OPTION_FLAG, offsetof(struct app, quiet) },
+	{ "all", 'a', NULL, "print all: every question of the chain, everything that was not seen", NULL, OPTION_FLAG,
+		offsetof(struct app, all) },
 	{ "color", 0, "WHEN", "colours: auto, always or never", "auto always never", OPTION_VALUE, offsetof(struct app, color) },
 	{ "host", 'H', "URL", "read another node over ssh, as ssh://root@pve", NULL, OPTION_VALUE, offsetof(struct app, host) },
 	{ "machine", 'm', "PATH", "read a tape, a folder laid out as a root, a bare sys/ tree, a .machine text, or a built-in "
@@ -17,10 +20,28 @@ const struct option_row option_rows[] = {
 	{ 0 },
 };
 
+/* Whether the word is an option whose value is the next word: the first letters of a long one are enough. */
+bool options_want_value(const char *word)
+{
+	size_t size = strlen(word);
+	if (word[0] != '-' || size < 2 || strchr(word, '='))
+		return false;
+	bool longs = word[1] == '-';
+	for (const struct option_row *row = option_rows; row->name; row++)
+		if (longs ? size > 3 && strncmp(row->name, word + 2, size - 2) == 0 : row->letter == word[size - 1])
+			return row->argument;
+	for (const struct goal_key *key = goal_keys; longs && size > 3 && key->name; key++)
+		if (key->flag && strncmp(key->flag, word + 2, size - 2) == 0)
+			return true;
+	return false;
+}
+
 bool options_fit(const struct verb *verb, const struct option_row *row)
 {
 	if (strcmp(row->name, "machine") == 0 || strcmp(row->name, "host") == 0)
 		return verb && verb->machine;
+	if (strcmp(row->name, "json") == 0 || strcmp(row->name, "all") == 0)
+		return verb && verb->document;
 	return true;
 }
 
@@ -84,6 +105,29 @@ static bool misplaced(const struct app *app, const char *option, struct err *err
 	return err_hint(err, "see: gpuferry %s --help", app->verb->name);
 }
 
+static void unknown_option(const struct app *app, const char *word, struct err *err)
+{
+	struct near near = { .word = word + strspn(word, "-") };
+	for (const struct option_row *row = option_rows; row->name; row++)
+		if (!app->verb || options_fit(app->verb, row))
+			near_try(&near, row->name);
+	for (const struct goal_key *key = goal_keys; key->name; key++)
+		if (key->flag && (!app->verb || app->verb->goal))
+			near_try(&near, key->flag);
+	err_set(err, ERR_USAGE, "%s: no such option", text_shown(app->arena, word));
+	const char *meant = word[0] == '-' && word[1] == '-' ? near_found(&near) : NULL;
+	if (meant)
+		err_hint(err, "did you mean --%s?", meant);
+	else
+		err_hint(err, "see: gpuferry%s%s --help", app->verb ? " " : "", app->verb ? app->verb->name : "");
+}
+
+static void missing_value(const struct app *app, const char *word, struct err *err)
+{
+	err_set(err, ERR_USAGE, "%s: a value is missing", text_shown(app->arena, word));
+	err_hint(err, "see: gpuferry%s%s --help", app->verb ? " " : "", app->verb ? app->verb->name : "");
+}
+
 static bool take_one(struct app *app, int got, struct err *err)
 {
 	if (got >= GOAL_FIRST) {
@@ -109,9 +153,7 @@ int options_parse(struct app *app, int argc, char **argv, struct err *err)
 	optind = 1;
 	for (int got; (got = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
 		if (got == ':' || got == '?') {
-			const char *word = text_shown(app->arena, argv[optind > 1 ? optind - 1 : 1]);
-			err_set(err, ERR_USAGE, got == ':' ? "%s: a value is missing" : "%s: no such option", word);
-			err_hint(err, "see: gpuferry%s%s --help", app->verb ? " " : "", app->verb ? app->verb->name : "");
+			(got == ':' ? missing_value : unknown_option)(app, argv[optind > 1 ? optind - 1 : 1], err);
 			return -1;
 		}
 		if (!take_one(app, got, err))

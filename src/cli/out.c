@@ -127,6 +127,7 @@ struct libscols_table *out_table(const struct app *app, const char *const *colum
 		snprintf(name, sizeof name, "%.*s", (int)(flags ? size - 1 : size), *columns);
 		scols_table_new_column(table, name, 0, flags);
 	}
+	scols_table_enable_minout(table, 1); /* no blanks behind the last cell */
 	scols_table_enable_colors(table, app->colored);
 	scols_table_enable_ascii(table, !utf8_terminal());
 	scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
@@ -245,24 +246,34 @@ void out_verb_help(const struct app *app, const struct verb *verb)
 		out_plain(app));
 	out_folded(app, verb->help, 2);
 	puts(verb->changes ? "" : "  Changes nothing.\n");
+	size_t cursor = 0;
+	struct bytes line, examples = { verb->examples, strlen(verb->examples) };
+	while (text_line(examples, &cursor, &line))
+		printf("  gpuferry %.*s\n", (int)line.size, (const char *)line.data);
+	putchar('\n');
 	option_help(app, verb);
-	puts("\nExit: 0 as wished, 1 failed, 2 wrong usage, 3 not as wished, 6 could not be measured.\n"
-	     "Manual: man gpuferry");
+	printf("\nExit: 0 as wished, 1 failed, 2 wrong usage, 3 not as wished,\n"
+	       "      6 could not be measured\n"
+	       "Manual: man gpuferry-%s\n", verb->name);
 }
 
 void out_help(const struct app *app)
 {
-	printf("%sgpuferry%s ferries a GPU from a Proxmox VE host into the VM or container that transcodes on it.\n\n"
+	printf("%sgpuferry%s ferries a GPU from a Proxmox VE host into the VM or CT that\ntranscodes on it. This version looks "
+	       "and changes nothing.\n\n"
 	       "Begin with\n"
 	       "  gpuferry inspect                    what is here\n"
 	       "  gpuferry verify                     what is wrong, why, and the cure\n"
-	       "  gpuferry record machine.tape        this machine, redacted, for someone who helps\n\n"
+	       "  gpuferry record machine.tape        this machine, redacted, for who helps\n\n"
 	       "Verbs\n",
 		out_colour(app, BOLD), out_plain(app));
 	struct arena arena ARENA_SCOPED = {0};
 	for (const struct verb *verb = verbs; verb->name; verb++) {
 		const char *left = arena_printf(&arena, "%s%s%s", verb->name, *verb->args ? " " : "", verb->args);
-		printf("  %s%-16s%s  %s\n", out_colour(app, CYAN), left, out_plain(app), verb->help);
+		printf("  %s%s%s\n", out_colour(app, CYAN), left, out_plain(app));
+		out_folded(app, verb->help, 6);
 	}
-	puts("\ngpuferry VERB --help tells the options, man gpuferry everything.");
+	puts("\nWithout a Proxmox host at hand: gpuferry --print machines lists built-in ones,\n"
+	     "and --machine NAME reads one of them.\n"
+	     "gpuferry VERB --help tells the options, man gpuferry everything.");
 }

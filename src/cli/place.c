@@ -19,13 +19,16 @@ static struct world *machine_world(struct bytes text, const char *name, struct a
 	return tape_world(tape, "node", arena, err);
 }
 
-static const char *builtin_names(struct arena *arena)
+static bool no_machine(const char *name, struct arena *arena, struct err *err)
 {
-	const char *names = "";
+	struct near near = { .word = name };
 	for (const struct machine_builtin *machine = machine_builtins; machine->name; machine++)
 		if (machine->about && *machine->about)
-			names = arena_printf(arena, "%s%s%s", names, *names ? ", " : "", machine->name);
-	return names;
+			near_try(&near, machine->name);
+	err_set(err, ERR_INPUT, "%s: no such file, folder or built-in machine", text_shown(arena, name));
+	if (near_found(&near))
+		return err_hint(err, "did you mean %s? gpuferry --print machines lists the built-in ones", near_found(&near));
+	return err_hint(err, "gpuferry --print machines lists the built-in ones");
 }
 
 static struct world *named_machine(const char *name, struct arena *arena, struct err *err)
@@ -34,8 +37,7 @@ static struct world *named_machine(const char *name, struct arena *arena, struct
 		const char *text = machine_builtin_text(NULL, name);
 		if (text)
 			return machine_world((struct bytes){ text, strlen(text) }, name, arena, err);
-		err_set(err, ERR_INPUT, "%s: no such file, folder or built-in machine", text_shown(arena, name));
-		err_hint(err, "built in: %s", builtin_names(arena));
+		no_machine(name, arena, err);
 		return NULL;
 	}
 	struct bytes text;
@@ -107,6 +109,16 @@ int place_each(struct app *app, place_verb *one, void *data)
 static const char default_goal[] = "/etc/gpuferry/goal.yaml";
 enum { GOAL_MAX = 1024 * 1024 };
 
+/* A machine given where a goal stands is an easy mistake. */
+static bool is_machine(const char *name)
+{
+	static const char *const endings[] = { ".tape", ".tape.gz", ".tape.zst", ".tape.xz", ".tar", ".machine" };
+	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+		if (text_ends(name, endings[i]))
+			return true;
+	return machine_builtin_text(NULL, name);
+}
+
 bool place_goal(struct app *app, const char *file, struct err *err, struct goal *ret)
 {
 	*ret = app->goal;
@@ -119,11 +131,15 @@ bool place_goal(struct app *app, const char *file, struct err *err, struct goal 
 		return true;
 	const char *name = file ? file : default_goal;
 	struct bytes text;
-	if (!store_read(name, GOAL_MAX, app->arena, err, &text)) {
-		err->kind = ERR_USAGE;
-		return false;
-	}
-	return goal_parse(text, name, app->arena, err, ret);
+	bool read = store_read(name, GOAL_MAX, app->arena, err, &text);
+	if (read && goal_parse(text, name, app->arena, err, ret))
+		return true;
+	err->kind = ERR_USAGE;
+	if (is_machine(name))
+		err_hint(err, "that is a machine, not a goal: gpuferry verify --machine %s", text_shown(app->arena, name));
+	else if (!read)
+		err_hint(err, "a goal is a YAML file (man gpuferry shows one); or say --gpu nvidia --into vm/100");
+	return false;
 }
 
 bool place_goal_target(const struct goal *goal, struct arena *arena, struct err *err, struct target *ret)

@@ -126,7 +126,7 @@ static void show_gpu(const struct app *app, const struct facts *facts, const str
 
 static void show_gpus(const struct app *app, const struct facts *facts, struct arena *arena)
 {
-	static const char *const columns[] = { "GPU/", "_", NULL };
+	static const char *const columns[] = { "GPU/", "DEVICE_", NULL };
 	if (facts->gpus_known != YES) {
 		puts("\n  GPUs: unknown (the PCI devices could not be listed)");
 		return;
@@ -171,20 +171,29 @@ static void show_guests(const struct app *app, const struct facts *facts, struct
 	out_table_end(table);
 }
 
-static void show_blind(const struct app *app, const struct facts *facts)
+/* What was not seen for the same reason stands together: a recording that lacks much is told in a few lines. */
+static void show_blind(const struct app *app, const struct facts *facts, struct arena *arena)
 {
-	static const char *const columns[] = { "NOT SEEN", "WHERE", "WHY_", NULL };
-	if (!facts->n_blind)
-		return;
-	putchar('\n');
-	struct libscols_table *table = out_table(app, columns);
-	for (size_t i = 0; i < facts->n_blind; i++) {
-		struct libscols_line *line = out_row(table, NULL);
-		out_cell(line, 0, facts->blind[i].what, app, DIM);
-		out_cell(line, 1, facts->blind[i].target, app, DIM);
-		out_cell(line, 2, facts->blind[i].why, app, DIM);
+	enum { SHOWN = 6 };
+	bool *shown = arena_alloc(arena, facts->n_blind * sizeof *shown);
+	for (size_t first = 0; first < facts->n_blind; first++) {
+		if (shown[first])
+			continue;
+		const struct blind *head = &facts->blind[first];
+		printf("\n%snot seen%s on %s: %s\n", out_colour(app, YELLOW), out_plain(app), text_shown(arena, head->target),
+			text_shown(arena, head->why));
+		size_t n = 0;
+		for (size_t i = first; i < facts->n_blind; i++) {
+			const struct blind *blind = &facts->blind[i];
+			if (shown[i] || strcmp(blind->target, head->target) != 0 || strcmp(blind->why, head->why) != 0)
+				continue;
+			shown[i] = true;
+			if (n++ < SHOWN || app->all)
+				out_folded(app, text_shown(arena, blind->what), 2);
+		}
+		if (n > SHOWN && !app->all)
+			printf("  and %zu more (--all names them)\n", n - SHOWN);
 	}
-	out_table_end(table);
 }
 
 static int inspect(struct app *app, struct world *world, const char *label, void *data, struct arena *arena)
@@ -200,7 +209,7 @@ static int inspect(struct app *app, struct world *world, const char *label, void
 	show_gpus(app, facts, arena);
 	show_guests(app, facts, arena);
 	if (!app->quiet)
-		show_blind(app, facts);
+		show_blind(app, facts, arena);
 	return EXIT_AS_WISHED;
 }
 

@@ -30,10 +30,12 @@ static int record(struct app *app, const char *file)
 			entries += tape->targets[i]->n;
 			runs += tape->targets[i]->n_runs;
 		}
-		printf("%s: %zu target%s, %zu paths, %zu commands; %zu could not be read\n", text_shown(app->arena, file), tape->n,
+		const char *quoted = text_sh_quoted(app->arena, text_shown(app->arena, file));
+		printf("%s: %zu target%s, %zu paths, %zu commands; %zu not seen\n\n", text_shown(app->arena, file), tape->n,
 			tape->n == 1 ? "" : "s", entries, runs, facts->n_blind);
-		puts("Passwords, keys, serial numbers, MAC and public addresses were replaced. Look at it before you hand it on:");
-		printf("  gpuferry inspect --machine %s\n", text_sh_quoted(app->arena, text_shown(app->arena, file)));
+		out_folded(app, "Passwords, keys, serial numbers, MAC and public addresses were replaced; names and private addresses "
+			"stay. Look through it before you hand it on, it is a plain tar:", 0);
+		printf("  tar -xOf %s | less\nWho helps reads it with:\n  gpuferry verify --machine %s\n", quoted, quoted);
 	}
 	return EXIT_AS_WISHED;
 }
@@ -48,10 +50,6 @@ int verb_record(struct app *app, int argc, char **argv)
 	}
 	if (app->machines.n > 1) {
 		err_set(&err, ERR_USAGE, "record: one machine at a time");
-		return out_error(app, &err);
-	}
-	if (app->json) {
-		err_set(&err, ERR_USAGE, "record: --json has no meaning here: a tape is written");
 		return out_error(app, &err);
 	}
 	if (strcmp(argv[0], "-") == 0 && isatty(STDOUT_FILENO)) {

@@ -32,54 +32,95 @@ static void show_finding(const struct app *app, const struct finding *finding, s
 	}
 }
 
-/* The whole chain as a tree: what a finding is about, then its rules in order. */
-static void show_table(const struct app *app, const struct report *report)
+/* The worst comes first here. */
+static const enum verdict order[] = { VERDICT_BROKEN, VERDICT_UNKNOWN, VERDICT_WARN, VERDICT_OK, VERDICT_SKIPPED };
+enum { N_ORDER = sizeof order / sizeof *order };
+
+static const char *about(const struct finding *finding)
 {
-	static const char *const columns[] = { "LINK/", "VERDICT", "ASKS_", NULL };
-	putchar('\n');
+	return finding->about ? finding->about : "node";
+}
+
+/* How many findings from `first` on are about the same. */
+static size_t run_of(const struct report *report, size_t first)
+{
+	size_t n = 1;
+	while (first + n < report->n && strcmp(about(&report->findings[first]), about(&report->findings[first + n])) == 0)
+		n++;
+	return n;
+}
+
+/* "2 broken, 14 ok", the worst first; what is not there is left out. */
+static const char *counts(const struct finding *findings, size_t n, struct arena *arena, enum verdict *ret)
+{
+	size_t count[N_ORDER] = {0};
+	const char *text = "";
+	for (size_t i = 0; i < n; i++)
+		count[findings[i].verdict]++;
+	for (size_t i = N_ORDER; i-- > 0;)
+		*ret = count[order[i]] ? order[i] : *ret;
+	for (size_t i = 0; i < N_ORDER; i++)
+		if (count[order[i]])
+			text = arena_printf(arena, "%s%s%zu %s", text, *text ? ", " : "", count[order[i]], verdicts[order[i]].word);
+	return text;
+}
+
+/* The chain as a tree: a line for each thing asked about, and under it what is not as wished; with --all every link. */
+static void show_chain(const struct app *app, const struct report *report, struct arena *arena)
+{
+	static const char *const columns[] = { "CHAIN/", "VERDICT", "ASKS_", NULL };
 	struct libscols_table *table = out_table(app, columns);
-	struct libscols_line *parent = NULL;
-	const char *about = NULL;
-	for (size_t i = 0; i < report->n; i++) {
-		const struct finding *finding = &report->findings[i];
-		const char *now = finding->about ? finding->about : "node";
-		if (!about || strcmp(about, now) != 0) {
-			parent = out_row(table, NULL);
-			out_cell(parent, 0, now, app, BOLD);
-			about = now;
+	for (size_t first = 0, n; first < report->n; first += n) {
+		n = run_of(report, first);
+		enum verdict worst = VERDICT_SKIPPED;
+		struct libscols_line *parent = out_row(table, NULL);
+		out_cell(parent, 0, about(&report->findings[first]), app, BOLD);
+		out_cell(parent, 2, counts(report->findings + first, n, arena, &worst), app, DIM);
+		out_cell(parent, 1, verdicts[worst].word, app, verdicts[worst].colour);
+		for (size_t i = first; i < first + n; i++) {
+			const struct finding *finding = &report->findings[i];
+			if (!app->all && (finding->verdict == VERDICT_OK || finding->verdict == VERDICT_SKIPPED))
+				continue;
+			struct libscols_line *line = out_row(table, parent);
+			out_cell(line, 0, finding->rule->id, app, PLAIN);
+			out_cell(line, 1, verdicts[finding->verdict].word, app, verdicts[finding->verdict].colour);
+			out_cell(line, 2, finding->rule->asks, app, finding->verdict == VERDICT_SKIPPED ? DIM : PLAIN);
 		}
-		struct libscols_line *line = out_row(table, parent);
-		out_cell(line, 0, finding->rule->id, app, PLAIN);
-		out_cell(line, 1, verdicts[finding->verdict].word, app, verdicts[finding->verdict].colour);
-		out_cell(line, 2, finding->rule->asks, app, finding->verdict == VERDICT_SKIPPED ? DIM : PLAIN);
 	}
 	out_table_end(table);
+	putchar('\n');
 }
 
 static void show_summary(const struct app *app, const struct report *report, const struct goal *goal)
 {
-	size_t count[5] = {0};
+	size_t count[N_ORDER] = {0};
 	for (size_t i = 0; i < report->n; i++)
 		count[report->findings[i].verdict]++;
 	printf("%s%s%s: %zu ok, %zu warn, %zu broken, %zu unknown, %zu skipped\n",
 		out_colour(app, verdicts[report->verdict].colour), verdicts[report->verdict].word, out_plain(app),
 		count[VERDICT_OK], count[VERDICT_WARN], count[VERDICT_BROKEN], count[VERDICT_UNKNOWN], count[VERDICT_SKIPPED]);
 	if (goal_empty(goal))
-		puts("(no goal given: the node's own rules and those of guests that have a GPU; see gpuferry verify --help)");
+		out_folded(app, "(no goal given: the node was asked, and the guests that have a GPU; to ask for one guest: --gpu nvidia "
+			"--into vm/100)", 0);
+	else if (goal->into == GUEST_UNKNOWN && !goal->into_new)
+		out_folded(app, "(the goal names no guest: no guest was asked; add --into vm/ID or --into ct/ID)", 0);
 }
 
 /* The order for a person: what is broken, in the chain's order; then what is unknown; then warnings. */
 static void show(const struct app *app, const struct report *report, const struct goal *goal, struct arena *arena)
 {
-	static const enum verdict order[] = { VERDICT_BROKEN, VERDICT_UNKNOWN, VERDICT_WARN };
-	for (size_t v = 0; v < sizeof order / sizeof *order; v++)
+	for (size_t v = 0; order[v] != VERDICT_OK; v++)
 		for (size_t i = 0; i < report->n; i++)
 			if (report->findings[i].verdict == order[v])
 				show_finding(app, &report->findings[i], arena);
-	if (!app->quiet)
-		show_table(app, report);
-	if (!app->quiet)
+	bool told = false;
+	for (size_t i = 0; i < report->n; i++)
+		told |= report->findings[i].verdict != VERDICT_OK && report->findings[i].verdict != VERDICT_SKIPPED;
+	bool chain = !app->quiet || app->all;
+	if (chain && told)
 		putchar('\n');
+	if (chain)
+		show_chain(app, report, arena);
 	show_summary(app, report, goal);
 }
 
