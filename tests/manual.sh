@@ -18,10 +18,12 @@ for page in "$source"/man/*.scd; do
 	done
 done
 # the machine form stands in two places: a page and a document
-statements() { grep '^| `' "$source/docs/machines.md" | sed 's/\\|/\n/g; s/ |.*//' | grep -o '`[^`]*' | tr -d '`' | cut -d ' ' -f 1 | sort -u; }
+statements() {
+	sed -n '/^| `/s/\([^\\]\) |.*/\1/p' "$source/docs/machines.md" | grep -oE '`[a-z][a-z0-9_]*' | tr -d '`' | sort -u
+}
 sed 's/\\\(.\)/\1/g' "$source/man/gpuferry.machine.5.scd" >"$work/page"
 statements | while IFS= read -r statement; do
-	grep -qE "^(.*, )?\*$statement([ *].*)?" "$work/page" || echo "# $statement"
+	grep -qE "^(\*.*(, | to ))?\*$statement([ *].*)?" "$work/page" || echo "# $statement"
 done >"$work/missing"
 cat "$work/missing"
 [ "$(statements | wc -l)" -gt 40 ] && [ ! -s "$work/missing" ]; ok "gpuferry.machine(5) has every statement of docs/machines.md"
