@@ -182,6 +182,20 @@ static const struct chain_case {
 	{ "inside.render-group", "", BROKEN, "nobody",
 	        CT "target ct/105\nnode /dev/dri/renderD128 c 226 128 gid=65534 uid=65534\n" },
 	{ "inside.vainfo", "", OK, "EncSlice", CT },
+	{ "gpu.only-console", "gpu=0000:01:00.0 into=vm/100", WARN, "over the network",
+		"base twins\nremove 0000:0c:00.0\ndevice 0000:0e:00.0 driver=vfio-pci\ndevice 0000:0e:00.1 driver=vfio-pci\n" },
+	{ "gpu.builtin-vfio", "", NOT_KNOWN, "not known",
+		READY "unknown /etc/default/grub\nfile /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803\n"
+		      "append /usr/lib/modules/6.8.12-10-pve/modules.builtin\n\tkernel/drivers/vfio/pci/vfio-pci.ko\n" },
+	{ "gpu.blacklist", "", WARN, "i915 is blacklisted", CT "file /etc/modprobe.d/gpu.conf\n\tblacklist i915\n" },
+	{ "gpu.blacklist", "", OK, NULL, CT "file /etc/modprobe.d/gpu.conf\n\tblacklist xe\n" },
+	{ "node.boot-pending", "", WARN, "the next boot switches the IOMMU off",
+		READY "replace /etc/default/grub quiet \"quiet iommu=off\"\n" },
+	{ "vm.hidden", "", WARN, "Linux has no", READY "replace " VM_FILE " \"cpu: host\" \"cpu: host,hidden=1\"\n" },
+	{ "vm.memory", "", WARN, "little for the node", READY "replace " VM_FILE " \"memory: 16384\" \"memory: 31000\"\n" },
+	{ "vm.lock", "", WARN, "hibernated", READY "guest vm/100 stopped\nreplace " VM_FILE " \"memory:\" \"lock: suspended\\nmemory:\"\n" },
+	{ "gpu.driver", "gpu=nvidia into=ct/105", BROKEN, "nvidia-open", "base twins\ndevice 0000:01:00.0 10de:2d04\nremove 0000:0e:00.0\n" },
+	{ "gpu.driver", "gpu=nvidia into=ct/105", BROKEN, "580 is the last branch", "base twins\ndevice 0000:01:00.0 10de:1b80\nremove 0000:0e:00.0\n" },
 	{ "inside.media-driver", "", OK, "brings its own", CT },
 };
 
@@ -298,8 +312,121 @@ static void test_verdicts(void **state)
 	}
 }
 
+/* Whole troubles, each with what an admin must mend first; what only follows from it is not broken too. */
+#define BARE "base amd-4060ti\n"
+#define TO_VM "gpu=nvidia into=vm/100"
+#define TO_CT "gpu=intel into=ct/105"
+#define NVIDIA_HELD "device 0000:01:00.0 driver=nvidia\nnvidia 550.163.01\n" \
+	"process 900 nvidia-persiste cgroup=/system.slice/nvidia-persistenced.service open=/dev/nvidiactl,/dev/nvidia0\n"
+#define GIVEN "replace " VM_FILE " \"boot: order\" \"hostpci0: 0000:01:00\\nballoon: 0\\nboot: order\"\n"
+#define NO_OFF "replace /etc/default/grub \" intel_iommu=off\" \"\"\nreplace /boot/grub/grub.cfg \" intel_iommu=off\" \"\" all\n"
+#define OLD_KERNEL "file /proc/sys/kernel/osrelease\n\t6.5.13-6-pve\n"
+#define RAW_V1 "replace " CT_FILE " \"dev0: /dev/dri/renderD128,gid=106\" \"lxc.cgroup.devices.allow: c 226:128 rwm\\n" \
+	"lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\"\n"
+#define ZFS_GPU "gpu=0000:00:02.0 into=vm/101"
+
+static const struct trouble {
+	const char *first;  /* the first broken rule; "": none */
+	const char *goal;
+	const char *not_broken; /* a rule that must not be broken as well: it only follows */
+	const char *cure;   /* in the first one's cure; with ! in front: not in it */
+	const char *machine;
+} troubles[] = {
+	{ "vm.hostpci", TO_VM, "gpu.release", "do not start the VM with it before gpu.release is ok", BARE NVIDIA_HELD },
+	{ "gpu.release", TO_VM, NULL, "ids=10de:2803,10de:22bd", BARE NVIDIA_HELD GIVEN "guest vm/100 stopped\n" },
+	{ "", TO_VM, "gpu.release", NULL, BARE NVIDIA_HELD GIVEN "guest vm/100 stopped\n"
+		"file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803,10de:22bd\n\tsoftdep nvidia pre: vfio-pci\n"
+		"\tsoftdep nouveau pre: vfio-pci\n" },
+	{ "gpu.release", "gpu=0000:01:00.0 into=vm/100", NULL, "driverctl --noprobe set-override 0000:01:00.0 vfio-pci",
+		"base twins\n" NVIDIA_HELD GIVEN "guest vm/100 stopped\n" },
+	{ "node.iommu", TO_VM, "node.boot-file", "!amd_iommu=on", READY "iommu off tables=IVRS\n"
+		"file /etc/kernel/cmdline\n\troot=ZFS=rpool/ROOT/pve-1 boot=zfs amd_iommu=on iommu=pt\n" },
+	{ "node.firmware-iommu", TO_VM, "vm.hostpci", "CBS", BARE "iommu off tables=none\n" },
+	{ "vm.hostpci", TO_VM, "node.boot-pending", "qm shutdown 100",
+		BARE "replace /etc/default/grub \"\\\"quiet\\\"\" \"\\\"quiet iommu=pt\\\"\"\n" },
+	{ "node.boot-pending", TO_VM, "node.iommu", "!put it back", "base iommu-off\n" NO_OFF },
+	{ "node.boot-pending", TO_VM, "node.iommu", "update-grub", "base iommu-off\n" OLD_KERNEL
+		"replace /proc/cmdline \" intel_iommu=off\" \"\"\nreplace /etc/default/grub intel_iommu=off intel_iommu=on\n"
+		"replace /boot/grub/grub.cfg \" intel_iommu=off\" \"\" all\n" },
+	{ "node.iommu", TO_VM, NULL, "DMAR", "base iommu-off\nreplace /proc/cmdline intel_iommu=off intel_iommu=on\n"
+		"replace /etc/default/grub intel_iommu=off intel_iommu=on\n"
+		"replace /boot/grub/grub.cfg intel_iommu=off intel_iommu=on all\n" },
+	{ "node.iommu", TO_VM, "node.boot-pending", NULL, "base iommu-off\nreplace /proc/cmdline \" intel_iommu=off\" \"\"\n"
+		"unknown /sys/firmware/acpi/tables\n" },
+	{ "node.boot-file", ZFS_GPU, "node.iommu", "!pcie_acs_override", "base guide-wrong\niommu off tables=DMAR\n" OLD_KERNEL },
+	{ "node.boot-pending", ZFS_GPU, "node.boot-file", "proxmox-boot-tool refresh", "base guide-wrong\niommu off tables=DMAR\n"
+		"file /etc/kernel/cmdline\n\troot=ZFS=rpool/ROOT/pve-1 boot=zfs intel_iommu=on iommu=pt\n" },
+	{ "gpu.acs", TO_VM, NULL, "accept: [gpu.acs]", READY "replace /proc/cmdline quiet \"quiet pcie_acs_override=downstream\"\n" },
+	{ "", TO_VM " accept=gpu.acs", NULL, NULL, READY "replace /proc/cmdline quiet \"quiet pcie_acs_override=downstream\"\n" },
+	{ "gpu.group", TO_VM, "vm.hostpci", "accept: [gpu.group]", BARE "device 0000:0b:00.0 group=12\n" },
+	{ "gpu.group-needs", TO_VM, "vm.hostpci", NULL, "base shared-slot\n" },
+	{ "node.iommu", TO_VM, "vm.hostpci", NULL, "base iommu-off\n" },
+	{ "vm.address", TO_VM, NULL, "--delete hostpci0", READY "replace " VM_FILE " 0000:01:00 0000:02:00\n" },
+	{ "vm.hostpci", TO_VM, NULL, "hostpci0 (0000:0b:00) names no GPU",
+		READY "replace " VM_FILE " 0000:01:00 0000:0b:00\nguest vm/100 stopped\n" },
+	{ "vm.address", TO_VM, NULL, NULL, READY "replace " VM_FILE " 0000:01:00 0000:0f:00\n" },
+	{ "vm.one-holder", TO_VM, NULL, "qm shutdown 102", READY "guest vm/100 stopped\n"
+		"file /etc/pve/qemu-server/102.conf\n\thostpci0: 01:00\n\tmemory: 2048\nguest vm/102 running pid=3000\n" },
+	{ "gpu.boot-framebuffer", TO_VM, NULL, NULL, READY "device 0000:01:00.0 boot_vga=1 bar1=d0000000-dfffffff:pref\n"
+		"framebuffer fb1 \"EFI VGA\" d0000000-d02fffff BOOTFB\n" },
+	{ "vm.pcie", TO_VM, NULL, NULL, READY "replace " VM_FILE " 0000:01:00 0000:01:00,pcie=1\nguest vm/100 stopped\n" },
+	{ "vm.hugepages", TO_VM, NULL, NULL, READY "replace " VM_FILE " \"cores: 8\" \"cores: 8\\nhugepages: 1024\"\n" },
+	{ "", TO_VM, "vm.lock", NULL, READY "guest vm/100 stopped\nreplace " VM_FILE " \"memory:\" \"lock: suspended\\nmemory:\"\n" },
+	{ "gpu.not-vfio", TO_CT, "ct.node", NULL, CT "device 0000:00:02.0 driver=vfio-pci\n" },
+	{ "gpu.nomodeset", TO_CT, "gpu.driver", NULL, CT "replace /proc/cmdline quiet \"quiet nomodeset\"\ndevice 0000:00:02.0 driver=\n" },
+	{ "ct.node-exists", TO_CT, NULL, NULL, CT "replace " CT_FILE " renderD128 by-path/pci-0000:03:00.0-render\n" },
+	{ "ct.gid", TO_CT, NULL, "gid=106", CT "replace " CT_FILE " gid=106 gid=104\n" },
+	{ "ct.cgroup-v1", TO_CT, "ct.raw-allow", NULL, CT RAW_V1 },
+	{ "", TO_CT, "ct.cgroup-v1", NULL, CT RAW_V1 "replace /proc/cmdline quiet \"quiet systemd.unified_cgroup_hierarchy=0\"\n" },
+	{ "inside.driver", TO_VM, "inside.secure-boot", NULL, READY "target vm/100\ndevice 0000:00:10.0 driver=nouveau\nnvidia none\n" },
+	{ "inside.secure-boot", TO_VM, "inside.driver", NULL, READY "target vm/100\ndevice 0000:00:10.0 driver=\nnvidia none\n"
+		"run dmesg\n\t[    4.9] Loading of module failed: Key was rejected by service\n" },
+	{ "inside.branch", TO_VM, "inside.driver", "580", READY "device 0000:01:00.0 10de:1b80\ntarget vm/100\n"
+		"device 0000:00:10.0 10de:1b80 driver=\nnvidia 590.48.01 user=590.48.01\n" },
+	{ "inside.flavour", TO_VM, "inside.nvidia-messages", "-open", READY "device 0000:01:00.0 10de:2d04\ntarget vm/100\n"
+		"device 0000:00:10.0 10de:2d04\nnvidia 580.95.05 user=580.95.05\n" },
+	{ "inside.nvidia-userspace", TO_VM, "inside.nvidia-smi", NULL, READY "target vm/100\nnvidia 580.95.05 open user=580.105.08\n" },
+	{ "inside.toolkit", TO_VM, "inside.docker-runtime", NULL, READY "target vm/100\npackage nvidia-container-toolkit -\n"
+		"run nvidia-ctk --version missing\ndocker 28.5.1 cgroup=cgroupfs runtimes=runc\n" },
+};
+
+static bool cure_fits(const char *cure, const char *wanted)
+{
+	if (!wanted)
+		return true;
+	return *wanted == '!' ? !strstr(cure, wanted + 1) : strstr(cure, wanted) != NULL;
+}
+
+static void test_troubles(void **state)
+{
+	(void)state;
+	unsigned failed = 0;
+	for (size_t i = 0; i < COUNT(troubles); i++) {
+		const struct trouble *trouble = &troubles[i];
+		struct chain chain;
+		chain_open(&chain, trouble->machine, trouble->goal);
+		const struct finding *first = chain.report.first_broken;
+		const struct finding *follows =
+			trouble->not_broken ? chain_find(&chain, trouble->not_broken, VERDICT_BROKEN) : NULL;
+		if (strcmp(first ? first->rule->id : "", trouble->first) != 0) {
+			print_error("trouble %zu: first is %s (%s) instead of %s\n%s\n", i, first ? first->rule->id : "none",
+				first ? first->why : "", trouble->first, trouble->machine);
+			failed++;
+		} else if (follows && follows->verdict == VERDICT_BROKEN) {
+			print_error("trouble %zu: %s only follows: %s\n", i, trouble->not_broken, follows->why);
+			failed++;
+		} else if (first && !cure_fits(first->cure, trouble->cure)) {
+			print_error("trouble %zu: the cure is not \"%s\":\n%s\n", i, trouble->cure, first->cure);
+			failed++;
+		}
+		chain_close(&chain);
+	}
+	assert_int_equal(failed, 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_chain), cmocka_unit_test(test_verdicts) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_chain), cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_troubles) };
 	return cmocka_run_group_tests_name("chain", tests, NULL, NULL);
 }

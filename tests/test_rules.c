@@ -2081,7 +2081,7 @@ static void test_accept(void **state)
 static void test_informs(void **state)
 {
 	(void)state;
-	void (*const changes[])(struct lab *) = { iommu_off, shared_nic, acs, held, no_encoder, no_tables };
+	void (*const changes[])(struct lab *) = { iommu_off, shared_nic, acs, no_encoder, no_tables };
 	for (size_t c = 0; c < COUNT(changes); c++) {
 		struct lab *lab = lab_new(vm, changes[c]);
 		lab->facts.pve.n_guests = 0;

@@ -62,7 +62,10 @@ static enum verdict card_rebar(const struct scene *scene, struct answer *answer)
 			largest = pci->bar[i].end - pci->bar[i].start + 1;
 	if (largest > BAR_SMALL)
 		return answer_ok(answer, "the card's largest BAR is %llu MiB", (unsigned long long)(largest >> 20));
-	answer_step(answer, "in the BIOS enable Above 4G Decoding and Resizable BAR, and switch CSM off");
+	answer_step(answer,
+	        "in the BIOS enable Above 4G Decoding and Resizable BAR, and switch CSM off (first be sure "
+	        "that the node boots by UEFI: [ -d /sys/firmware/efi ]; without CSM a node that boots by BIOS "
+	        "does not start)");
 	return answer_broken(answer,
 	        "the card's largest BAR is %llu MiB: %s needs Resizable BAR, without it the media driver "
 	        "crashes",
@@ -80,7 +83,7 @@ static enum verdict card_acs(const struct scene *scene, struct answer *answer)
 		return answer_ok(answer, "groups are as the hardware isolates: no ACS override");
 	step_cmdline_remove(answer, boot, arena_printf(answer->arena, "pcie_acs_override=%s", value));
 	answer_step(answer, "then look at the card's true group again: gpuferry inspect");
-	answer_step(answer, "if you know the risk and take it, write accept: [node.acs] into the goal");
+	answer_step(answer, "if you know the risk and take it, write accept: [gpu.acs] into the goal");
 	return answer_broken(answer,
 	        "pcie_acs_override=%s splits groups on paper only: the card in the VM could still reach "
 	        "the memory of its neighbours",
@@ -152,18 +155,37 @@ static enum verdict card_group(const struct scene *scene, struct answer *answer)
 		return answer_ok(answer, "group %s holds only this card", group);
 	answer_step(answer, "move the card to a slot that hangs on the CPU, or enable ACS in the BIOS, and look again");
 	answer_step(answer, "or share the GPU with a CT: that needs no group");
-	answer_step(answer, "if the node can do without all of them, write accept: [node.group] into the goal");
+	answer_step(answer, "if the node can do without all of them, write accept: [gpu.group] into the goal");
 	return answer_broken(answer,
 	        "group %s also holds %s: Proxmox takes all of them from the node when the VM starts", group,
 	        others_text(gpu, answer->arena));
 }
 
-static bool other_display(const struct scene *scene)
+static bool held_by_vm(const struct facts *facts, const struct pci_device *device, struct arena *arena)
 {
-	for (size_t i = 0; i < scene->facts->n_gpus; i++)
-		if (&scene->facts->gpus[i] != scene->gpu)
+	for (size_t i = 0; i < facts->pve.n_guests; i++)
+		if (facts->pve.guests[i].kind == GUEST_VM &&
+		        pve_guest_has(&facts->pve, &facts->pve.guests[i], device, arena))
 			return true;
 	return false;
+}
+
+/* YES: another display device stays with the node; one that a VM has or gets does not count. */
+static enum tri other_display(const struct scene *scene, struct arena *arena)
+{
+	const struct facts *facts = scene->facts;
+	enum tri found = NO;
+	for (size_t i = 0; i < facts->n_gpus; i++) {
+		const struct pci_device *other = facts->gpus[i].pci;
+		if (other == scene->gpu->pci || check_on_vfio(other) || held_by_vm(facts, other, arena) ||
+		        check_vfio_ids(&facts->boot, other, arena))
+			continue;
+		if (facts->pve.here != NO && facts->pve.guests_known != YES)
+			found = UNKNOWN; /* a VM that could not be read may have it */
+		else
+			return YES;
+	}
+	return found;
 }
 
 static bool managed_by_network(const struct facts *facts)
@@ -179,10 +201,11 @@ static enum verdict card_only_console(const struct scene *scene, struct answer *
 	const struct facts *facts = scene->facts;
 	if (facts->host.serial_console == YES)
 		return answer_ok(answer, "a serial console is active");
-	if (other_display(scene))
+	enum tri other = other_display(scene, answer->arena);
+	if (other == YES)
 		return answer_ok(answer, "another display device stays with the node");
-	if (facts->gpus_known != YES)
-		return answer_unknown(answer, "whether the node has another display device could not be read");
+	if (facts->gpus_known != YES || other == UNKNOWN)
+		return answer_unknown(answer, "whether another display device stays with the node could not be read");
 	answer_step(
 	        answer, "make a second way in before the card leaves: a serial console, IPMI, or a second cheap GPU");
 	answer_step(
@@ -215,15 +238,6 @@ static const struct pci_device *twin_of(const struct scene *scene, struct arena 
 	return NULL;
 }
 
-static bool held_by_vm(const struct facts *facts, const struct pci_device *device, struct arena *arena)
-{
-	for (size_t i = 0; i < facts->pve.n_guests; i++)
-		if (facts->pve.guests[i].kind == GUEST_VM &&
-		        pve_guest_has(&facts->pve, &facts->pve.guests[i], device, arena))
-			return true;
-	return false;
-}
-
 static enum verdict card_twins(const struct scene *scene, struct answer *answer)
 {
 	const struct facts *facts = scene->facts;
@@ -240,7 +254,7 @@ static enum verdict card_twins(const struct scene *scene, struct answer *answer)
 	        "address with driver_override (package driverctl)");
 	step_initramfs(answer, &facts->boot);
 	const struct need *need = check_need(facts, twin->address);
-	if (need)
+	if (need && need->kind != NEED_CONSOLE)
 		return answer_broken(answer, "ids= also binds the like device %s, and the node needs it: %s",
 		        twin->address, need->what);
 	if (held_by_vm(facts, twin, answer->arena))
@@ -270,6 +284,11 @@ static enum verdict card_builtin_vfio(const struct scene *scene, struct answer *
 	const char *list = check_vfio_list(boot, answer->arena);
 	if (boot->cmdline_next && boot_cmdline_value(boot->cmdline_next, "vfio-pci.ids", answer->arena))
 		return answer_ok(answer, "vfio-pci is built in, and its ids stand on the command line");
+	if (!boot->cmdline_next)
+		return answer_unknown(answer,
+		        "vfio-pci is built into kernel %s; whether the next command line names its "
+		        "ids is not known",
+		        kernel->version);
 	step_cmdline_add(answer, boot, arena_printf(answer->arena, "vfio-pci.ids=%s", list ? list : "VENDOR:DEVICE"));
 	return answer_warn(answer, "vfio-pci is built into kernel %s: the options in /etc/modprobe.d have no effect",
 	        kernel->version);
@@ -319,6 +338,56 @@ static enum verdict card_early_bind(const struct scene *scene, struct answer *an
 
 /* ---- handing over ---- */
 
+/* Does vendor:device name a device of another slot too? Unknown counts as yes: ids= would take it. */
+static bool ids_ambiguous(const struct facts *facts, const struct pci_device *device)
+{
+	for (size_t i = 0; i < facts->pci.n; i++) {
+		const struct pci_device *other = &facts->pci.devices[i];
+		if (!pci_same_slot(other, device) && other->vendor == device->vendor && other->device == device->device)
+			return true;
+	}
+	return facts->pci.known != YES;
+}
+
+/* Binds the card early: by ids where they name this card alone, else by address. An integrated GPU's neighbours of the
+ * same slot (USB, security processor) are not its functions. */
+static void step_early_bind(struct answer *answer, const struct facts *facts, const struct gpu *gpu)
+{
+	struct words ids = { 0 };
+	bool ambiguous = false;
+	for (size_t i = 0; i < gpu->n_functions; i++) {
+		const struct pci_device *function = gpu->functions[i];
+		if (function != gpu->pci && gpu->model.integrated != NO && !check_vendor(gpu, "nvidia"))
+			continue;
+		ambiguous |= ids_ambiguous(facts, function);
+		*arena_push(answer->arena, ids.word, ids.n) = arena_printf(
+		        answer->arena, "%04x:%04x", (unsigned)function->vendor, (unsigned)function->device);
+	}
+	if (ambiguous) {
+		answer_step(answer,
+		        "bind it by its address, because a like device has the same ids: apt install driverctl, then "
+		        "driverctl --noprobe set-override %s vfio-pci   (--noprobe: the driver keeps it until the "
+		        "reboot)",
+		        gpu->pci->address);
+		answer_step(answer, "reboot the node when its guests may stop");
+		return;
+	}
+	answer_step(answer,
+	        "bind the card to vfio-pci from the next boot on, in /etc/modprobe.d/vfio.conf: options vfio-pci "
+	        "ids=%s, "
+	        "and one line for each driver it has now: softdep %s pre: vfio-pci",
+	        check_join(&ids, ",", answer->arena),
+	        gpu->pci->driver && *gpu->pci->driver ? gpu->pci->driver : "DRIVER");
+	step_initramfs(answer, &facts->boot);
+	answer_step(answer, "reboot the node when its guests may stop");
+}
+
+/* What is configured gives the card to vfio-pci at the next boot. */
+static bool bound_early(const struct scene *scene, struct arena *arena)
+{
+	return check_vfio_ids(&scene->facts->boot, scene->gpu->pci, arena) && !wins_over_vfio(scene, arena);
+}
+
 bool check_on_vfio(const struct pci_device *device)
 {
 	return device->driver && !strcmp(device->driver, "vfio-pci");
@@ -338,11 +407,16 @@ static enum verdict card_audio(const struct scene *scene, struct answer *answer)
 		        answer, "the drivers of %s and %s could not be read", gpu->pci->address, audio->address);
 	if (check_on_vfio(audio) == check_on_vfio(gpu->pci) || !*audio->driver)
 		return answer_ok(answer, "the card and its audio function %s go together", audio->address);
-	answer_step(answer,
-	        "name both in /etc/modprobe.d/vfio.conf, or neither and let Proxmox bind them: "
-	        "options vfio-pci ids=%04x:%04x,%04x:%04x",
-	        (unsigned)gpu->pci->vendor, (unsigned)gpu->pci->device, (unsigned)audio->vendor,
-	        (unsigned)audio->device);
+	if (ids_ambiguous(scene->facts, gpu->pci) || ids_ambiguous(scene->facts, audio))
+		answer_step(answer,
+		        "leave both to Proxmox, which binds them by their group when the VM starts: take their "
+		        "ids out of /etc/modprobe.d, because like devices have the same ones");
+	else
+		answer_step(answer,
+		        "name both in /etc/modprobe.d/vfio.conf, or neither and let Proxmox bind them: "
+		        "options vfio-pci ids=%04x:%04x,%04x:%04x",
+		        (unsigned)gpu->pci->vendor, (unsigned)gpu->pci->device, (unsigned)audio->vendor,
+		        (unsigned)audio->device);
 	answer_step(answer, "echo 'softdep snd_hda_intel pre: vfio-pci' >> /etc/modprobe.d/vfio.conf");
 	step_initramfs(answer, &scene->facts->boot);
 	return answer_warn(answer, "half bound: %s has %s, its audio function %s has %s", gpu->pci->address,
@@ -411,21 +485,28 @@ static enum verdict card_release(const struct scene *scene, struct answer *answe
 	if (gpu->hot_release == UNKNOWN)
 		return answer_unknown(
 		        answer, "whether %s can let go of the card is not known: %s", gpu->pci->driver, why);
-	answer_step(answer,
-	        "end what uses the card (players, monitors, docker containers, CTs, nvidia-persistenced) before "
-	        "the VM starts; a boot display can be moved to another GPU in the BIOS");
-	answer_step(answer,
-	        "or bind the card to vfio-pci from the next boot on: options vfio-pci ids=%04x:%04x and softdep %s "
-	        "pre: "
-	        "vfio-pci in /etc/modprobe.d/vfio.conf",
-	        (unsigned)gpu->pci->vendor, (unsigned)gpu->pci->device, gpu->pci->driver);
-	step_initramfs(answer, &scene->facts->boot);
+	if (bound_early(scene, answer->arena)) {
+		answer_step(answer, "reboot the node when its guests may stop: vfio-pci then takes the card first");
+		return answer_warn(answer,
+		        "%s still has the card (%s); it is set up for vfio-pci, which gets it at the next "
+		        "boot",
+		        gpu->pci->driver, why);
+	}
+	answer_step(answer, "either end what uses the card (players, monitors, docker containers, CTs, "
+	                    "nvidia-persistenced) before the VM starts; a boot display can be moved to another GPU in "
+	                    "the BIOS");
+	answer_step(answer, "or let the node boot without it, which takes one reboot:");
+	step_early_bind(answer, scene->facts, gpu);
 	if (strcmp(gpu->pci->driver, "nvidia") != 0)
 		return answer_warn(
 		        answer, "%s may fail when the VM's start takes the card from it: %s", gpu->pci->driver, why);
-	answer_step(answer,
-	        "do not start the VM meanwhile: nvidia waits for its users, cannot be killed, and only a reboot helps");
-	return answer_broken(answer, "nvidia cannot let go of the card now: %s", why);
+	answer_step(answer, "do not start a VM that has the card before that: nvidia waits for its users, cannot be "
+	                    "killed, and only a reboot helps");
+	if (!held_by_vm(scene->facts, gpu->pci, answer->arena)) /* nothing will take it: it takes one reboot, no more */
+		return answer_warn(
+		        answer, "nvidia cannot let go of the card now: %s; giving it to a VM takes a reboot", why);
+	return answer_broken(answer,
+	        "nvidia cannot let go of the card now: %s; a VM is configured for it, and its start would hang", why);
 }
 
 static enum verdict card_reset(const struct scene *scene, struct answer *answer)
@@ -559,6 +640,17 @@ static bool driver_expected(const struct gpu *gpu, const char *driver, struct ar
 	return strcmp(driver, "nouveau") != 0 && check_has(&drivers, driver);
 }
 
+/* The others that know the card do not take it by themselves (xe wants force_probe), unless one has it now. */
+static bool default_lost(const struct gpu *gpu, const struct words *drivers, const struct words *listed)
+{
+	size_t first = drivers->n && !strcmp(drivers->word[0], "nouveau") ? 1 : 0;
+	const char *has = gpu->pci->driver;
+	if (first >= drivers->n || !check_has(listed, drivers->word[first]))
+		return false;
+	bool another = has && *has && check_has(drivers, has) && !check_has(listed, has) && strcmp(has, "nouveau") != 0;
+	return !another;
+}
+
 static enum verdict card_blacklist(const struct scene *scene, struct answer *answer)
 {
 	const struct boot *boot = &scene->facts->boot;
@@ -569,7 +661,7 @@ static enum verdict card_blacklist(const struct scene *scene, struct answer *ans
 		if (strcmp(drivers.word[i], "nouveau") != 0 && modprobe_blacklisted(&boot->modprobe, drivers.word[i]))
 			*arena_push(answer->arena, listed.word, listed.n) = drivers.word[i];
 	bool ids = check_vfio_ids(boot, scene->gpu->pci, answer->arena);
-	bool all = listed.n && listed.n + (check_vendor(scene->gpu, "nvidia") ? 1 : 0) >= drivers.n;
+	bool all = listed.n && default_lost(scene->gpu, &drivers, &listed);
 	if (!ids && !all)
 		return answer_ok(answer, "no setting takes the card's driver away at the next boot");
 	answer_step(answer, "take %s%s%s out of /etc/modprobe.d and off the command line",
@@ -638,6 +730,22 @@ static enum verdict card_kernel_floor(const struct scene *scene, struct answer *
 	        gpu->model.kernel_floor);
 }
 
+static void step_nvidia_driver(struct answer *answer, const struct gpu *gpu)
+{
+	if (gpu->model.flavour == FLAVOUR_OPEN_ONLY) {
+		answer_step(answer,
+		        "install NVIDIA's driver from NVIDIA's own repository, with the open module: apt install "
+		        "nvidia-open   (%s works with no other, and Debian's own packages are too old for it)",
+		        model_name(gpu));
+		return;
+	}
+	answer_step(answer, "install NVIDIA's driver: contrib and non-free in Debian's sources, then apt install "
+	                    "--no-install-recommends nvidia-driver nvidia-smi   (it also keeps nouveau away)");
+	if (gpu->model.last_branch != UNKNOWN_NUMBER && gpu->model.last_branch > 0)
+		answer_step(answer, "%lld is the last branch that knows %s: take none that is newer",
+		        (long long)gpu->model.last_branch, model_name(gpu));
+}
+
 static enum verdict card_driver(const struct scene *scene, struct answer *answer)
 {
 	const struct gpu *gpu = scene->gpu;
@@ -651,10 +759,15 @@ static enum verdict card_driver(const struct scene *scene, struct answer *answer
 		return answer_unknown(
 		        answer, "which driver %s needs is not in the table", check_device(gpu->pci, answer->arena));
 	if (check_vendor(gpu, "nvidia")) {
+		answer_step(answer, "on the node: apt install proxmox-default-headers dkms");
+		step_nvidia_driver(answer, gpu);
 		answer_step(answer,
-		        "install NVIDIA's driver on the node: non-free and contrib in /etc/apt/sources.list, then apt "
-		        "install proxmox-default-headers nvidia-driver   (it also keeps nouveau away)");
-		answer_step(answer, "reboot the node, then: nvidia-smi");
+		        "dkms status must say \"installed\" for the kernel that boots next (%s) before the reboot: "
+		        "Debian's 535 does not build for 6.14, its 550 not for 6.17; then take a newer branch",
+		        scene->facts->boot.kernel_next && *scene->facts->boot.kernel_next
+		                ? scene->facts->boot.kernel_next
+		                : "uname -r shows the running one");
+		answer_step(answer, "reboot the node when its guests may stop, then: nvidia-smi");
 		return answer_broken(answer, "%s has the card; encoding in a CT needs NVIDIA's own driver on the node",
 		        *driver ? driver : "no driver");
 	}

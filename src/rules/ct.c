@@ -43,11 +43,35 @@ static size_t raw_count(const struct guest *guest, const char *prefix)
 	return n;
 }
 
+/* The word by which the node runs with cgroup version 1; NULL: none. */
+static const char *old_hierarchy(const struct facts *facts)
+{
+	static const char *const words[] = { "systemd.unified_cgroup_hierarchy=0",
+		"systemd.unified_cgroup_hierarchy=false", "systemd.unified_cgroup_hierarchy=no", NULL };
+	for (const char *const *word = words; facts->boot.cmdline && *word; word++)
+		if (boot_cmdline_has(facts->boot.cmdline, *word))
+			return *word;
+	return NULL;
+}
+
 static enum verdict ct_cgroup_v1(const struct scene *scene, struct answer *answer)
 {
 	const struct guest *guest = scene->guest;
+	const char *cmdline = scene->facts->boot.cmdline, *old = old_hierarchy(scene->facts);
 	if (!raw_count(guest, "lxc.cgroup.devices."))
 		return answer_ok(answer, "no line of the old cgroup version");
+	if (!cmdline)
+		return answer_unknown(answer,
+		        "lxc.cgroup.devices lines are there, and which cgroup version the node runs with "
+		        "is not known: /proc/cmdline could not be read");
+	if (old) {
+		answer_step(answer,
+		        "give the node by devN, which works with both: pct set %lld --dev0 "
+		        "/dev/dri/renderD128,gid=GID",
+		        check_id(guest));
+		return answer_warn(
+		        answer, "%s keeps cgroup version 1, which these lines need; Proxmox VE 9 has it no more", old);
+	}
 	answer_step(answer,
 	        "give the node with: pct set %lld --dev0 /dev/dri/renderD128,gid=GID   (GID: the render group's number "
 	        "inside)",
@@ -94,13 +118,13 @@ static bool allow_parse(const char *value, struct arena *arena, struct allowed *
 	return pair.n == 2 && allow_number(pair.word[0], &ret->major) && allow_number(pair.word[1], &ret->minor);
 }
 
-static struct allow_list allow_lines(const struct guest *guest, struct arena *arena)
+static struct allow_list allow_lines(const struct guest *guest, const char *key, struct arena *arena)
 {
 	struct allow_list list = { 0 };
 	struct allowed one;
 	size_t cursor = 0;
 	const char *value;
-	while ((value = raw_line(guest, "lxc.cgroup2.devices.allow", &cursor)))
+	while ((value = raw_line(guest, key, &cursor)))
 		if (allow_parse(value, arena, &one))
 			*arena_push(arena, list.allowed, list.n) = one;
 	return list;
@@ -127,7 +151,8 @@ static enum verdict ct_raw_allow(const struct scene *scene, struct answer *answe
 {
 	const struct guest *guest = scene->guest;
 	struct words paths = check_ct_paths(guest, answer->arena);
-	struct allow_list list = allow_lines(guest, answer->arena);
+	struct allow_list list = allow_lines(guest,
+	        old_hierarchy(scene->facts) ? "lxc.cgroup.devices.allow" : "lxc.cgroup2.devices.allow", answer->arena);
 	size_t raw = 0;
 	for (size_t i = 0; i < paths.n; i++) {
 		const struct drm_node *node = check_node_path(&scene->facts->drm, paths.word[i]);
@@ -212,6 +237,18 @@ static enum verdict ct_idmap(const struct scene *scene, struct answer *answer)
 
 /* ---- nodes ---- */
 
+/* "/dev/dri/by-path/pci-0000:00:02.0-render": is there such a node of that device? */
+static enum tri by_path_there(const struct facts *facts, const char *path, struct arena *arena)
+{
+	const char *pci = check_path_pci(facts, path, arena);
+	const char *prefix = text_ends(path, "-render") ? "renderD" : text_ends(path, "-card") ? "card" : NULL;
+	if (!pci || !prefix)
+		return UNKNOWN;
+	if (check_node(&facts->drm, pci, prefix))
+		return YES;
+	return facts->drm.known == YES ? NO : UNKNOWN;
+}
+
 static enum verdict ct_node_exists(const struct scene *scene, struct answer *answer)
 {
 	const struct guest *guest = scene->guest;
@@ -222,7 +259,9 @@ static enum verdict ct_node_exists(const struct scene *scene, struct answer *ans
 			continue;
 		const struct drm_node *node = check_node_path(drm, path);
 		bool by_path = text_starts(path, "/dev/dri/by-path/");
-		if (by_path || (node && node->exists == YES))
+		if (by_path && by_path_there(scene->facts, path, answer->arena) != NO)
+			continue;
+		if (node && node->exists == YES)
 			continue;
 		if (!node && drm->known != YES)
 			return answer_unknown(answer, "whether the node has %s could not be read", path);
@@ -377,8 +416,9 @@ static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answ
 		return answer_unknown(answer, "whether the node has /dev/nvidia-uvm could not be read");
 	answer_step(answer, "on the node: nvidia-modprobe -u -c0");
 	answer_step(answer,
-	        "let it run at every boot before the CTs start: apt install nvidia-persistenced, or a service with "
-	        "Before=pve-guests.service");
+	        "let it run at every boot before the CTs start: a file /etc/systemd/system/nvidia-nodes.service with "
+	        "[Unit] Before=pve-guests.service, [Service] Type=oneshot ExecStart=/usr/bin/nvidia-modprobe -u -c0, "
+	        "[Install] WantedBy=multi-user.target; then: systemctl enable nvidia-nodes");
 	return answer_broken(answer, "the node has no /dev/nvidia-uvm: nothing made it since the boot");
 }
 
@@ -606,6 +646,7 @@ const struct rule rules_ct[] = {
 	{ .id = "ct.raw-allow",
 	        GUEST_RULE(ct_raw_allow),
 	        .needs = { "ct.known" },
+	        .after = { "ct.cgroup-v1" },
 	        .pains = { 39, 42 },
 	        .asks = "Do hand-written lines still fit the nodes?",
 	        .explains = "A mounted node works only while a line allows its number, and numbers such as "

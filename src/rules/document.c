@@ -62,6 +62,12 @@ static void put_list(FILE *out, const struct rule *rule)
 			fprintf(out, "%s`%s`", i ? ", " : "", rule->needs[i]);
 		fprintf(out, "\n");
 	}
+	if (rule->after[0]) {
+		fprintf(out, "- explained by: ");
+		for (unsigned i = 0; i < RULE_NEEDS_MAX && rule->after[i]; i++)
+			fprintf(out, "%s`%s`", i ? ", " : "", rule->after[i]);
+		fprintf(out, "\n");
+	}
 	if (rule->pains[0]) {
 		fprintf(out, "- answers: ");
 		for (unsigned i = 0; i < RULE_PAINS_MAX && rule->pains[i]; i++)
@@ -124,7 +130,7 @@ const char *rules_document(struct arena *arena)
 	             "Each rule asks one question about the machine and answers ok, warn (it works now but will break, "
 	             "or is dead "
 	             "weight), broken (it stops the goal) or unknown. A rule whose prerequisite does not hold is "
-	             "skipped. The "
+	             "skipped, and so is one whose answer is explained by another that is known not to hold. The "
 	             "order is that of the chain from the firmware to the encoded frame, so the first broken rule is "
 	             "the first "
 	             "broken link. Without a goal and without a guest that has a GPU, nothing is broken: the rules "

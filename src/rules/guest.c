@@ -43,6 +43,14 @@ enum verdict check_guest_lock(const struct scene *scene, struct answer *answer)
 		return answer_unknown(answer, "whether it is locked could not be read");
 	if (!*guest->lock)
 		return answer_ok(answer, "it is not locked");
+	if (!strcmp(guest->lock, "suspended")) {
+		answer_step(answer,
+		        "start it, which resumes it, and shut it down: %s start %lld, then %s shutdown %lld", tool,
+		        check_id(guest), tool, check_id(guest));
+		return answer_warn(answer,
+		        "it is hibernated: its state was saved without the card, and such a VM may not resume "
+		        "with one");
+	}
 	answer_step(answer, "wait until the task is done (Proxmox's task list shows it)");
 	answer_step(answer, "if no such task runs any more: %s unlock %lld", tool, check_id(guest));
 	if (check_running(guest) || !strcmp(guest->lock, "backup"))

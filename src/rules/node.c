@@ -82,9 +82,14 @@ static const char *const matters[] = { "intel_iommu", "amd_iommu", "iommu", "int
 	"initcall_blacklist", "video", "modprobe.blacklist", "module_blacklist", "i915", "xe", "amdgpu", "radeon",
 	"nvidia", "nouveau", "nomodeset", "pcie_aspm", "hugepages", "default_hugepagesz", "rd.driver.pre", NULL };
 
-static bool word_matters(const char *word)
+/* Some take a kernel word to do something, others take an isolation or a protection away, or a device from the node:
+ * such words are never to be copied because they stood somewhere. */
+static const char *const risky[] = { "pcie_acs_override", "vfio_iommu_type1", "vfio", "initcall_blacklist", "video",
+	"modprobe.blacklist", "module_blacklist", "nomodeset", "rd.driver.pre", NULL };
+
+static bool word_begins(const char *const *prefixes, const char *word)
 {
-	for (const char *const *prefix = matters; *prefix; prefix++) {
+	for (const char *const *prefix = prefixes; *prefix; prefix++) {
 		size_t size = strlen(*prefix);
 		if (!strncmp(word, *prefix, size) && strchr("=._-", word[size]))
 			return true; /* the closing zero byte counts as one of these signs */
@@ -92,9 +97,9 @@ static bool word_matters(const char *word)
 	return false;
 }
 
-static bool word_of_iommu(const char *word)
+static bool word_risky(const char *word)
 {
-	return text_starts(word, "intel_iommu") || text_starts(word, "amd_iommu") || text_starts(word, "iommu");
+	return word_begins(risky, word) || text_ends(word, "=off") || text_ends(word, "modeset=0");
 }
 
 static int by_text(const void *left, const void *right)
@@ -135,24 +140,10 @@ static struct words words_missing(const char *from, const char *in, const char *
 	struct words have = words_sorted(in, arena), have_too = words_sorted(or_in, arena);
 	for (size_t i = 0; i < all.n && missing.n < 40; i++) {
 		const char *word = same_spelling(all.word[i], arena);
-		if (word_matters(all.word[i]) && !words_hold(&have, word) && !words_hold(&have_too, word))
+		if (word_begins(matters, all.word[i]) && !words_hold(&have, word) && !words_hold(&have_too, word))
 			*arena_push(arena, missing.word, missing.n) = all.word[i];
 	}
 	return missing;
-}
-
-/* Missing words stop the way to a VM only while the IOMMU is off and they would switch it on. */
-static bool words_decide(const struct scene *scene, const struct words *words)
-{
-	bool iommu = false;
-	for (size_t i = 0; i < words->n; i++)
-		iommu |= word_of_iommu(words->word[i]);
-	return iommu && scene->vm && scene->facts->pci.iommu == NO;
-}
-
-static const char *loader_name(enum loader loader)
-{
-	return loader == LOADER_GRUB ? "GRUB" : "systemd-boot";
 }
 
 struct dead_word {
@@ -195,17 +186,31 @@ static bool word_dead_here(const struct facts *facts, const char *word)
 	return false;
 }
 
-/* Of words in the wrong file those worth carrying over: neither dead nor dangerous, nor what is true without them. */
+/* The words worth having on this machine: no dead ones, none that takes something away, and of those that switch the
+ * IOMMU on none that is on already. */
 static struct words words_worth(const struct facts *facts, const struct words *words, struct arena *arena)
 {
 	struct words worth = { 0 };
 	for (size_t i = 0; i < words->n; i++) {
-		const char *word = words->word[i];
-		bool on = text_ends(word, "iommu=on") && facts->pci.iommu == YES;
-		if (!on && !text_starts(word, "pcie_acs_override") && !word_dead_here(facts, word))
-			*arena_push(arena, worth.word, worth.n) = word;
+		bool leave = word_risky(words->word[i]) ||
+		             (text_starts(words->word[i], "intel_iommu=") && facts->pci.iommu == YES);
+		if (!leave && !word_dead_here(facts, words->word[i]))
+			*arena_push(arena, worth.word, worth.n) = words->word[i];
 	}
 	return worth;
+}
+
+/* Missing words stop the way to a VM only where they would switch on an IOMMU that is off: Intel's, by one word. */
+static bool words_decide(const struct scene *scene, const struct words *words)
+{
+	const char *vendor = scene->facts->host.cpu.vendor;
+	return scene->vm && scene->facts->pci.iommu == NO && vendor && !strcmp(vendor, "GenuineIntel") &&
+	       check_has(words, "intel_iommu=on");
+}
+
+static const char *loader_name(enum loader loader)
+{
+	return loader == LOADER_GRUB ? "GRUB" : "systemd-boot";
 }
 
 static enum verdict node_boot_file(const struct scene *scene, struct answer *answer)
@@ -217,7 +222,10 @@ static enum verdict node_boot_file(const struct scene *scene, struct answer *ans
 		        boot->loader_why && *boot->loader_why ? ": " : "", boot->loader_why ? boot->loader_why : "");
 	}
 	const char *name = loader_name(boot->loader);
-	if (!boot->other_file || !*boot->other_file || !boot->other_cmdline)
+	if (!boot->other_file || !boot->other_cmdline)
+		return answer_unknown(
+		        answer, "%s boots this node; the file of the other loader could not be read", name);
+	if (!*boot->other_file)
 		return answer_ok(answer, "%s boots this node, and no other loader's file is set up", name);
 	struct words lost = words_missing(boot->other_cmdline, boot->cmdline, boot->cmdline_next, answer->arena);
 	if (!lost.n)
@@ -225,29 +233,86 @@ static enum verdict node_boot_file(const struct scene *scene, struct answer *ans
 		        boot->cmdline_file ? boot->cmdline_file : "its own file");
 	const char *text = check_join(&lost, " ", answer->arena);
 	struct words worth = words_worth(scene->facts, &lost, answer->arena);
-	answer_step(answer, "take them out of %s again, so that nobody is misled", boot->other_file);
 	if (worth.n)
 		step_cmdline_add(answer, boot, check_join(&worth, " ", answer->arena));
+	if (worth.n < lost.n)
+		answer_step(answer, "copy no other word from there: the rest does nothing on this machine, or takes a "
+		                    "protection or a device away and is to be set only where a rule asks for it");
+	answer_step(answer, "take them out of %s again, so that nobody is misled", boot->other_file);
 	if (words_decide(scene, &lost))
 		return answer_broken(answer, "%s stands in %s, which %s does not read", text, boot->other_file, name);
 	return answer_warn(
 	        answer, "%s stands in %s, which %s does not read: it has no effect", text, boot->other_file, name);
 }
 
+static const char *iommu_off_word(const char *cmdline)
+{
+	static const char *const words[] = { "intel_iommu=off", "amd_iommu=off", "iommu=off", NULL };
+	for (const char *const *word = words; cmdline && *word; word++)
+		if (boot_cmdline_has(cmdline, *word))
+			return *word;
+	return NULL;
+}
+
+/* Was what is configured also handed to the loader? */
+static enum tri words_handed_over(const struct boot *boot, const char *words, struct arena *arena)
+{
+	if (!boot->cmdline_generated)
+		return UNKNOWN; /* systemd-boot's entries lie on an ESP that is usually not mounted */
+	return tri_of(!words_missing(words, boot->cmdline_generated, NULL, arena).n);
+}
+
+static const char *step_hand_over(struct answer *answer, const struct boot *boot, enum tri handed)
+{
+	const char *command = boot->loader == LOADER_SYSTEMD_BOOT ? "proxmox-boot-tool refresh" : "update-grub";
+	if (handed != YES)
+		answer_step(answer, "run: %s%s", command, handed == UNKNOWN ? "   (once more does no harm)" : "");
+	answer_step(answer, "reboot the node when its guests may stop, then look at /proc/cmdline");
+	return handed == YES  ? "a reboot is due"
+	       : handed == NO ? "the boot menu was not written since"
+	                      : arena_printf(answer->arena, "a reboot is due, and before it %s", command);
+}
+
 static enum verdict pending_words(const struct scene *scene, struct answer *answer, const struct words *words)
 {
 	const struct boot *boot = &scene->facts->boot;
-	const char *text = check_join(words, " ", answer->arena);
-	bool written =
-	        boot->loader != LOADER_GRUB ||
-	        (boot->cmdline_generated && !words_missing(text, boot->cmdline_generated, NULL, answer->arena).n);
-	if (!written)
-		answer_step(answer, "run: update-grub");
-	answer_step(answer, "reboot the node when its guests may stop, then look at /proc/cmdline");
-	const char *state = written ? "a reboot is due" : "the boot menu was not written since";
+	const char *text = check_join(words, " ", answer->arena), *off = iommu_off_word(text);
+	if (off) {
+		step_cmdline_remove(answer, boot, off);
+		return answer_warn(answer, "%s is configured: the next boot switches the IOMMU off", off);
+	}
+	const char *state = step_hand_over(answer, boot, words_handed_over(boot, text, answer->arena));
 	if (words_decide(scene, words))
 		return answer_broken(answer, "%s is configured but not in effect: %s", text, state);
 	return answer_warn(answer, "%s is configured but not in effect: %s", text, state);
+}
+
+/* Words in effect that the next boot will not have. */
+static enum verdict going_words(const struct scene *scene, struct answer *answer, const struct words *words)
+{
+	const struct boot *boot = &scene->facts->boot;
+	const char *text = check_join(words, " ", answer->arena), *off = iommu_off_word(text);
+	enum tri still =
+	        !boot->cmdline_generated
+	                ? UNKNOWN
+	                : tri_of(words_missing(text, boot->cmdline_generated, NULL, answer->arena).n < words->n);
+	if (off && scene->vm && scene->facts->pci.iommu == NO) {
+		const char *state = step_hand_over(answer, boot, still == UNKNOWN ? UNKNOWN : tri_of(still == NO));
+		return answer_broken(
+		        answer, "%s is taken out of the configuration but still in effect: %s", off, state);
+	}
+	struct words worth = words_worth(scene->facts, words, answer->arena);
+	if (worth.n) {
+		const char *back = check_join(&worth, " ", answer->arena);
+		answer_step(answer, "if %s is needed, put it back:", back);
+		step_cmdline_add(answer, boot, back);
+	} else {
+		answer_step(answer,
+		        "nothing is to be put back; after the next reboot run gpuferry verify again, because "
+		        "IOMMU groups and drivers may be other ones then");
+	}
+	return answer_warn(
+	        answer, "%s is in effect now but no longer configured: the next boot will not have it", text);
 }
 
 static enum verdict node_boot_pending(const struct scene *scene, struct answer *answer)
@@ -261,22 +326,9 @@ static enum verdict node_boot_pending(const struct scene *scene, struct answer *
 	if (waiting.n)
 		return pending_words(scene, answer, &waiting);
 	struct words going = words_missing(boot->cmdline, boot->cmdline_next, NULL, answer->arena);
-	if (!going.n)
-		return answer_ok(answer, "the next boot gets the words that are in effect now");
-	const char *text = check_join(&going, " ", answer->arena);
-	answer_step(answer, "if %s is needed, put it back:", text);
-	step_cmdline_add(answer, boot, text);
-	return answer_warn(
-	        answer, "%s is in effect now but no longer configured: the next boot will not have it", text);
-}
-
-static const char *iommu_off_word(const char *cmdline)
-{
-	static const char *const words[] = { "intel_iommu=off", "amd_iommu=off", "iommu=off", NULL };
-	for (const char *const *word = words; cmdline && *word; word++)
-		if (boot_cmdline_has(cmdline, *word))
-			return *word;
-	return NULL;
+	if (going.n)
+		return going_words(scene, answer, &going);
+	return answer_ok(answer, "the next boot gets the words that are in effect now");
 }
 
 static enum verdict node_iommu(const struct scene *scene, struct answer *answer)
@@ -294,14 +346,27 @@ static enum verdict node_iommu(const struct scene *scene, struct answer *answer)
 		return answer_broken(
 		        answer, "/sys/class/iommu is empty: %s on the kernel command line switches it off", off);
 	}
-	if (facts->host.cpu.vendor && !strcmp(facts->host.cpu.vendor, "GenuineIntel")) {
+	const char *vendor = facts->host.cpu.vendor;
+	bool intel = vendor && !strcmp(vendor, "GenuineIntel");
+	bool has_word = facts->boot.cmdline && boot_cmdline_has(facts->boot.cmdline, "intel_iommu=on");
+	if (intel && !has_word && check_older(facts->boot.kernel, "6.8") != NO) {
 		step_cmdline_add(answer, &facts->boot, "intel_iommu=on");
 		return answer_broken(answer,
 		        "/sys/class/iommu is empty; Intel's IOMMU is on by default only from Proxmox's "
 		        "6.8 kernels (this is %s)",
 		        facts->boot.kernel ? facts->boot.kernel : "an unknown one");
 	}
-	answer_step(answer, "in the BIOS enable IOMMU (AMD) or VT-d (Intel); AMD needs no word on the command line");
+	answer_step(answer, "look why the kernel did not take it: dmesg | grep -i -e DMAR -e AMD-Vi");
+	answer_step(answer, "in the BIOS enable %s, and update the BIOS; save, and switch the machine off and on",
+	        intel ? "VT-d" : "IOMMU (AMD) or VT-d (Intel)");
+	if (intel && !has_word)
+		step_cmdline_add(answer, &facts->boot, "intel_iommu=on");
+	else if (!intel)
+		answer_step(answer, "AMD needs no word on the command line");
+	if (has_word)
+		return answer_broken(answer,
+		        "/sys/class/iommu is empty although intel_iommu=on is in effect: VT-d is off in the BIOS, "
+		        "or its tables are faulty");
 	return answer_broken(answer, "/sys/class/iommu is empty: Proxmox would say \"IOMMU not present\"");
 }
 
@@ -619,7 +684,7 @@ const struct rule rules_node[] = {
 	        .route = ROUTE_VM,
 	        .pains = { 3 },
 	        .check = node_iommu,
-	        .needs = { "node.firmware-iommu" },
+	        .after = { "node.firmware-iommu", "node.boot-file", "node.boot-pending" },
 	        .asks = "Is the IOMMU on?",
 	        .explains = "Proxmox's own test: /sys/class/iommu is not empty. Kernel messages such as \"IOMMU "
 	                    "enabled\" prove nothing.",

@@ -284,6 +284,11 @@ static const struct finding *hindered(const struct run *run, const struct rule *
 		if (finding && !finding->holds)
 			return finding;
 	}
+	for (unsigned i = 0; i < RULE_NEEDS_MAX && rule->after[i]; i++) {
+		const struct finding *finding = finding_of(run, rule->after[i], scene);
+		if (finding && finding->fails)
+			return finding;
+	}
 	return NULL;
 }
 
@@ -317,6 +322,7 @@ static void ask(struct run *run, const struct rule *rule, const struct scene *sc
 	const struct finding *hindrance = hindered(run, rule, scene);
 	if (hindrance) {
 		finding.verdict = VERDICT_SKIPPED;
+		finding.fails = hindrance->fails;
 		finding.why = hindrance->verdict == VERDICT_SKIPPED
 		                      ? hindrance->why /* the link at the root of it */
 		                      : arena_printf(arena, "not asked: %s %s", hindrance->rule->id,
@@ -329,9 +335,11 @@ static void ask(struct run *run, const struct rule *rule, const struct scene *sc
 		finding.cure = finding.verdict == VERDICT_OK ? NULL : answer.cure;
 	}
 	finding.holds = finding.verdict == VERDICT_OK || finding.verdict == VERDICT_WARN;
+	finding.fails |= finding.verdict == VERDICT_BROKEN;
 	if (finding.verdict == VERDICT_BROKEN && accepted(run->goal, rule)) {
 		finding.verdict = VERDICT_WARN;
 		finding.holds = true;
+		finding.fails = false;
 		finding.why = arena_printf(arena, "accepted in the goal: %s", finding.why);
 	}
 	if (finding.verdict == VERDICT_BROKEN && informs(rule, scene)) {

@@ -27,6 +27,7 @@ struct finding {
 	const char *about; /* the GPU, guest or docker container: "0000:01:00.0", "vm/100"; NULL: the node */
 	bool holds; /* what needs this rule may be asked: ok, or a warning that was not "broken" before it was softened
 	             */
+	bool fails; /* broken, also where that was softened; or skipped because of such a one */
 };
 
 /* What a check says besides its verdict. Sentences go through text_shown and are cut to a readable length, so a
@@ -61,6 +62,8 @@ struct rule {
 	const char *asks;                    /* the question, as shown */
 	const char *needs[RULE_NEEDS_MAX];   /* ids that must hold (ok, warn or accepted), else this one is skipped; one
 	                                      that was not asked here (another route, another vendor) does not hinder */
+	const char *after[RULE_NEEDS_MAX];   /* ids that, where they are known not to hold, explain whatever this one
+	                                      would say: then it is skipped too; where they are unknown it is asked */
 	bool waivable;                       /* may stand in the goal's accept: */
 	unsigned char pains[RULE_PAINS_MAX]; /* numbers of rules_pains that this rule answers */
 	/* VERDICT_SKIPPED from a check: the question does not arise here (another vendor's card); no finding is made.

@@ -72,6 +72,51 @@ static const struct hostpci *hostpci_of(const struct scene *scene, struct arena 
 	return NULL;
 }
 
+static bool is_windows(const struct guest *guest)
+{
+	return text_starts(set(guest, "ostype"), "w"); /* wxp, w2k, wvista, win7, ... (qm.conf) */
+}
+
+/* The first line of it that names no GPU at all: where the card's address moved, it may have meant the card. */
+static const struct hostpci *stray_line(const struct scene *scene, struct arena *arena)
+{
+	for (size_t i = 0; i < scene->guest->n_hostpci; i++) {
+		struct words addresses = pve_hostpci_addresses(&scene->facts->pve, &scene->guest->hostpci[i], arena);
+		bool gpu = false;
+		for (size_t a = 0; a < addresses.n; a++)
+			for (size_t g = 0; g < scene->facts->n_gpus; g++)
+				gpu |= text_starts(scene->facts->gpus[g].pci->address, addresses.word[a]);
+		if (!gpu)
+			return &scene->guest->hostpci[i];
+	}
+	return NULL;
+}
+
+/* How to hand the card over, no faster than the node can let go of it. */
+static void step_give(const struct scene *scene, struct answer *answer)
+{
+	const struct guest *guest = scene->guest;
+	const struct gpu *gpu = scene->gpu;
+	const struct hostpci *stray = stray_line(scene, answer->arena);
+	if (gpu->group_state == GROUP_UNKNOWN)
+		answer_step(answer,
+		        "first be sure what shares the card's IOMMU group, because Proxmox takes all of it from the "
+		        "node: gpuferry verify as root on the node, until gpu.group-needs is ok");
+	if (stray)
+		answer_step(answer,
+		        "%s (%s) names no GPU: if it meant this card at its old address, give that line the new "
+		        "address, and add none",
+		        hostpci_key(stray, answer->arena), stray->raw ? stray->raw : "");
+	answer_step(answer, "qm set %lld --hostpci%u %s", check_id(guest), free_index(guest), gpu->pci->address);
+	if (check_on_vfio(gpu->pci) || gpu->hot_release == YES)
+		step_restart(answer, guest);
+	else
+		answer_step(answer,
+		        "do not start the VM with it before gpu.release is ok: %s has the card now, and it is not "
+		        "sure that it can let go of it",
+		        gpu->pci->driver && *gpu->pci->driver ? gpu->pci->driver : "an unknown driver");
+}
+
 static enum verdict vm_hostpci(const struct scene *scene, struct answer *answer)
 {
 	if (!scene->gpu)
@@ -84,9 +129,7 @@ static enum verdict vm_hostpci(const struct scene *scene, struct answer *answer)
 			        scene->facts->pve.mappings_known != YES)
 				return answer_unknown(
 				        answer, "its mapping %s could not be looked up", guest->hostpci[i].mapping);
-		answer_step(answer, "qm set %lld --hostpci%u %s", check_id(guest), free_index(guest),
-		        scene->gpu->pci->address);
-		step_restart(answer, guest);
+		step_give(scene, answer);
 		return answer_broken(
 		        answer, "no hostpci line of VM %lld names %s", check_id(guest), scene->gpu->pci->address);
 	}
@@ -385,7 +428,7 @@ static enum verdict vm_rom(const struct scene *scene, struct answer *answer)
 	for (size_t i = 0; i < guest->n_hostpci; i++) {
 		const struct hostpci *hostpci = &guest->hostpci[i];
 		const char *key = hostpci_key(hostpci, answer->arena);
-		if (!hostpci->romfile || !*hostpci->romfile)
+		if (!hostpci->romfile || !*hostpci->romfile || (is_windows(guest) && hostpci->rombar != NO))
 			continue;
 		answer_step(answer, "qm set %lld --%s with the same value without romfile", check_id(guest), key);
 		if (hostpci->rombar == NO)
@@ -429,6 +472,8 @@ static enum verdict vm_hidden(const struct scene *scene, struct answer *answer)
 	struct pve_properties cpu = pve_parse_properties(set(guest, "cpu"), "cputype", answer->arena);
 	const char *hidden = pve_property(&cpu, "hidden");
 	bool off = strstr(set(guest, "args"), "kvm=off") != NULL;
+	if (is_windows(guest))
+		return answer_none(); /* Code 43 is a matter of Windows, where some drivers still ask for it */
 	if (!off && !(hidden && pve_boolean(hidden) == YES))
 		return answer_ok(answer, "the VM does not hide that it is one");
 	const char *type = pve_property(&cpu, "cputype");
@@ -520,6 +565,8 @@ static enum verdict vm_secure_boot(const struct scene *scene, struct answer *ans
 	const struct guest *guest = scene->guest;
 	struct pve_properties disk = pve_parse_properties(set(guest, "efidisk0"), "file", answer->arena);
 	const char *keys = pve_property(&disk, "pre-enrolled-keys");
+	if (is_windows(guest))
+		return answer_none(); /* its drivers are signed by Microsoft */
 	if (strcmp(set(guest, "bios"), "ovmf") != 0 || !keys || pve_boolean(keys) != YES)
 		return answer_ok(answer, "the VM's firmware starts without Secure Boot keys");
 	const struct inside *inside = scene->inside;
@@ -596,18 +643,25 @@ static enum verdict vm_balloon(const struct scene *scene, struct answer *answer)
 	        "nothing");
 }
 
+enum { NODE_MEMORY = 2048 }; /* MiB; Proxmox VE's own requirements ask for 2 GiB beside the guests */
+
 static enum verdict vm_memory(const struct scene *scene, struct answer *answer)
 {
 	int64_t memory = check_memory(scene->guest, answer->arena), node = scene->facts->host.memory_kib;
 	if (memory == UNKNOWN_NUMBER || node == UNKNOWN_NUMBER || node <= 0)
 		return answer_unknown(
 		        answer, "the memory of the %s could not be read", memory == UNKNOWN_NUMBER ? "VM" : "node");
-	int64_t has = node / 1024;
-	if (memory < has)
+	int64_t has = node / 1024, rest = has - memory;
+	if (rest >= NODE_MEMORY)
 		return answer_ok(answer, "%lld MiB of the node's %lld MiB are pinned while it runs", (long long)memory,
 		        (long long)has);
 	int64_t enough = has * 3 / 4 / 512 * 512;
 	answer_step(answer, "qm set %lld --memory %lld", check_id(scene->guest), (long long)enough);
+	if (rest > 0)
+		return answer_warn(answer,
+		        "the VM pins %lld MiB of the node's %lld MiB from its start on: the %lld MiB that are "
+		        "left are little for the node itself (and for ZFS, if it has any)",
+		        (long long)memory, (long long)has, (long long)rest);
 	return answer_broken(answer,
 	        "the VM has %lld MiB, the node %lld MiB: with a passed-through card all of it must be there at "
 	        "once",
@@ -831,6 +885,7 @@ const struct rule rules_vm[] = {
 	{ .id = "vm.hostpci",
 	        GUEST_RULE(vm_hostpci, ROUTE_VM),
 	        .needs = { "vm.known", "vm.hostpci-valid" },
+	        .after = { "node.iommu", "gpu.group-needs", "gpu.group" },
 	        .pains = { 13 },
 	        .asks = "Is the card given to the VM?",
 	        .explains = "A hostpci line, by address or by mapping, hands the card over at the VM's start.",
