@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What machine*.c share: a machine as its text says it (statements by target), and the tree of paths it grows into.
- * machine.c reads the grammar, machine_pci.c makes sysfs, machine_system.c the rest of a system, machine_tree.c holds
- * paths.
+ * Private to src/rehearse: a machine as its text says it (statements by target), and the tree of paths it grows into.
+ * machine.c reads the text with the tables of machine_device.c, machine_part.c, machine_path.c and machine_command.c,
+ * machine_grow.c makes a tape of it, machine_pci.c makes sysfs, machine_system.c the rest of a system, machine_image.c
+ * an initramfs; machine_tree.c holds paths.
  */
 #pragma once
 #include "rehearse/machine.h"
@@ -119,7 +120,7 @@ struct machine_device {
 
 /* One statement of the text. Those that name paths and commands are done after all that is implied has been made. */
 struct machine_line {
-	const struct statement *statement;
+	const struct machine_statement *statement;
 	const char *text; /* the machine's name, for messages */
 	unsigned line;
 	const char **word; /* without the statement's own */
@@ -241,7 +242,7 @@ void machine_make_answers(struct machine_growth *growth);
 /* machine_image.c: an image from its description; `fresh`: with the modprobe.d and modules of the tree. */
 bool machine_make_image(const struct machine_line *line, const char *path, struct machine_growth *growth);
 
-/* machine.c: gid of a group in what the target will have as /etc/group. */
+/* machine_grow.c: gid of a group in what the target will have as /etc/group. */
 unsigned machine_gid(const struct machine_target *target, const char *group, unsigned otherwise);
 /* The kernel's name of the module of a driver ("xhci_hcd" -> "xhci_pci"); "" for one that is never a module. */
 const char *machine_module(const char *driver, struct arena *arena);
