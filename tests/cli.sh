@@ -177,6 +177,15 @@ run sh -c "'$gpuferry' record --machine amd-4060ti - >/dev/full"
 [ $code = 1 ]; ok "record to a full disk"
 run sh -c "'$gpuferry' inspect --machine amd-4060ti >/dev/full"
 [ $code = 1 ]; ok "inspect to a full disk"
+run sh -c "'$gpuferry' verify --json --machine guide-wrong >/dev/full"
+[ $code = 1 ]; ok "a verdict that could not be written is a failure"
+run sh -c "'$gpuferry' inspect --machine amd-4060ti >&-"
+[ $code = 1 ] && one_line; ok "no standard output"
+run sh -c "'$gpuferry' record --quiet --machine amd-4060ti '$work/closed.tape' <&- >&- 2>&-"
+tar -tf "$work/closed.tape" >/dev/null; ok "record with every standard place closed"
+mkdir "$work/limit"
+run sh -c "ulimit -f 8; exec '$gpuferry' record --machine amd-4060ti '$work/limit/m.tape'"
+[ $code = 1 ] && one_line && [ -z "$(ls "$work/limit")" ]; ok "record over a limit on file sizes leaves nothing behind"
 run sh -c "'$gpuferry' inspect --machine amd-4060ti | head -n 1"
 [ ! -s "$work/err" ]; ok "a reader that had enough is no failure"
 
@@ -204,6 +213,16 @@ elif command -v setpriv >/dev/null; then
 else
 	skip "permission denied" "root, and no setpriv"
 fi
+head -c 5000 /dev/zero | tr '\0' x >"$work/long"
+# shellcheck disable=SC1112 # the quotes are bytes: a right-to-left override and C1's control sequence introducer
+printf 'base amd-4060ti\nfile /etc/pve/qemu-server/101.conf\n\tname: \342\200\256live\302\2332J\033[2J%s\n' "$(cat "$work/long")" >"$work/names.machine"
+run "$gpuferry" inspect --json --machine "$work/names.machine"
+[ $code = 0 ] && ! LC_ALL=C grep -q "$(printf '\033\\|\302\233\\|\342\200\256')" "$work/out" &&
+	jq -e '.guests[] | select(.id == 101) | .name | length > 5000' "$work/out" >/dev/null
+ok "names in JSON do not move a terminal"
+run "$gpuferry" inspect --machine "$work/names.machine"
+[ $code = 0 ] && ! LC_ALL=C grep -q "$(printf '\033\\|\302\233\\|\342\200\256')" "$work/out" && [ "$(wc -c <"$work/out")" -lt 20000 ]
+ok "nor does a very long name fill it"
 printf 'base amd-4060ti\nfrobnicate 1\n' >"$work/bad.machine"
 run "$gpuferry" inspect --machine "$work/bad.machine"
 [ $code = 1 ] && one_line && complains "bad.machine:2"; ok "a mistake in a machine text is told with its line"

@@ -77,6 +77,33 @@ static void test_text_sh_quoted_survives_a_real_shell(void **state)
 	}
 }
 
+static void test_json_shows_no_sign_that_misleads(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *shown;
+	} rows[] = {
+		{ "\xc3\xa4 \xe6\xbc\xa2 \xf0\x9f\x99\x82", "[\"\xc3\xa4 \xe6\xbc\xa2 \xf0\x9f\x99\x82\"]\n" },
+		{ "a\xc2\x9b" "31m\x7f", "[\"a\\u009b31m\\u007f\"]\n" },
+		{ "\xe2\x80\xae\xd8\x9c\xef\xbb\xbf", "[\"\\u202e\\u061c\\ufeff\"]\n" },
+		{ "\xf3\xa0\x80\xa1", "[\"\\udb40\\udc21\"]\n" },
+		{ "\x1b\"\\", "[\"\\u001B\\\"\\\\\"]\n" },
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct arena arena ARENA_SCOPED = {0};
+		json_t *list = json_array();
+		json_add(list, json_raw_text(rows[i].text));
+		const char *shown = json_print(&arena, list, false);
+		assert_string_equal(shown, rows[i].shown);
+		struct err err;
+		json_t *again;
+		assert_true(json_parse((struct bytes){ shown, strlen(shown) }, "x", &err, &again));
+		assert_true(json_equal(list, again));
+		json_decref(again);
+		json_decref(list);
+	}
+}
+
 static void test_text_printable_leaves_no_control_behind(void **state)
 {
 	(void)state;
@@ -193,6 +220,7 @@ int main(void)
 		cmocka_unit_test(test_text_split_leaves_out_empty_pieces), cmocka_unit_test(test_text_line_knows_both_line_ends),
 		cmocka_unit_test(test_text_matches), cmocka_unit_test(test_text_number_is_strict),
 		cmocka_unit_test(test_text_sh_quoted_survives_a_real_shell),
+		cmocka_unit_test(test_json_shows_no_sign_that_misleads),
 		cmocka_unit_test(test_text_printable_leaves_no_control_behind), cmocka_unit_test(test_text_base64_is_its_own_inverse),
 		cmocka_unit_test(test_text_version_compare), cmocka_unit_test(test_json_keeps_the_three_answers_apart),
 		cmocka_unit_test(test_json_parse_refuses_what_it_should),

@@ -108,6 +108,7 @@ static void reads_addresses(void **state)
 			assert_string_equal(hop.where, table[i].where);
 		} else {
 			assert_int_equal(err.kind, ERR_USAGE);
+			assert_null(strstr(err.text, "secret"));
 			assert_true(*err.text && *err.hint && !strpbrk(err.text, "\n\x1b"));
 			assert_string_equal(hop.where, "untouched");
 		}

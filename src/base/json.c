@@ -79,6 +79,31 @@ json_t *json_document(const char *verb)
 	return document;
 }
 
+/* Signs that mislead a terminal become \uXXXX: the same JSON, harmless to look at. They stand only in strings. */
+static char *escaped(struct arena *arena, const char *text)
+{
+	size_t size = strlen(text), more = 0;
+	for (size_t i = 0; i < size; i++)
+		more += (unsigned char)text[i] >= 0x7f && text_misleading(text + i, size - i) ? 12 : 0;
+	if (!more)
+		return arena_strndup(arena, text, size);
+	char *kept = arena_alloc(arena, size + more + 1), *out = kept;
+	for (size_t i = 0; i < size;) {
+		size_t n = (unsigned char)text[i] >= 0x7f ? text_misleading(text + i, size - i) : 0;
+		if (!n) {
+			*out++ = text[i++];
+			continue;
+		}
+		unsigned code = (unsigned char)text[i] & (n == 1 ? 0x7f : 0xff >> (n + 1));
+		for (size_t j = 1; j < n; j++)
+			code = code << 6 | ((unsigned char)text[i + j] & 0x3f);
+		out += n == 4 ? sprintf(out, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10), 0xdc00 + (code & 0x3ff))
+			      : sprintf(out, "\\u%04x", code);
+		i += n;
+	}
+	return kept;
+}
+
 static char *dumped(struct arena *arena, const json_t *document, size_t flags, const char *end)
 {
 	char *text = json_dumps(document, flags);
@@ -91,7 +116,7 @@ static char *dumped(struct arena *arena, const json_t *document, size_t flags, c
 
 char *json_print(struct arena *arena, const json_t *document, bool indent)
 {
-	return dumped(arena, document, (indent ? JSON_INDENT(2) : JSON_COMPACT) | JSON_REAL_PRECISION(6), "\n");
+	return escaped(arena, dumped(arena, document, (indent ? JSON_INDENT(2) : JSON_COMPACT) | JSON_REAL_PRECISION(6), "\n"));
 }
 
 char *json_canonical(struct arena *arena, const json_t *document)

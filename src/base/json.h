@@ -25,6 +25,7 @@ void json_add(json_t *array, json_t *value);
 /* {"schema": "gpuferry.VERB/1"} */
 json_t *json_document(const char *verb);
 /* indent: pretty for a person, else one line. The text ends in a newline. */
+/* Signs that mislead a terminal stand as \uXXXX. */
 char *json_print(struct arena *arena, const json_t *document, bool indent);
 /* Keys sorted, no blanks: equal documents give equal texts (for digests). */
 char *json_canonical(struct arena *arena, const json_t *document);

@@ -218,18 +218,27 @@ bool text_is_utf8(struct bytes raw)
 	return true;
 }
 
-/* Signs that move, hide or reverse what a terminal shows: C1 controls, bidi marks and the like. */
+/* Signs that move, hide or reverse what a terminal shows: C1 controls, bidi marks, tags and the like. */
 static bool misleading(const unsigned char *at, size_t size)
 {
 	if (size == 1)
 		return at[0] < 0x20 || at[0] == 0x7f;
 	if (size == 2)
-		return at[0] == 0xc2 && at[1] < 0xa0;
+		return (at[0] == 0xc2 && at[1] < 0xa0) || (at[0] == 0xd8 && at[1] == 0x9c);
+	if (size == 4)
+		return at[0] == 0xf3 && at[1] == 0xa0;
 	if (size == 3 && at[0] == 0xe2 && at[1] == 0x80)
 		return (at[2] >= 0x8b && at[2] <= 0x8f) || (at[2] >= 0xa8 && at[2] <= 0xae);
 	if (size == 3 && at[0] == 0xe2 && at[1] == 0x81)
 		return at[2] >= 0xa0 && at[2] <= 0xaf;
-	return size == 3 && at[0] == 0xef && at[1] == 0xbb && at[2] == 0xbf;
+	return size == 3 && at[0] == 0xef && ((at[1] == 0xbb && at[2] == 0xbf) || (at[1] == 0xbf && at[2] >= 0xb9 && at[2] <= 0xbb));
+}
+
+size_t text_misleading(const char *text, size_t size)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	size_t one = size ? utf8_size(at, size) : 0;
+	return one && misleading(at, one) ? one : 0;
 }
 
 char *text_printable(struct arena *arena, struct bytes raw)

@@ -49,6 +49,8 @@ char *text_sh_line(struct arena *arena, const char *const *argv);
 /* Valid UTF-8 without control characters: what is not becomes \xNN (and \n, \t as such). For terminals and messages. */
 char *text_printable(struct arena *arena, struct bytes raw);
 char *text_shown(struct arena *arena, const char *text); /* the same for a string */
+/* Does the text begin with a sign that moves, hides or reverses what a terminal shows? Its bytes, else 0. */
+size_t text_misleading(const char *text, size_t size);
 /* Valid UTF-8: every byte that is not part of it becomes U+FFFD. For JSON. */
 char *text_utf8(struct arena *arena, struct bytes raw);
 bool text_is_utf8(struct bytes raw);

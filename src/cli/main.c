@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -124,19 +125,30 @@ static int run(struct app *app, int argc, char **argv)
 	return app->verb->run(app, left, argv);
 }
 
+/* Where standard input, output or error are closed, the next file opened would take their place, and messages would
+ * go into it. What is put there instead fails like a closed one: input that cannot be read, outputs not written. */
+static void keep_standard_places(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			return;
+}
+
 int main(int argc, char **argv)
 {
+	keep_standard_places();
 	struct arena arena ARENA_SCOPED = {0};
 	struct app app = { .arena = &arena, .color = "auto" };
 	goal_init(&app.goal);
 	setlocale(LC_CTYPE, ""); /* widths of characters in tables; nothing else follows the locale */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error to be told, as a full disk is */
 	int code = run(&app, argc, argv);
 	/* a full disk must not look like success; a reader that had enough (head) is no failure */
 	errno = 0;
 	if ((fflush(stdout) || ferror(stdout)) && errno != EPIPE) {
 		fputs("gpuferry: standard output: cannot be written\n", stderr);
-		code = code == EXIT_AS_WISHED ? EXIT_FAILED : code;
+		code = code == EXIT_USAGE ? code : EXIT_FAILED;
 	}
 	return code;
 }

@@ -140,10 +140,23 @@ struct libscols_line *out_row(struct libscols_table *table, struct libscols_line
 	return scols_table_new_line(table, parent);
 }
 
+/* A name longer than this is nobody's: the table would be as wide as it in every line. */
+enum { CELL_MAX = 400, CELL_SHOWN = 100 };
+
+static char *shortened(struct arena *arena, char *text)
+{
+	if (strlen(text) <= CELL_MAX)
+		return text;
+	size_t end = CELL_SHOWN;
+	while (end && ((unsigned char)text[end] & 0xc0) == 0x80)
+		end--;
+	return arena_printf(arena, "%.*s...", (int)end, text);
+}
+
 void out_cell(struct libscols_line *line, unsigned column, const char *text, const struct app *app, enum colour colour)
 {
 	struct arena arena ARENA_SCOPED = {0};
-	scols_line_set_data(line, column, text_shown(&arena, text));
+	scols_line_set_data(line, column, shortened(&arena, text_shown(&arena, text)));
 	if (app->colored && colour != PLAIN)
 		scols_cell_set_color(scols_line_get_cell(line, column), sequences[colour]);
 }

@@ -95,7 +95,10 @@ bool hop_parse_ssh(const char *text, struct arena *arena, struct err *err, struc
 	struct address address = {0};
 	const char *why = "bad host name";
 	if (!read_address(text, arena, &address, &why)) {
-		err_set(err, ERR_USAGE, "'%.200s' is no ssh address: %s", text_shown(arena, text), why);
+		/* what may hold a password is not repeated: messages end up in logs */
+		bool hide = address.account && strchr(address.account, ':');
+		err_set(err, ERR_USAGE, "'%s%.200s' is no ssh address: %s", hide ? "..." : "",
+			text_shown(arena, hide ? strrchr(text, '@') : text), why);
 		return err_hint(err, "write it as ssh://USER@HOST or ssh://USER@HOST:PORT");
 	}
 	const char *account = address.account ? address.account : "", *at = address.account ? "@" : "";
