@@ -274,9 +274,12 @@ if command -v bash >/dev/null; then
 	run bash -c '. "$1"; COMP_WORDS=(gpuferry insp); COMP_CWORD=1; _gpuferry; echo "${COMPREPLY[@]}"
 		COMP_WORDS=(gpuferry verify --into); COMP_CWORD=2; _gpuferry; echo "${COMPREPLY[@]}"
 		COMP_WORDS=(gpuferry inspect --color a); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
-		COMP_WORDS=(gpuferry inspect --machine amd-); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"' sh "$work/completion"
+		COMP_WORDS=(gpuferry inspect --machine amd-); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gpuferry verify --gpu ""); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gpuferry verify --service em); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"' sh "$work/completion"
 	[ "$(sed -n 1p "$work/out")" = inspect ] && [ "$(sed -n 2p "$work/out")" = --into ] &&
-		[ "$(sed -n 3p "$work/out")" = "auto always" ] && [ "$(sed -n 4p "$work/out")" = "amd-4060ti amd-4060ti-ready" ]
+		[ "$(sed -n 3p "$work/out")" = "auto always" ] && [ "$(sed -n 4p "$work/out")" = "amd-4060ti amd-4060ti-ready" ] &&
+		[ "$(sed -n 5p "$work/out")" = "auto nvidia intel amd" ] && [ "$(sed -n 6p "$work/out")" = emby ]
 	ok "bash completes verbs, options, values and machines"
 fi
 "$gpuferry" --print zsh >"$work/_gpuferry"

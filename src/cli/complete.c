@@ -26,6 +26,22 @@ static bool machine_name(size_t i, const char **ret)
 	return (*ret = machine_builtins[i].name) != NULL;
 }
 
+/* The words among what a value looks like: "auto | nvidia | PCI address" has two. */
+static void print_values(const char *form)
+{
+	const char *between = "";
+	while (*(form += strspn(form, " |,"))) {
+		size_t size = strcspn(form, "|,"), word = strspn(form, "abcdefghijklmnopqrstuvwxyz0123456789");
+		while (size && form[size - 1] == ' ')
+			size--;
+		if (word == size && strspn(form, "0123456789") < size) {
+			printf("%s%.*s", between, (int)size, form);
+			between = " ";
+		}
+		form += strcspn(form, "|,");
+	}
+}
+
 static void print_bash(void)
 {
 	puts("# bash completion for gpuferry\n"
@@ -47,9 +63,13 @@ static void print_bash(void)
 			printf("COMPREPLY=($(compgen -W '%s' -- \"$current\")); return ;;\n", row->values ? row->values : "");
 		}
 	}
-	for (const struct goal_key *key = goal_keys; key->name; key++)
-		if (key->flag)
-			printf("\t--%s) COMPREPLY=($(compgen %s-- \"$current\")); return ;;\n", key->flag, strstr(key->form, "/") ? "-f " : "-W '' ");
+	for (const struct goal_key *key = goal_keys; key->name; key++) {
+		if (!key->flag)
+			continue;
+		printf("\t--%s) COMPREPLY=($(compgen %s-W '", key->flag, strstr(key->form, "PATH") ? "-f " : "");
+		print_values(key->form);
+		puts("' -- \"$current\")); return ;;");
+	}
 	puts("\tesac\n\tcase $verb in");
 	printf("\t'') COMPREPLY=($(compgen -W '");
 	print_words(verb_name, " ");
@@ -67,23 +87,25 @@ static void print_bash(void)
 	puts("\tesac\n}\ncomplete -o filenames -F _gpuferry gpuferry");
 }
 
-/* zsh wants [text] without brackets and quotes of its own */
-static void print_zsh_text(const char *text)
+/* Inside '...', with a backslash before what has a meaning of its own there. */
+static void print_zsh_text(const char *text, const char *special)
 {
-	for (; *text; text++)
-		if (strchr("[]:'\\", *text))
-			putchar(*text == '\'' ? '.' : ' ');
-		else
-			putchar(*text);
+	for (; *text; text++) {
+		if (*text == '\'')
+			fputs("'\\'", stdout);
+		else if (strchr(special, *text))
+			putchar('\\');
+		putchar(*text);
+	}
 }
 
 static void print_zsh_option(const struct option_row *row)
 {
 	printf("\t\t\t'%s--%s[", row->kind == OPTION_MANY ? "*" : "", row->name);
-	print_zsh_text(row->help);
+	print_zsh_text(row->help, "[]\\");
 	putchar(']');
 	if (row->argument && row->values && strcmp(row->values, "file") == 0)
-		printf(":%s:_files", row->argument);
+		printf(":%s:_gpuferry_machine", row->argument);
 	else if (row->argument)
 		printf(":%s:(%s)", row->argument, row->values ? row->values : "");
 	puts("' \\");
@@ -92,12 +114,16 @@ static void print_zsh_option(const struct option_row *row)
 static void print_zsh(void)
 {
 	puts("#compdef gpuferry\n"
+	     "_gpuferry_machine() {");
+	printf("\t_alternative 'files:file:_files' 'machines:built-in machine:(");
+	print_words(machine_name, " ");
+	puts(")'\n}\n"
 	     "_gpuferry() {\n"
 	     "\tlocal -a verbs\n"
 	     "\tverbs=(");
 	for (const struct verb *verb = verbs; verb->name; verb++) {
 		printf("\t\t'%s:", verb->name);
-		print_zsh_text(verb->help);
+		print_zsh_text(verb->help, ":\\");
 		puts("'");
 	}
 	puts("\t)\n"
@@ -114,8 +140,15 @@ static void print_zsh(void)
 		for (const struct goal_key *key = goal_keys; verb->goal && key->name; key++)
 			if (key->flag) {
 				printf("\t\t\t'--%s[", key->flag);
-				print_zsh_text(key->help);
-				puts("]:value:_files' \\");
+				print_zsh_text(key->help, "[]\\");
+				printf("]:value:");
+				if (strstr(key->form, "PATH")) {
+					puts("_files' \\");
+					continue;
+				}
+				putchar('(');
+				print_values(key->form);
+				puts(")' \\");
 			}
 		puts(*verb->args ? "\t\t\t'*:file:_files' ;;" : "\t\t\t&& return ;;");
 	}
