@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The GPU on the node: what it can do, whom it would take along, and whether it can be handed over or shared.
+ * The checks are named card_, because gpu_ belongs to facts/gpu.h.
  */
 #include <string.h>
 
