@@ -1,11 +1,15 @@
 #!/bin/sh
-# Builds and tests in a root of the other Debian (13 on 12, 12 on 13), made with mmdebstrap in build-check/. Needs root.
+# Builds and tests in a root of the other Debian (13 on 12, 12 on 13), made with mmdebstrap in build-check/. Exits with 77
+# and says why where that cannot be done: it takes root, mmdebstrap, and a mount namespace, with which the mounts go.
 # The packages are those that ./do names, so that what it installs is enough.
 set -eu
 cd "$(dirname "$0")/.."
-. /etc/os-release
-case ${VERSION_CODENAME-} in bookworm) suite=trixie ;; *) suite=bookworm ;; esac
-[ "$(id -u)" = 0 ] || { echo "other-debian: needs root"; exit 1; }
+cannot() { echo "skipped: $*"; exit 77; }
+
+suite=$(. /etc/os-release; case ${VERSION_CODENAME-} in bookworm) echo trixie ;; *) echo bookworm ;; esac)
+[ "$(id -u)" = 0 ] || cannot "needs root"
+command -v mmdebstrap >/dev/null || cannot "there is no mmdebstrap"
+unshare --mount --pid --fork mount -t tmpfs none /mnt 2>/dev/null || cannot "no mount namespace may be made here"
 root=build-check/$suite
 list() { sed -n "s/^$1_packages=\"\(.*\)\"/\1/p" ./do; }
 packages="$(list build) $(list test)"
@@ -17,10 +21,14 @@ if [ ! -e "$root/complete" ] || [ "$(cat "$root/complete")" != "$packages" ]; th
 fi
 # the tree as it is checked out, with what is not committed
 rm -rf "$root/gpuferry"
-mkdir -p "$root/gpuferry"
-git ls-files -co --exclude-standard | tar -c -T - | tar -x -C "$root/gpuferry"
-[ -d ../shared ] && { mkdir -p "$root/shared"; mount --bind ../shared "$root/shared"; trap 'umount "$root/shared"' EXIT; }
-mkdir -p "$root/proc" "$root/dev"
-unshare --mount --pid --fork sh -c "
-	mount -t proc proc '$root/proc' && mount --rbind /dev '$root/dev' && mount --rbind /sys '$root/sys' &&
-	exec chroot '$root' /bin/sh -c 'cd /gpuferry && ./do test'"
+mkdir -p "$root/gpuferry" "$root/shared" "$root/proc" "$root/dev" "$root/sys"
+git ls-files -co --exclude-standard | while read -r file; do [ ! -e "$file" ] || echo "$file"; done |
+	tar -c -T - | tar -x -C "$root/gpuferry"
+# shellcheck disable=SC2016
+unshare --mount --pid --fork sh -ec '
+	[ ! -d ../shared ] || mount --bind -o ro ../shared "$1/shared"
+	mount -t proc proc "$1/proc"
+	mount --rbind /dev "$1/dev"
+	mount --rbind /sys "$1/sys"
+	exec chroot "$1" /bin/sh -ec "cd /gpuferry
+		meson setup build-release --buildtype=release --werror -Dtests=false && ninja -C build-release && ./do test"' sh "$root"

@@ -426,10 +426,10 @@ static void writes_nothing_with(const char *const *shell, const char *only)
 		return;
 	}
 	const char *log = arena_printf(&arena, "%s.strace", place);
-	const char *argv[16] = { "/usr/bin/strace", "-f", "-qq", "-s", "256", "-o", log, "-e",
+	const char *argv[16] = { "/usr/bin/strace", "-f", "--seccomp-bpf", "-qq", "-s", "256", "-o", log, "-e",
 		"trace=execve,open,openat,openat2,creat,mkdir,mkdirat,unlink,unlinkat,rmdir,rename,renameat,renameat2,link,linkat,symlink,"
 		"symlinkat,mknod,mknodat,chmod,fchmod,fchmodat,chown,fchown,fchownat,lchown,truncate,ftruncate,utimensat,mount,setxattr" };
-	for (size_t i = 0, n = 9; shell[i]; i++)
+	for (size_t i = 0, n = 10; shell[i]; i++)
 		argv[n++] = shell[i];
 	struct command command = { .argv = argv, .input = wants_script(tree_wants(&arena), &arena), .deadline_ms = 50000 };
 	struct outcome outcome = {0};
