@@ -13,6 +13,7 @@
 #define NOT_KNOWN VERDICT_UNKNOWN
 
 #define READY "base amd-4060ti-ready\n"
+#define BARE_NODE "base amd-4060ti\n"
 #define CT "base intel-uhd770-ct-ready\n"
 #define VM_FILE "/etc/pve/qemu-server/100.conf"
 #define CT_FILE "/etc/pve/lxc/105.conf"
@@ -196,6 +197,13 @@ static const struct chain_case {
 	{ "vm.lock", "", WARN, "hibernated", READY "guest vm/100 stopped\nreplace " VM_FILE " \"memory:\" \"lock: suspended\\nmemory:\"\n" },
 	{ "gpu.driver", "gpu=nvidia into=ct/105", BROKEN, "nvidia-open", "base twins\ndevice 0000:01:00.0 10de:2d04\nremove 0000:0e:00.0\n" },
 	{ "gpu.driver", "gpu=nvidia into=ct/105", BROKEN, "580 is the last branch", "base twins\ndevice 0000:01:00.0 10de:1b80\nremove 0000:0e:00.0\n" },
+	{ "vm.address", "", OK, NULL, READY "replace " VM_FILE " \"hostpci0: 0000:01:00\" "
+		"\"hostpci0: 0000:01:00.0\\nhostpci1: 0000:01:00.1,romfile=gop.rom\"\n" },
+	{ "vm.address", "", NOT_KNOWN, "root disk hangs on",
+		READY "replace " VM_FILE " \"hostpci0: 0000:01:00\" \"hostpci0: 0000:01:00\\nhostpci1: 0000:0b:00\"\n"
+		      "unknown /proc/self/mountinfo\nunknown /proc/self/mounts\n" },
+	{ "gpu.group", "gpu=nvidia into=vm/100", BROKEN, "0000:0b:00.0",
+		BARE_NODE "device 0000:0b:00.0 group=12\nunknown /proc/self/mountinfo\nunknown /proc/self/mounts\n" },
 	{ "inside.media-driver", "", OK, "brings its own", CT },
 };
 
@@ -313,7 +321,7 @@ static void test_verdicts(void **state)
 }
 
 /* Whole troubles, each with what an admin must mend first; what only follows from it is not broken too. */
-#define BARE "base amd-4060ti\n"
+#define BARE BARE_NODE
 #define TO_VM "gpu=nvidia into=vm/100"
 #define TO_CT "gpu=intel into=ct/105"
 #define NVIDIA_HELD "device 0000:01:00.0 driver=nvidia\nnvidia 550.163.01\n" \

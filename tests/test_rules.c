@@ -669,6 +669,16 @@ CHANGE(only_gpu_no_net)
 	only_gpu(lab);
 	lab->facts.n_needs = 0;
 }
+CHANGE(other_gpu_on_vfio)
+{
+	lab->devices[2].driver = "vfio-pci";
+}
+CHANGE(other_gpu_driver_unknown)
+{
+	only_gpu_no_net(lab);
+	lab->facts.n_gpus = 2;
+	lab->devices[2].driver = NULL;
+}
 CHANGE(only_gpu_unknown)
 {
 	only_gpu_no_net(lab);
@@ -722,6 +732,15 @@ CHANGE(held)
 	lab->devices[0].driver = "nvidia";
 	lab->gpus[0].hot_release = NO;
 	lab->gpus[0].hot_why = "process ffmpeg (4242) has /dev/nvidia0 open";
+}
+CHANGE(held_by_nobody_yet)
+{
+	held(lab);
+	lab->facts.pve.n_guests = 0;
+	lab->facts.n_insides = 0;
+	lab->goal.gpu = "nvidia";
+	lab->goal.into = GUEST_VM;
+	lab->goal.into_new = true;
 }
 CHANGE(fbcon_on_nouveau)
 {
@@ -1522,6 +1541,8 @@ static const struct machine_case cases[] = {
 	{ "gpu.only-console", vm, only_gpu, WARN, "over the network" },
 	{ "gpu.only-console", vm, only_gpu_no_net, BROKEN, "only console" },
 	{ "gpu.only-console", vm, only_gpu_unknown, UNKNOWN_, NULL },
+	{ "gpu.only-console", vm, other_gpu_on_vfio, WARN, "over the network" },
+	{ "gpu.only-console", vm, other_gpu_driver_unknown, UNKNOWN_, "another display device" },
 	{ "gpu.twins", vm, early, OK, NULL },
 	{ "gpu.twins", vm, twins, WARN, "0000:02:00.0" },
 	{ "gpu.twins", vm, twin_needed, BROKEN, "the node needs it" },
@@ -1537,6 +1558,7 @@ static const struct machine_case cases[] = {
 	{ "gpu.boot-framebuffer", vm, bootfb_driver, WARN, "BOOTFB" },
 	{ "gpu.boot-framebuffer", vm, bootfb_unknown, UNKNOWN_, NULL },
 	{ "gpu.release", vm, same, OK, "vfio-pci" },
+	{ "gpu.release", vm, held_by_nobody_yet, WARN, "giving it to a VM takes a reboot" },
 	{ "gpu.release", vm, held, BROKEN, "ffmpeg (4242)" },
 	{ "gpu.release", vm, fbcon_on_nouveau, WARN, "framebuffer console" },
 	{ "gpu.release", vm, held_unknown, UNKNOWN_, NULL },

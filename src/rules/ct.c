@@ -253,10 +253,12 @@ static enum verdict ct_node_exists(const struct scene *scene, struct answer *ans
 {
 	const struct guest *guest = scene->guest;
 	const struct drm *drm = &scene->facts->drm;
+	bool any = false;
 	for (size_t i = 0; i < guest->n_devices; i++) {
 		const char *path = guest->devices[i].path;
 		if (!path || (!text_starts(path, "/dev/dri/") && !text_starts(path, "/dev/nvidia")))
 			continue;
+		any = true;
 		const struct drm_node *node = check_node_path(drm, path);
 		bool by_path = text_starts(path, "/dev/dri/by-path/");
 		if (by_path && by_path_there(scene->facts, path, answer->arena) != NO)
@@ -279,7 +281,7 @@ static enum verdict ct_node_exists(const struct scene *scene, struct answer *ans
 		        "not start",
 		        guest->devices[i].index, path, path);
 	}
-	return answer_ok(answer, "every node it names is there");
+	return any ? answer_ok(answer, "every node it names is there") : answer_none();
 }
 
 static unsigned free_device(const struct guest *guest)

@@ -181,8 +181,8 @@ static enum tri other_display(const struct scene *scene, struct arena *arena)
 		if (other == scene->gpu->pci || check_on_vfio(other) || held_by_vm(facts, other, arena) ||
 		        check_vfio_ids(&facts->boot, other, arena))
 			continue;
-		if (facts->pve.here != NO && facts->pve.guests_known != YES)
-			found = UNKNOWN; /* a VM that could not be read may have it */
+		if (!other->driver || (facts->pve.here != NO && facts->pve.guests_known != YES))
+			found = UNKNOWN; /* vfio-pci, or a VM that could not be read, may have it */
 		else
 			return YES;
 	}
@@ -483,6 +483,8 @@ static enum verdict card_release(const struct scene *scene, struct answer *answe
 	if (gpu->hot_release == YES)
 		return answer_ok(answer, "%s has the card and can let go of it", gpu->pci->driver);
 	const char *why = gpu->hot_why && *gpu->hot_why ? gpu->hot_why : "the reason is not known";
+	if (text_starts(why, "not known: "))
+		why += strlen("not known: ");
 	if (gpu->hot_release == UNKNOWN)
 		return answer_unknown(
 		        answer, "whether %s can let go of the card is not known: %s", gpu->pci->driver, why);
@@ -939,7 +941,8 @@ const struct rule rules_gpu[] = {
 	        .waivable = true,
 	        .pains = { 4 },
 	        .check = card_group,
-	        .needs = { "node.iommu", "gpu.group-needs" },
+	        .needs = { "node.iommu" },
+	        .after = { "gpu.group-needs" },
 	        .asks = "Is the card alone in its IOMMU group?",
 	        .explains = "The group is the smallest thing that can be given away: what shares it leaves the node "
 	                    "too. Functions of "

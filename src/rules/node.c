@@ -337,9 +337,9 @@ static enum verdict node_iommu(const struct scene *scene, struct answer *answer)
 	if (facts->pci.iommu == UNKNOWN)
 		return answer_unknown(answer, "/sys/class/iommu could not be read");
 	if (facts->pci.iommu == YES)
-		return answer_ok(answer, "/sys/class/iommu shows %s",
-		        facts->pci.iommu_units.n ? check_join(&facts->pci.iommu_units, " ", answer->arena)
-		                                 : "an IOMMU");
+		return facts->pci.iommu_units.n ? answer_ok(answer, "/sys/class/iommu shows %s",
+		                                          check_join(&facts->pci.iommu_units, " ", answer->arena))
+		                                : answer_ok(answer, "there are IOMMU groups, so an IOMMU is on");
 	const char *off = iommu_off_word(facts->boot.cmdline);
 	if (off) {
 		step_cmdline_remove(answer, &facts->boot, off);

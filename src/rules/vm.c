@@ -142,6 +142,15 @@ static enum verdict vm_hostpci(const struct scene *scene, struct answer *answer)
 	        answer, "%s gives it the card", hostpci ? hostpci_key(hostpci, answer->arena) : "its configuration");
 }
 
+/* A GPU, or what belongs to one: its audio function is often given by a line of its own, with a ROM. */
+static bool of_gpu(const struct facts *facts, const struct pci_device *device)
+{
+	for (size_t i = 0; i < facts->n_gpus; i++)
+		if (pci_same_slot(facts->gpus[i].pci, device))
+			return true;
+	return false;
+}
+
 static const struct pci_device *device_named(const struct facts *facts, const char *address, bool *ret_gpu)
 {
 	const struct pci_device *first = NULL;
@@ -151,7 +160,7 @@ static const struct pci_device *device_named(const struct facts *facts, const ch
 			continue;
 		if (!first)
 			first = device;
-		*ret_gpu |= facts_gpu(facts, device->address) != NULL;
+		*ret_gpu |= of_gpu(facts, device);
 	}
 	return first;
 }
@@ -194,6 +203,10 @@ static enum verdict address_verdict(
 		return answer_broken(answer, "%s is set up for a GPU, but %s is now %s", key, address,
 		        check_device(device, answer->arena));
 	}
+	if (!gpu && (facts->root_disk_known != YES || facts->management_known != YES))
+		return answer_unknown(answer, "%s names %s, and what the node's %s hangs on is not known", key,
+		        check_device(device, answer->arena),
+		        facts->root_disk_known != YES ? "root disk" : "management network");
 	return VERDICT_OK;
 }
 
