@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sys/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -17,12 +16,17 @@ enum {
 	RACES_MAX = 64,    /* openat2 says EAGAIN when a rename elsewhere raced with ".." (openat2(2)) */
 };
 
-static void close_scoped(int *fd)
+void file_close_scoped(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 }
-#define FD_SCOPED __attribute__((cleanup(close_scoped)))
+
+void file_close_folder_scoped(DIR **folder)
+{
+	if (*folder)
+		closedir(*folder);
+}
 
 int file_open_root(const char *path)
 {
@@ -164,18 +168,12 @@ static int by_bytes(const void *left, const void *right)
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-static void closedir_scoped(DIR **folder)
-{
-	if (*folder)
-		closedir(*folder);
-}
-
 int file_list(int root, const char *path, struct arena *arena, struct words *ret)
 {
 	int fd = open_in(root, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 	if (fd < 0)
 		return -fd;
-	DIR *folder __attribute__((cleanup(closedir_scoped))) = fdopendir(fd);
+	DIR *folder FOLDER_SCOPED = fdopendir(fd);
 	if (!folder) {
 		int error = errno;
 		close(fd);

@@ -3,7 +3,15 @@
  * Rooted file access: openat2(RESOLVE_IN_ROOT), so that a link in a foreign tree cannot lead out of it.
  */
 #pragma once
+#include <dirent.h>
+
 #include "sys/world.h"
+
+/* Closed where the scope ends; -1 and NULL are left alone. */
+void file_close_scoped(int *fd);
+void file_close_folder_scoped(DIR **folder);
+#define FD_SCOPED __attribute__((cleanup(file_close_scoped)))
+#define FOLDER_SCOPED __attribute__((cleanup(file_close_folder_scoped)))
 
 /* All relative to an open directory that counts as "/". Errors are errnos: ENOENT also where a part of the path is no
  * directory (except list: ENOTDIR); ENOSYS on a kernel before 5.6, which has no openat2; ELOOP for a path through a

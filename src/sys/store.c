@@ -13,13 +13,6 @@
 #include "base/text.h"
 #include "sys/file.h"
 
-static void close_scoped(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-#define FD_SCOPED __attribute__((cleanup(close_scoped)))
-
 static int write_all(int fd, struct bytes content)
 {
 	while (content.size) {
