@@ -386,6 +386,14 @@ static const struct trouble {
 	{ "ct.gid", TO_CT, NULL, "gid=106", CT "replace " CT_FILE " gid=106 gid=104\n" },
 	{ "ct.cgroup-v1", TO_CT, "ct.raw-allow", NULL, CT RAW_V1 },
 	{ "", TO_CT, "ct.cgroup-v1", NULL, CT RAW_V1 "replace /proc/cmdline quiet \"quiet systemd.unified_cgroup_hierarchy=0\"\n" },
+	{ "ct.nvidia-uvm", "gpu=0000:0e:00.0 into=ct/105", "ct.node-exists", "pve-guests.service", "base twins\n"
+		"device 0000:0e:00.0 driver=nvidia\ndevice 0000:01:00.0 driver=nvidia\nnvidia 550.163.01 nouvm\nreplace " CT_FILE
+		" \"features:\" \"dev0: /dev/nvidia1\\ndev1: /dev/nvidiactl\\ndev2: /dev/nvidia-uvm\\nfeatures:\"\n"
+		"guest ct/105 stopped\n" },
+	{ "vm.mapping", TO_VM, "vm.hostpci", "Resource Mappings",
+		"base pve9-mapping\nreplace /etc/pve/mapping/pci.cfg node=pve node=pve2\nguest vm/100 stopped\n" },
+	{ "vm.mapping", TO_VM, NULL, NULL,
+		"base pve9-mapping\nreplace /etc/pve/mapping/pci.cfg iommugroup=16 iommugroup=14\nguest vm/100 stopped\n" },
 	{ "inside.driver", TO_VM, "inside.secure-boot", NULL, READY "target vm/100\ndevice 0000:00:10.0 driver=nouveau\nnvidia none\n" },
 	{ "inside.secure-boot", TO_VM, "inside.driver", NULL, READY "target vm/100\ndevice 0000:00:10.0 driver=\nnvidia none\n"
 		"run dmesg\n\t[    4.9] Loading of module failed: Key was rejected by service\n" },

@@ -272,10 +272,11 @@ static enum verdict ct_node_exists(const struct scene *scene, struct answer *ans
 		if (text_starts(path, "/dev/nvidia"))
 			answer_step(answer, "on the node: nvidia-modprobe -u -c0   (and let it run at every boot, "
 			                    "before the CTs start)");
-		else
+		else {
 			answer_step(answer, "on the node look which card has which node: ls -l /dev/dri/by-path");
-		answer_step(answer, "pct set %lld --dev%u PATH with the node that is there", check_id(guest),
-		        guest->devices[i].index);
+			answer_step(answer, "pct set %lld --dev%u PATH with the node that is there", check_id(guest),
+			        guest->devices[i].index);
+		}
 		return answer_broken(answer,
 		        "dev%u names %s, which the node does not have: \"Device %s does not exist\", the CT does "
 		        "not start",
@@ -608,9 +609,18 @@ const struct rule rules_ct[] = {
 	        .asks = "Is the mapping of users and groups complete?",
 	        .explains = "One lxc.idmap line replaces the default mapping altogether.",
 	        .source = "pve-container LXC/Config.pm; lxc.container.conf(5)" },
+	{ .id = "ct.nvidia-uvm",
+	        .vendor = "nvidia",
+	        GUEST_RULE(ct_nvidia_uvm),
+	        .needs = { "ct.known", "gpu.driver" },
+	        .pains = { 39 },
+	        .asks = "Does the node have nvidia-uvm before the CT starts?",
+	        .explains = "nvidia-uvm's node is made when something first asks for it; after a reboot nothing has.",
+	        .source = "nvidia-modprobe(1); nvidia-container-toolkit#1934" },
 	{ .id = "ct.node-exists",
 	        GUEST_RULE(ct_node_exists),
 	        .needs = { "ct.known", "gpu.not-vfio" },
+	        .after = { "ct.nvidia-uvm" },
 	        .pains = { 39, 44 },
 	        .asks = "Do the nodes it names exist?",
 	        .explains = "A CT whose devN names a missing node does not start.",
@@ -629,14 +639,6 @@ const struct rule rules_ct[] = {
 	        .asks = "Is the node's name sure to stay the card's?",
 	        .explains = "With two render nodes the names may be swapped at any boot.",
 	        .source = "nextcloud/all-in-one#8471" },
-	{ .id = "ct.nvidia-uvm",
-	        .vendor = "nvidia",
-	        GUEST_RULE(ct_nvidia_uvm),
-	        .needs = { "ct.known", "gpu.driver" },
-	        .pains = { 39 },
-	        .asks = "Does the node have nvidia-uvm before the CT starts?",
-	        .explains = "nvidia-uvm's node is made when something first asks for it; after a reboot nothing has.",
-	        .source = "nvidia-modprobe(1); nvidia-container-toolkit#1934" },
 	{ .id = "ct.nvidia-nodes",
 	        .vendor = "nvidia",
 	        GUEST_RULE(ct_nvidia_nodes),

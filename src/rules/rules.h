@@ -52,7 +52,7 @@ enum rule_about {
  * "broken" is said as "warn". */
 enum rule_route { ROUTE_ANY, ROUTE_VM, ROUTE_CT };
 
-enum { RULE_NEEDS_MAX = 4, RULE_PAINS_MAX = 6 };
+enum { RULE_NEEDS_MAX = 6, RULE_PAINS_MAX = 6 };
 
 struct rule {
 	const char *id; /* "node.iommu", "vm.one-holder" */

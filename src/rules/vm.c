@@ -898,7 +898,7 @@ const struct rule rules_vm[] = {
 	{ .id = "vm.hostpci",
 	        GUEST_RULE(vm_hostpci, ROUTE_VM),
 	        .needs = { "vm.known", "vm.hostpci-valid" },
-	        .after = { "node.iommu", "gpu.group-needs", "gpu.group" },
+	        .after = { "node.iommu", "gpu.group-needs", "gpu.group", "vm.address", "vm.mapping" },
 	        .pains = { 13 },
 	        .asks = "Is the card given to the VM?",
 	        .explains = "A hostpci line, by address or by mapping, hands the card over at the VM's start.",
