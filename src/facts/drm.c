@@ -751,3 +751,11 @@ void drm_gather(struct world *world, bool holders, struct arena *arena, struct d
 	read_fbcon(&reader, ret);
 	read_iomem(&reader, ret);
 }
+
+const struct drm_node *drm_node_at(const struct drm *drm, const char *path)
+{
+	for (size_t i = 0; i < drm->n; i++)
+		if (drm->nodes[i].path && strcmp(drm->nodes[i].path, path) == 0)
+			return &drm->nodes[i];
+	return NULL;
+}

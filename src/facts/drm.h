@@ -62,6 +62,9 @@ struct drm {
  * has /dev/vfio/N open has every device of that group. What a process keeps mapped without an open file is not seen. */
 void drm_gather(struct world *world, bool holders, struct arena *arena, struct drm *ret, blind_fn *blind, void *data);
 
+/* The node of that path ("/dev/nvidia-uvm"); NULL: none. */
+const struct drm_node *drm_node_at(const struct drm *drm, const char *path);
+
 /* Pure parts. */
 void drm_parse_iomem(struct bytes text, struct arena *arena, struct drm *ret);
 /* "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05 ..." */

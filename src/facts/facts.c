@@ -194,29 +194,3 @@ const struct inside *facts_inside(const struct facts *facts, const char *label)
 	return NULL;
 }
 
-/* A CT uses a GPU through its nodes: a devN (or an older raw lxc line) that names one of them. */
-static bool ct_has(const struct guest *guest, const struct facts *facts, const struct gpu *gpu)
-{
-	for (size_t i = 0; i < facts->drm.n; i++) {
-		const struct drm_node *node = &facts->drm.nodes[i];
-		if (!node->pci || strcmp(node->pci, gpu->pci->address) != 0 || !node->path)
-			continue;
-		for (size_t d = 0; d < guest->n_devices; d++)
-			if (guest->devices[d].path && strcmp(guest->devices[d].path, node->path) == 0)
-				return true;
-		for (size_t l = 0; guest->n_sections && l < guest->sections[0].n; l++) {
-			const struct pve_line *line = &guest->sections[0].lines[l];
-			if (line->key && strcmp(line->key, "lxc.mount.entry") == 0 && line->value &&
-			    (text_has_word(line->value, node->path, " \t") || text_has_word(line->value, "/dev/dri", " \t")))
-				return true;
-		}
-	}
-	return false;
-}
-
-bool facts_guest_has_gpu(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena)
-{
-	if (guest->kind == GUEST_VM)
-		return pve_guest_has(&facts->pve, guest, gpu->pci, arena);
-	return guest->kind == GUEST_CT && ct_has(guest, facts, gpu);
-}

@@ -117,6 +117,10 @@ struct facts *facts_gather(struct world *world, const struct facts_want *want, s
 json_t *facts_json(const struct facts *facts);
 const char *facts_group_state(enum group_state state); /* "isolated", "shared", "acs"; NULL unknown */
 /* The guests that use a GPU, and the GPUs that a guest uses, in its active or pending configuration. */
+/* The node's paths that a CT is given, by devN (pending ones too) and by older lxc.mount.entry lines. */
+struct words facts_ct_paths(const struct guest *guest, struct arena *arena);
+/* The PCI address that a node's path belongs to, by the nodes seen or by its by-path name; NULL: not known. */
+const char *facts_path_pci(const struct facts *facts, const char *path, struct arena *arena);
 bool facts_guest_has_gpu(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena);
 /* What a tape keeps of a big file (a tape_reduce_fn): an initramfs as its configuration and module names, modules.alias
  * as the lines that matter. False: the file is kept as it is. */

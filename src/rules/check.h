@@ -51,15 +51,8 @@ enum tri check_pve_older(const struct pve *pve, const char *package, const char 
 int64_t check_memory(const struct guest *guest, struct arena *arena);
 /* The node of a GPU by its name's beginning ("renderD", "nvidia"); NULL: none. */
 const struct drm_node *check_node(const struct drm *drm, const char *pci, const char *prefix);
-const struct drm_node *check_node_path(const struct drm *drm, const char *path);
 /* A word of a "huc-missing ..." list that begins so. */
 const char *check_cause(const struct inside *inside, const char *prefix);
-/* The host paths a CT is given, by devN (pending ones too) and by older lxc.mount.entry lines. */
-struct words check_ct_paths(const struct guest *guest, struct arena *arena);
-/* The PCI address a node path belongs to, by the nodes seen or by its by-path name; NULL: not known. */
-const char *check_path_pci(const struct facts *facts, const char *path, struct arena *arena);
-/* Is the CT given a node of this GPU? */
-bool check_ct_has(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena);
 
 /* Does NVIDIA's loaded module serve this card? Asked of the node (CT) and of the guest (VM). */
 enum verdict check_flavour(struct answer *answer, const struct gpu *gpu, enum tri open);

@@ -150,12 +150,12 @@ static bool given_by_dev(const struct guest *guest, const char *path)
 static enum verdict ct_raw_allow(const struct scene *scene, struct answer *answer)
 {
 	const struct guest *guest = scene->guest;
-	struct words paths = check_ct_paths(guest, answer->arena);
+	struct words paths = facts_ct_paths(guest, answer->arena);
 	struct allow_list list = allow_lines(guest,
 	        old_hierarchy(scene->facts) ? "lxc.cgroup.devices.allow" : "lxc.cgroup2.devices.allow", answer->arena);
 	size_t raw = 0;
 	for (size_t i = 0; i < paths.n; i++) {
-		const struct drm_node *node = check_node_path(&scene->facts->drm, paths.word[i]);
+		const struct drm_node *node = drm_node_at(&scene->facts->drm, paths.word[i]);
 		if (given_by_dev(guest, paths.word[i]))
 			continue;
 		raw++;
@@ -240,7 +240,7 @@ static enum verdict ct_idmap(const struct scene *scene, struct answer *answer)
 /* "/dev/dri/by-path/pci-0000:00:02.0-render": is there such a node of that device? */
 static enum tri by_path_there(const struct facts *facts, const char *path, struct arena *arena)
 {
-	const char *pci = check_path_pci(facts, path, arena);
+	const char *pci = facts_path_pci(facts, path, arena);
 	const char *prefix = text_ends(path, "-render") ? "renderD" : text_ends(path, "-card") ? "card" : NULL;
 	if (!pci || !prefix)
 		return UNKNOWN;
@@ -259,7 +259,7 @@ static enum verdict ct_node_exists(const struct scene *scene, struct answer *ans
 		if (!path || (!text_starts(path, "/dev/dri/") && !text_starts(path, "/dev/nvidia")))
 			continue;
 		any = true;
-		const struct drm_node *node = check_node_path(drm, path);
+		const struct drm_node *node = drm_node_at(drm, path);
 		bool by_path = text_starts(path, "/dev/dri/by-path/");
 		if (by_path && by_path_there(scene->facts, path, answer->arena) != NO)
 			continue;
@@ -345,14 +345,14 @@ static enum verdict ct_node(const struct scene *scene, struct answer *answer)
 	const struct gpu *gpu = scene->gpu;
 	if (!gpu)
 		return answer_none();
-	if (check_ct_has(scene->facts, scene->guest, gpu, answer->arena))
+	if (facts_guest_has_gpu(scene->facts, scene->guest, gpu, answer->arena))
 		return answer_ok(answer, "it is given a node of %s", gpu->pci->address);
 	if (gpu->render_known != YES)
 		return answer_unknown(answer, "which node belongs to %s could not be read", gpu->pci->address);
-	struct words paths = check_ct_paths(scene->guest, answer->arena);
+	struct words paths = facts_ct_paths(scene->guest, answer->arena);
 	const char *wrong = NULL, *owner = NULL;
 	for (size_t i = 0; i < paths.n && !wrong; i++) {
-		owner = check_path_pci(scene->facts, paths.word[i], answer->arena);
+		owner = facts_path_pci(scene->facts, paths.word[i], answer->arena);
 		if (owner && *owner && strcmp(owner, gpu->pci->address) != 0)
 			wrong = paths.word[i];
 	}
@@ -391,7 +391,7 @@ static enum verdict ct_node_name(const struct scene *scene, struct answer *answe
 
 static const char *missing_nvidia(const struct scene *scene, struct arena *arena)
 {
-	struct words paths = check_ct_paths(scene->guest, arena);
+	struct words paths = facts_ct_paths(scene->guest, arena);
 	static const char *const wanted[] = { "/dev/nvidiactl", "/dev/nvidia-uvm", NULL };
 	for (const char *const *path = wanted; *path; path++)
 		if (!check_has(&paths, *path))
@@ -412,7 +412,7 @@ static enum verdict ct_nvidia_nodes(const struct scene *scene, struct answer *an
 static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answer)
 {
 	const struct drm *drm = &scene->facts->drm;
-	const struct drm_node *node = check_node_path(drm, "/dev/nvidia-uvm");
+	const struct drm_node *node = drm_node_at(drm, "/dev/nvidia-uvm");
 	if (node && node->exists == YES)
 		return answer_ok(answer, "the node has /dev/nvidia-uvm");
 	if ((node && node->exists == UNKNOWN) || (!node && drm->known != YES))

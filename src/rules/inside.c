@@ -312,7 +312,7 @@ static enum verdict nvidia_nodes(const struct scene *scene, struct answer *answe
 	static const char *const wanted[] = { "/dev/nvidiactl", "/dev/nvidia-uvm", NULL };
 	const struct drm *drm = &scene->inside->drm;
 	for (const char *const *path = wanted; *path; path++) {
-		const struct drm_node *node = check_node_path(drm, *path);
+		const struct drm_node *node = drm_node_at(drm, *path);
 		if (node && node->exists == YES)
 			continue;
 		if (drm->known != YES || (node && node->exists == UNKNOWN))

@@ -49,13 +49,6 @@ enum verdict rules_goal_guest(
 	return answer_broken(answer, "there is no %s %lld on this node", kind, id);
 }
 
-/* Does this guest already have it, by PVE's configuration? */
-static bool guest_has(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena)
-{
-	return guest->kind == GUEST_VM ? pve_guest_has(&facts->pve, guest, gpu->pci, arena)
-	                               : check_ct_has(facts, guest, gpu, arena);
-}
-
 enum { CANDIDATES_MAX = 64 };
 struct candidates {
 	const struct gpu *gpu[CANDIDATES_MAX];
@@ -78,7 +71,7 @@ static void prefer(
 
 static bool keeps_held(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena)
 {
-	return guest && guest_has(facts, guest, gpu, arena);
+	return guest && facts_guest_has_gpu(facts, guest, gpu, arena);
 }
 
 static bool keeps_encoder(
@@ -457,7 +450,7 @@ static const struct gpu *lost_gpu(const struct facts *facts, bool nvidia)
 
 static bool wants_nodes(const struct guest *guest, struct arena *arena, bool *ret_nvidia)
 {
-	struct words paths = check_ct_paths(guest, arena);
+	struct words paths = facts_ct_paths(guest, arena);
 	bool dri = false, nvidia = false;
 	for (size_t i = 0; i < paths.n; i++) {
 		dri |= text_starts(paths.word[i], "/dev/dri");
@@ -473,7 +466,7 @@ static void scenes_of_guest(struct run *run, const struct guest *guest)
 	if (guest->known == NO || is_template(guest))
 		return;
 	for (size_t i = 0; i < run->facts->n_gpus; i++)
-		if (guest_has(run->facts, guest, &run->facts->gpus[i], run->arena))
+		if (facts_guest_has_gpu(run->facts, guest, &run->facts->gpus[i], run->arena))
 			push_scene(run, &run->facts->gpus[i], guest, guest->kind);
 	bool nvidia;
 	if (run->n > before)

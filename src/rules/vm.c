@@ -783,8 +783,7 @@ static const struct guest *other_holder(
 		const struct guest *other = &pve->guests[i];
 		if (other == scene->guest || other->kind != kind || (running && !check_running(other)))
 			continue;
-		if (kind == GUEST_VM ? pve_guest_has(pve, other, scene->gpu->pci, arena)
-		                     : check_ct_has(scene->facts, other, scene->gpu, arena))
+		if (facts_guest_has_gpu(scene->facts, other, scene->gpu, arena))
 			return other;
 	}
 	return NULL;
