@@ -110,7 +110,7 @@ task_deb() { # the Debian package, in build-deb/
 		tar -c --exclude='./build*' --exclude=./.git .
 	fi | tar -x -C build-deb/gpuferry
 	(cd build-deb/gpuferry && dpkg-buildpackage -us -uc -b >../build.log 2>&1) || { tail -n 30 build-deb/build.log; return 1; }
-	lintian --fail-on warning build-deb/*.deb
+	lintian --allow-root --fail-on warning build-deb/*.deb
 	say "to install: apt install ./$(ls build-deb/gpuferry_*.deb)"
 }
 

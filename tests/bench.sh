@@ -8,19 +8,19 @@ trap 'rm -rf "$work"' EXIT
 
 # Median wall time in milliseconds of COMMAND, runs interleaved by hyperfine's own warm-up and 30 runs.
 median() { hyperfine --shell=none --warmup 3 --runs "${RUNS:-30}" --export-json "$work/time.json" "$@" >/dev/null 2>&1; }
-times() { tr -d ' \n' <"$work/time.json" | grep -o '"median":[0-9.e-]*' | cut -d: -f2; }
+listed() { tr -d ' \n' <"$work/time.json" | grep -o '"median":[0-9.e-]*' | cut -d: -f2; }
 
 bench_inspect() {
 	sh tests/tree.sh "$work/tree" 500
 	median "$gpuferry inspect --json --machine $work/tree" "lspci -Dnnk -A linux-sysfs -O sysfs.path=$work/tree/sys/bus/pci" \
 		"lspci -Dnk -A linux-sysfs -O sysfs.path=$work/tree/sys/bus/pci"
-	times | awk 'NR == 1 { ours = $1 } NR == 2 { names = $1 } NR == 3 { plain = $1 }
+	listed | awk 'NR == 1 { ours = $1 } NR == 2 { names = $1 } NR == 3 { plain = $1 }
 		END { printf "inspect --json, 500 devices: %.1f ms; lspci -Dnnk: %.1f ms; ratio %.2f (to lspci -Dnk %.1f ms: %.2f)\n",
 			ours * 1000, names * 1000, ours / names, plain * 1000, ours / plain }'
 
 	"$gpuferry" record --quiet --machine amd-4060ti "$work/m.tape"
 	median "$gpuferry verify --json --machine $work/m.tape"
-	time=$(times)
+	time=$(listed)
 	memory=$(/usr/bin/time -f %M "$gpuferry" verify --json --machine "$work/m.tape" 2>&1 >/dev/null | tail -n 1)
 	echo "$time $memory" | awk '{ printf "verify of a tape: %.1f ms, %.1f MiB resident at most\n", $1 * 1000, $2 / 1024 }'
 
