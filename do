@@ -89,9 +89,10 @@ task_bench() { # ratios in one run: ./do bench inspect
 	sh tests/bench.sh "$@"
 }
 
-task_docs() { # rewrites what is printed from tables: docs/rules.md
+task_docs() { # rewrites what is printed: docs/rules.md from the tables, the README's examples
 	release
 	./build-release/gpuferry --print rules >docs/rules.md
+	sh tests/readme-update.sh ./build-release/gpuferry
 }
 
 task_lab() { # the journey on a real kernel in QEMU
