@@ -159,9 +159,9 @@ static void test_json_keeps_the_three_answers_apart(void **state)
 	json_put(document, "notmeasured", json_tri(UNKNOWN));
 	json_put(document, "id", json_hex4(0x3));
 	json_put(document, "foreign", json_text("a\xff"));
-	assert_string_equal(json_canonical(&arena, document),
-		"{\"foreign\":\"a\xef\xbf\xbd\",\"id\":\"0003\",\"no\":false,\"none\":\"none\",\"notmeasured\":null,"
-		"\"schema\":\"gpuferry.inspect/1\",\"unknown\":null}");
+	assert_string_equal(json_print(&arena, document, false),
+		"{\"schema\":\"gpuferry.inspect/1\",\"unknown\":null,\"none\":\"none\",\"no\":false,\"notmeasured\":null,"
+		"\"id\":\"0003\",\"foreign\":\"a\xef\xbf\xbd\"}\n");
 }
 
 static void test_json_parse_refuses_what_it_should(void **state)

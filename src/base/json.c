@@ -104,24 +104,19 @@ static char *escaped(struct arena *arena, const char *text)
 	return kept;
 }
 
-static char *dumped(struct arena *arena, const json_t *document, size_t flags, const char *end)
+static char *dumped(struct arena *arena, const json_t *document, size_t flags)
 {
 	char *text = json_dumps(document, flags);
 	if (!text)
 		abort();
-	char *kept = arena_printf(arena, "%s%s", text, end);
+	char *kept = arena_printf(arena, "%s\n", text);
 	free(text);
 	return kept;
 }
 
 char *json_print(struct arena *arena, const json_t *document, bool indent)
 {
-	return escaped(arena, dumped(arena, document, (indent ? JSON_INDENT(2) : JSON_COMPACT) | JSON_REAL_PRECISION(6), "\n"));
-}
-
-char *json_canonical(struct arena *arena, const json_t *document)
-{
-	return dumped(arena, document, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(6), "");
+	return escaped(arena, dumped(arena, document, (indent ? JSON_INDENT(2) : JSON_COMPACT) | JSON_REAL_PRECISION(6)));
 }
 
 enum { DEPTH_MAX = 64 };

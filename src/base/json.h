@@ -27,8 +27,6 @@ json_t *json_document(const char *verb);
 /* indent: pretty for a person, else one line. The text ends in a newline. */
 /* Signs that mislead a terminal stand as \uXXXX. */
 char *json_print(struct arena *arena, const json_t *document, bool indent);
-/* Keys sorted, no blanks: equal documents give equal texts (for digests). */
-char *json_canonical(struct arena *arena, const json_t *document);
 /* Foreign JSON: duplicate keys, more than 64 levels, trailing text are errors. The caller owns the result. */
 bool json_parse(struct bytes text, const char *what, struct err *err, json_t **ret);
 const char *json_string_at(const json_t *object, const char *key); /* NULL where there is no such string */

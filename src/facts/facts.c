@@ -164,10 +164,7 @@ struct facts *facts_gather(struct world *world, const struct facts_want *want, s
 
 const struct pci_device *facts_device(const struct facts *facts, const char *address)
 {
-	for (size_t i = 0; i < facts->pci.n; i++)
-		if (strcmp(facts->pci.devices[i].address, address) == 0)
-			return &facts->pci.devices[i];
-	return NULL;
+	return pci_find(&facts->pci, address);
 }
 
 const struct gpu *facts_gpu(const struct facts *facts, const char *address)
