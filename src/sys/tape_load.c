@@ -404,7 +404,7 @@ static bool load_tape(
 
 static bool load_members(const struct members *members, struct arena *arena, struct err *err, struct tape **ret)
 {
-	struct shape shape = { 0 };
+	struct shape shape = { .top = "" };
 	if (members->n == 0)
 		return tape_bad(err, members->name, "neither a tape nor a tree: nothing is in it");
 	if (!find_shape(members, arena, err, &shape))
@@ -488,7 +488,7 @@ static const char *bare_tree(const char *path, struct arena *arena)
 struct world *tape_open(const char *path, struct arena *arena, struct err *err)
 {
 	const char *root = bare_tree(path, arena);
-	struct tape *tape;
+	struct tape *tape = NULL;
 	if (root)
 		return world_open_root(root, true, arena, err);
 	return tape_load(path, arena, err, &tape) ? tape_world(tape, "node", arena, err) : NULL;
