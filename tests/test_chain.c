@@ -204,6 +204,10 @@ static const struct chain_case {
 		      "unknown /proc/self/mountinfo\nunknown /proc/self/mounts\n" },
 	{ "gpu.group", "gpu=nvidia into=vm/100", BROKEN, "0000:0b:00.0",
 		BARE_NODE "device 0000:0b:00.0 group=12\nunknown /proc/self/mountinfo\nunknown /proc/self/mounts\n" },
+	{ "gpu.huc", "", BROKEN, "i915 runs with -1", CT "device 0000:00:02.0 8086:4e61\n"
+		"file /etc/modprobe.d/i915.conf\n\toptions i915 enable_guc=2\nfile /sys/module/i915/parameters/enable_guc\n\t-1\n" },
+	{ "gpu.huc", "", OK, "enable_guc=2", CT "device 0000:00:02.0 8086:4e61\n"
+		"file /etc/modprobe.d/i915.conf\n\toptions i915 enable_guc=2\nfile /sys/module/i915/parameters/enable_guc\n\t2\n" },
 	{ "inside.media-driver", "", OK, "brings its own", CT },
 };
 

@@ -859,6 +859,17 @@ CHANGE(igpu_is_jasper_with_guc)
 {
 	igpu_is_jasper(lab);
 	modprobe_with(lab, "options i915 enable_guc=2\n");
+	lab->facts.drm.enable_guc = "2";
+}
+CHANGE(igpu_is_jasper_guc_waits)
+{
+	igpu_is_jasper_with_guc(lab);
+	lab->facts.drm.enable_guc = "-1";
+}
+CHANGE(igpu_is_jasper_guc_unread)
+{
+	igpu_is_jasper_with_guc(lab);
+	lab->facts.drm.enable_guc = NULL;
 }
 /* VM */
 CHANGE(guest_unread)
@@ -1600,6 +1611,8 @@ static const struct machine_case cases[] = {
 	{ "gpu.huc", ct, same, OK, NULL },
 	{ "gpu.huc", ct, igpu_is_jasper, BROKEN, "enable_guc=2" },
 	{ "gpu.huc", ct, igpu_is_jasper_with_guc, OK, NULL },
+	{ "gpu.huc", ct, igpu_is_jasper_guc_waits, BROKEN, "a reboot is due" },
+	{ "gpu.huc", ct, igpu_is_jasper_guc_unread, UNKNOWN_, "when i915 was loaded" },
 	{ "vm.known", vm, same, OK, "emby" },
 	{ "vm.known", vm, guest_unread, UNKNOWN_, "/etc/pve/qemu-server/100.conf" },
 	{ "vm.lock", vm, same, OK, NULL },

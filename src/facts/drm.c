@@ -730,6 +730,18 @@ static void read_fbcon(struct reader *reader, struct drm *drm)
 		reader_note(reader, NOTED_VTCONSOLE, error ? error : EINVAL, "/sys/class/vtconsole");
 }
 
+/* i915 takes its options when it is loaded: what modprobe.d says since then is not in effect. */
+static void read_enable_guc(struct reader *reader, struct drm *drm)
+{
+	bool i915 = false;
+	for (size_t i = 0; i < drm->n; i++)
+		i915 |= drm->nodes[i].driver && !strcmp(drm->nodes[i].driver, "i915");
+	struct bytes content;
+	const char *path = "/sys/module/i915/parameters/enable_guc";
+	if (i915 && !world_read(reader->world, path, 0, reader->arena, &content))
+		drm->enable_guc = text_trimmed(reader->arena, content);
+}
+
 static void read_iomem(struct reader *reader, struct drm *drm)
 {
 	struct bytes content;
@@ -749,6 +761,7 @@ void drm_gather(struct world *world, bool holders, struct arena *arena, struct d
 		read_holders(&reader, ret);
 	read_framebuffers(&reader, ret);
 	read_fbcon(&reader, ret);
+	read_enable_guc(&reader, ret);
 	read_iomem(&reader, ret);
 }
 

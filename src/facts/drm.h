@@ -54,6 +54,7 @@ struct drm {
 	enum tri iomem_known;    /* NO too where addresses are masked to zero (not root) */
 	const char *nvidia_module_version; /* /proc/driver/nvidia/version: "550.163.01"; NONE: not loaded */
 	enum tri nvidia_open;              /* the open kernel module */
+	const char *enable_guc;            /* i915's option as it is in effect: "-1", "2"; NULL: not known, or no i915 */
 };
 
 /* Nodes by name: those of /sys/class/drm and /dev/dri, and NVIDIA's. With the NVIDIA module loaded, nvidiactl,

@@ -864,6 +864,12 @@ static enum verdict card_kernel_bug(const struct scene *scene, struct answer *an
 	        bug->what, bug->first, bug->last);
 }
 
+/* 2 and 3 have the bit that loads HuC (i915_params.c). */
+static bool guc_loads_huc(const char *value)
+{
+	return value && (!strcmp(value, "2") || !strcmp(value, "3"));
+}
+
 static enum verdict card_huc(const struct scene *scene, struct answer *answer)
 {
 	const struct gpu *gpu = scene->gpu;
@@ -876,12 +882,23 @@ static enum verdict card_huc(const struct scene *scene, struct answer *answer)
 		return answer_ok(answer, "%s loads its HuC firmware by default", model_name(gpu));
 	if (gpu->model.low_power_only != YES)
 		return answer_ok(answer, "%s encodes without the HuC firmware", model_name(gpu));
-	const char *value = boot->cmdline ? boot_cmdline_value(boot->cmdline, "i915.enable_guc", answer->arena) : NULL;
-	if (!value)
-		value = modprobe_option(&boot->modprobe, "i915", "enable_guc");
-	if (value && *value && strchr("23", *value))
-		return answer_ok(answer, "i915.enable_guc=%s loads the HuC firmware", value);
-	if (!boot->cmdline || boot->modprobe.known != YES)
+	const char *now = scene->facts->drm.enable_guc;
+	const char *word = boot->cmdline ? boot_cmdline_value(boot->cmdline, "i915.enable_guc", answer->arena) : NULL;
+	const char *set = word ? word : modprobe_option(&boot->modprobe, "i915", "enable_guc");
+	if (guc_loads_huc(now) || (!now && guc_loads_huc(word)))
+		return answer_ok(answer, "i915.enable_guc=%s loads the HuC firmware", now ? now : word);
+	if (guc_loads_huc(set)) {
+		step_initramfs(answer, boot);
+		answer_step(answer, "reboot the node when its guests may stop");
+		if (!now)
+			return answer_unknown(answer,
+			        "enable_guc=%s is configured; whether it was when i915 was loaded could "
+			        "not be read",
+			        set);
+		return answer_broken(
+		        answer, "enable_guc=%s is configured, but i915 runs with %s: a reboot is due", set, now);
+	}
+	if (!now && (!boot->cmdline || boot->modprobe.known != YES))
 		return answer_unknown(answer, "i915's options could not be read");
 	answer_step(answer, "echo 'options i915 enable_guc=2' > /etc/modprobe.d/i915.conf");
 	step_initramfs(answer, boot);
