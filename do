@@ -63,7 +63,7 @@ task_demo() { # inspect and verify on built-in machines and on this one
 	show "A board on which the card would take the network card along" \
 		verify --quiet --machine shared-slot --gpu nvidia --into vm/100
 	show "This machine" inspect
-	printf '\nMore machines: ./build-release/gpuferry --print machines. To install: ./do install, or ./do deb.\n'
+	printf '\nMore machines: ./build-release/gpuferry --print machines\nTo install it: ./do install, or ./do deb\n'
 }
 
 task_test() { # all tests, with sanitizers
