@@ -190,6 +190,8 @@ static const struct chain_case {
 		      "append /usr/lib/modules/6.8.12-10-pve/modules.builtin\n\tkernel/drivers/vfio/pci/vfio-pci.ko\n" },
 	{ "gpu.blacklist", "", WARN, "i915 is blacklisted", CT "file /etc/modprobe.d/gpu.conf\n\tblacklist i915\n" },
 	{ "gpu.blacklist", "", OK, NULL, CT "file /etc/modprobe.d/gpu.conf\n\tblacklist xe\n" },
+	{ "gpu.blacklist", "", WARN, "i915 is blacklisted",
+		CT "replace /etc/default/grub quiet \"quiet modprobe.blacklist=i915\"\n" },
 	{ "node.boot-pending", "", WARN, "the next boot switches the IOMMU off",
 		READY "replace /etc/default/grub quiet \"quiet iommu=off\"\n" },
 	{ "vm.hidden", "", WARN, "Linux has no", READY "replace " VM_FILE " \"cpu: host\" \"cpu: host,hidden=1\"\n" },

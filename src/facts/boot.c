@@ -818,6 +818,10 @@ static void gather_config(struct gathering *gathering)
 	struct boot *boot = gathering->boot;
 	struct bytes text = {0};
 	modprobe_gather(gathering->world, gathering->arena, &boot->modprobe, gathering->blind, gathering->data);
+	/* modprobe heeds the command line as it does its files: the next boot's where it is known */
+	const char *cmdline = boot->cmdline_next ? boot->cmdline_next : boot->cmdline;
+	if (cmdline)
+		modprobe_parse_cmdline(cmdline, gathering->arena, &boot->modprobe);
 	int error = read_text(gathering, modules, &text);
 	boot->initramfs_modules.known = error && error != ENOENT ? UNKNOWN : YES;
 	if (!error)

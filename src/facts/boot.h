@@ -61,7 +61,7 @@ struct boot {
 	enum tri kernels_known;
 	struct initramfs *initramfs; /* all that were found */
 	size_t n_initramfs;
-	struct modprobe modprobe;  /* as configured now, /etc */
+	struct modprobe modprobe;  /* as configured now: /etc, and the words of cmdline_next, else cmdline */
 	struct modprobe initramfs_modules; /* /etc/initramfs-tools/modules */
 	int64_t config_mtime;      /* the newest of modprobe.d, initramfs-tools: an initramfs older than this is suspect */
 	const char *config_newest; /* that file */
