@@ -150,7 +150,7 @@ static const char *guest_gpus(const struct facts *facts, const struct guest *gue
 	for (size_t i = 0; i < facts->n_gpus; i++)
 		if (facts_guest_has_gpu(facts, guest, &facts->gpus[i], arena))
 			list = arena_printf(arena, "%s%s%s", list, *list ? " " : "", facts->gpus[i].pci->address);
-	return list;
+	return *list || (guest->known == YES && facts->gpus_known == YES) ? list : "unknown";
 }
 
 static void show_guests(const struct app *app, const struct facts *facts, struct arena *arena)

@@ -86,6 +86,16 @@ static json_t *gpu_json(const struct gpu *gpu, struct arena *arena)
 	return object;
 }
 
+/* An empty list is a claim; where the things could not be listed it is unknown. */
+static json_t *known_array(json_t *array, enum tri known)
+{
+	if (known == YES || json_array_size(array))
+		return array;
+	json_decref(array);
+	return json_null();
+}
+
+
 static json_t *guest_json(const struct facts *facts, const struct guest *guest, struct arena *arena)
 {
 	json_t *object = json_object(), *gpus = json_array();
@@ -96,17 +106,8 @@ static json_t *guest_json(const struct facts *facts, const struct guest *guest, 
 	for (size_t i = 0; i < facts->n_gpus; i++)
 		if (facts_guest_has_gpu(facts, guest, &facts->gpus[i], arena))
 			json_add(gpus, json_raw_text(facts->gpus[i].pci->address));
-	json_put(object, "gpus", gpus);
+	json_put(object, "gpus", known_array(gpus, guest->known == YES ? facts->gpus_known : UNKNOWN));
 	return object;
-}
-
-/* An empty list is a claim; where the things could not be listed it is unknown. */
-static json_t *known_array(json_t *array, enum tri known)
-{
-	if (known == YES || json_array_size(array))
-		return array;
-	json_decref(array);
-	return json_null();
 }
 
 json_t *facts_json(const struct facts *facts)
