@@ -33,7 +33,7 @@ void arena_release(struct arena *arena);
 
 /* Makes room for one more element in a counted array { type *items; size_t n; } and
  * yields a pointer to the new, zeroed element. Growing copies; old copies stay in the arena. */
-#define arena_push(arena, array, count) \
+#define arena_push(arena, array, count)                                                                                \
 	((array) = arena_grow_((arena), (array), (count), sizeof *(array)), &(array)[(count)++])
 void *arena_grow_(struct arena *arena, void *array, size_t count, size_t size);
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-bool (err_set)(struct err *err, enum err_kind kind, const char *format, ...)
+bool(err_set)(struct err *err, enum err_kind kind, const char *format, ...)
 {
 	if (!err)
 		return false;
@@ -18,7 +18,7 @@ bool (err_set)(struct err *err, enum err_kind kind, const char *format, ...)
 	return false;
 }
 
-bool (err_errno)(struct err *err, int number, const char *format, ...)
+bool(err_errno)(struct err *err, int number, const char *format, ...)
 {
 	if (!err)
 		return false;
@@ -30,7 +30,7 @@ bool (err_errno)(struct err *err, int number, const char *format, ...)
 	return err_set(err, ERR_SYSTEM, "%s: %s", what, strerror(number));
 }
 
-bool (err_wrap)(struct err *err, const char *format, ...)
+bool(err_wrap)(struct err *err, const char *format, ...)
 {
 	if (!err)
 		return false;
@@ -45,7 +45,7 @@ bool (err_wrap)(struct err *err, const char *format, ...)
 	return false;
 }
 
-bool (err_hint)(struct err *err, const char *format, ...)
+bool(err_hint)(struct err *err, const char *format, ...)
 {
 	if (!err)
 		return false;

@@ -24,7 +24,7 @@ json_t *json_raw_text(const char *text)
 	json_t *value = json_string(text); /* refuses bytes that are no UTF-8 */
 	if (value)
 		return value;
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	return must(json_string(text_utf8(&arena, (struct bytes){ text, strlen(text) })));
 }
 
@@ -42,7 +42,7 @@ json_t *json_words(const char *text)
 {
 	if (!text)
 		return must(json_null());
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	struct words words = text_split(&arena, text, " \t\n");
 	json_t *array = must(json_array());
 	for (size_t i = 0; i < words.n; i++)
@@ -73,7 +73,7 @@ void json_add(json_t *array, json_t *value)
 
 json_t *json_document(const char *verb)
 {
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	json_t *document = must(json_object());
 	json_put(document, "schema", json_raw_text(arena_printf(&arena, "gpuferry.%s/1", verb)));
 	return document;
@@ -97,8 +97,9 @@ static char *escaped(struct arena *arena, const char *text)
 		unsigned code = (unsigned char)text[i] & (n == 1 ? 0x7f : 0xff >> (n + 1));
 		for (size_t j = 1; j < n; j++)
 			code = code << 6 | ((unsigned char)text[i + j] & 0x3f);
-		out += n == 4 ? sprintf(out, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10), 0xdc00 + (code & 0x3ff))
-			      : sprintf(out, "\\u%04x", code);
+		out += n == 4 ? sprintf(out, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10),
+		                        0xdc00 + (code & 0x3ff))
+		              : sprintf(out, "\\u%04x", code);
 		i += n;
 	}
 	return kept;
@@ -116,7 +117,8 @@ static char *dumped(struct arena *arena, const json_t *document, size_t flags)
 
 char *json_print(struct arena *arena, const json_t *document, bool indent)
 {
-	return escaped(arena, dumped(arena, document, (indent ? JSON_INDENT(2) : JSON_COMPACT) | JSON_REAL_PRECISION(6)));
+	return escaped(
+	        arena, dumped(arena, document, (indent ? JSON_INDENT(2) : JSON_COMPACT) | JSON_REAL_PRECISION(6)));
 }
 
 enum { DEPTH_MAX = 64 };
@@ -152,8 +154,9 @@ bool json_parse(struct bytes text, const char *what, struct err *err, json_t **r
 	json_error_t error;
 	json_t *document = json_loadb(text.data ? text.data : "", text.size, JSON_REJECT_DUPLICATES, &error);
 	if (!document) {
-		struct arena arena ARENA_SCOPED = {0};
-		return err_set(err, ERR_INPUT, "%s: line %d: not JSON: %s", what, error.line, text_shown(&arena, error.text));
+		struct arena arena ARENA_SCOPED = { 0 };
+		return err_set(
+		        err, ERR_INPUT, "%s: line %d: not JSON: %s", what, error.line, text_shown(&arena, error.text));
 	}
 	*ret = document;
 	return true;

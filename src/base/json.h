@@ -31,5 +31,8 @@ char *json_print(struct arena *arena, const json_t *document, bool indent);
 bool json_parse(struct bytes text, const char *what, struct err *err, json_t **ret);
 const char *json_string_at(const json_t *object, const char *key); /* NULL where there is no such string */
 
-static inline void json_release_(json_t **document) { json_decref(*document); }
+static inline void json_release_(json_t **document)
+{
+	json_decref(*document);
+}
 #define JSON_SCOPED __attribute__((cleanup(json_release_)))

@@ -12,7 +12,7 @@
 
 struct words text_split(struct arena *arena, const char *text, const char *separators)
 {
-	struct words words = {0};
+	struct words words = { 0 };
 	if (!text)
 		return words;
 	while (*(text += strspn(text, separators))) {
@@ -59,7 +59,7 @@ char *text_trimmed(struct arena *arena, struct bytes line)
 char *text_attribute(struct arena *arena, struct bytes content)
 {
 	size_t cursor = 0;
-	struct bytes line = {0};
+	struct bytes line = { 0 };
 	return text_line(content, &cursor, &line) ? text_trimmed(arena, line) : arena_strdup(arena, "");
 }
 
@@ -201,8 +201,8 @@ static size_t utf8_size(const unsigned char *at, size_t left)
 	for (size_t i = 1; i < size; i++)
 		if ((at[i] & 0xc0) != 0x80)
 			return 0;
-	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+	        (at[0] == 0xf4 && at[1] > 0x8f))
 		return 0; /* overlong, a surrogate, or beyond U+10FFFF */
 	return size;
 }
@@ -231,7 +231,8 @@ static bool misleading(const unsigned char *at, size_t size)
 		return (at[2] >= 0x8b && at[2] <= 0x8f) || (at[2] >= 0xa8 && at[2] <= 0xae);
 	if (size == 3 && at[0] == 0xe2 && at[1] == 0x81)
 		return at[2] >= 0xa0 && at[2] <= 0xaf;
-	return size == 3 && at[0] == 0xef && ((at[1] == 0xbb && at[2] == 0xbf) || (at[1] == 0xbf && at[2] >= 0xb9 && at[2] <= 0xbb));
+	return size == 3 && at[0] == 0xef &&
+	       ((at[1] == 0xbb && at[2] == 0xbf) || (at[1] == 0xbf && at[2] >= 0xb9 && at[2] <= 0xbb));
 }
 
 size_t text_misleading(const char *text, size_t size)

@@ -16,7 +16,10 @@ enum tri { UNKNOWN, NO, YES }; /* zero is "not measured" */
 #define UNKNOWN_NUMBER ((int64_t)-1)
 #define NONE "" /* known to be absent; in JSON "none" */
 
-static inline enum tri tri_of(bool yes) { return yes ? YES : NO; }
+static inline enum tri tri_of(bool yes)
+{
+	return yes ? YES : NO;
+}
 
 struct words {
 	const char **word;

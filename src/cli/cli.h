@@ -39,20 +39,20 @@ enum option_kind { OPTION_FLAG, OPTION_VALUE, OPTION_MANY };
 
 struct option_row {
 	const char *name;
-	char letter; /* 0: none */
+	char letter;          /* 0: none */
 	const char *argument; /* "PATH"; NULL: takes none */
 	const char *help;
-	const char *values;   /* for completion: words, or "file" */
+	const char *values; /* for completion: words, or "file" */
 	enum option_kind kind;
-	size_t offset;        /* in struct app */
+	size_t offset; /* in struct app */
 };
 
 struct verb {
 	const char *name, *args, *help;
-	bool changes; /* writes on a machine */
-	bool goal;    /* takes a goal: a file or flags */
-	bool machine; /* takes --machine and --host */
-	bool document; /* prints a document: takes --json and --all */
+	bool changes;         /* writes on a machine */
+	bool goal;            /* takes a goal: a file or flags */
+	bool machine;         /* takes --machine and --host */
+	bool document;        /* prints a document: takes --json and --all */
 	const char *examples; /* for its help: command lines without "gpuferry ", one a line */
 	int (*run)(struct app *app, int argc, char **argv); /* argv: what stands behind the verb, without options */
 };
@@ -64,7 +64,8 @@ int verb_inspect(struct app *app, int argc, char **argv);
 int verb_verify(struct app *app, int argc, char **argv);
 int verb_record(struct app *app, int argc, char **argv);
 
-/* Reads the command line into app; words that are no options are left in argv[0..ret). -1: wrong usage, err says why. */
+/* Reads the command line into app; words that are no options are left in argv[0..ret). -1: wrong usage, err says why.
+ */
 int options_parse(struct app *app, int argc, char **argv, struct err *err);
 /* Is the word an option whose value is the next word? */
 bool options_want_value(const char *word);

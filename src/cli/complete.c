@@ -60,7 +60,8 @@ static void print_bash(void)
 			print_words(machine_name, " ");
 			puts("' -- \"$current\")); return ;;");
 		} else {
-			printf("COMPREPLY=($(compgen -W '%s' -- \"$current\")); return ;;\n", row->values ? row->values : "");
+			printf("COMPREPLY=($(compgen -W '%s' -- \"$current\")); return ;;\n",
+			        row->values ? row->values : "");
 		}
 	}
 	for (const struct goal_key *key = goal_keys; key->name; key++) {
@@ -212,7 +213,7 @@ static void print_machines(void)
 
 static void print_rules(void)
 {
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	fputs(rules_document(&arena), stdout);
 }
 
@@ -222,8 +223,13 @@ bool complete_print(const char *what)
 		const char *what;
 		void (*print)(void);
 	} prints[] = {
-		{ "bash", print_bash },	       { "zsh", print_zsh }, { "verbs", print_manual_verbs },
-		{ "options", print_manual_options }, { "goal", print_manual_goal }, { "rules", print_rules }, { "machines", print_machines },
+		{ "bash", print_bash },
+		{ "zsh", print_zsh },
+		{ "verbs", print_manual_verbs },
+		{ "options", print_manual_options },
+		{ "goal", print_manual_goal },
+		{ "rules", print_rules },
+		{ "machines", print_machines },
 	};
 	for (size_t i = 0; i < sizeof prints / sizeof *prints; i++)
 		if (strcmp(what, prints[i].what) == 0) {

@@ -12,26 +12,27 @@
 
 const struct verb verbs[] = {
 	{ .name = "inspect",
-		.args = "",
-		.help = "what is here: node, GPUs, IOMMU groups, guests, render nodes",
-		.machine = true,
-		.document = true,
-		.examples = "inspect\ninspect --host ssh://root@pve\ninspect --machine sent-by-a-friend.tape\n",
-		.run = verb_inspect },
+	        .args = "",
+	        .help = "what is here: node, GPUs, IOMMU groups, guests, render nodes",
+	        .machine = true,
+	        .document = true,
+	        .examples = "inspect\ninspect --host ssh://root@pve\ninspect --machine sent-by-a-friend.tape\n",
+	        .run = verb_inspect },
 	{ .name = "verify",
-		.args = "[GOAL]",
-		.help = "asks every link of the chain and names the first broken one, why, and the cure",
-		.goal = true,
-		.machine = true,
-		.document = true,
-		.examples = "verify --gpu nvidia --into vm/100\nverify --gpu intel --into ct/105\nverify emby.goal.yaml\n",
-		.run = verb_verify },
+	        .args = "[GOAL]",
+	        .help = "asks every link of the chain and names the first broken one, why, and the cure",
+	        .goal = true,
+	        .machine = true,
+	        .document = true,
+	        .examples =
+	                "verify --gpu nvidia --into vm/100\nverify --gpu intel --into ct/105\nverify emby.goal.yaml\n",
+	        .run = verb_verify },
 	{ .name = "record",
-		.args = "FILE",
-		.help = "records this machine, redacted, for a bug report or a rehearsal",
-		.machine = true,
-		.examples = "record pve.tape\nrecord --host ssh://root@pve pve.tape.gz\n",
-		.run = verb_record },
+	        .args = "FILE",
+	        .help = "records this machine, redacted, for a bug report or a rehearsal",
+	        .machine = true,
+	        .examples = "record pve.tape\nrecord --host ssh://root@pve pve.tape.gz\n",
+	        .run = verb_record },
 	{ 0 },
 };
 
@@ -92,7 +93,7 @@ static void find_colours(struct app *app)
 
 static int run(struct app *app, int argc, char **argv)
 {
-	struct err err = {0};
+	struct err err = { 0 };
 	if (argc > 2 && strcmp(argv[1], "--print") == 0)
 		return complete_print(argv[2]) ? EXIT_AS_WISHED : EXIT_USAGE;
 
@@ -137,7 +138,7 @@ static void keep_standard_places(void)
 int main(int argc, char **argv)
 {
 	keep_standard_places();
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	struct app app = { .arena = &arena, .color = "auto" };
 	goal_init(&app.goal);
 	setlocale(LC_CTYPE, ""); /* widths of characters in tables; nothing else follows the locale */

@@ -6,15 +6,20 @@
 #include "cli/cli.h"
 
 const struct option_row option_rows[] = {
-	{ "json", 'j', NULL, "print JSON: stable keys, null is unknown", NULL, OPTION_FLAG, offsetof(struct app, json) },
+	{ "json", 'j', NULL, "print JSON: stable keys, null is unknown", NULL, OPTION_FLAG,
+	        offsetof(struct app, json) },
 	{ "quiet", 'q', NULL, "print less: the findings without the chain, the machine without what was not seen", NULL,
-		OPTION_FLAG, offsetof(struct app, quiet) },
+	        OPTION_FLAG, offsetof(struct app, quiet) },
 	{ "all", 'a', NULL, "print all: every question of the chain, everything that was not seen", NULL, OPTION_FLAG,
-		offsetof(struct app, all) },
-	{ "color", 0, "WHEN", "colours: auto, always or never", "auto always never", OPTION_VALUE, offsetof(struct app, color) },
-	{ "host", 'H', "URL", "read another node over ssh, as ssh://root@pve", NULL, OPTION_VALUE, offsetof(struct app, host) },
-	{ "machine", 'm', "PATH", "read a tape, a folder laid out as a root, a bare sys/ tree, a .machine text, or a built-in "
-		"machine by name; may be given more than once", "file", OPTION_MANY, offsetof(struct app, machines) },
+	        offsetof(struct app, all) },
+	{ "color", 0, "WHEN", "colours: auto, always or never", "auto always never", OPTION_VALUE,
+	        offsetof(struct app, color) },
+	{ "host", 'H', "URL", "read another node over ssh, as ssh://root@pve", NULL, OPTION_VALUE,
+	        offsetof(struct app, host) },
+	{ "machine", 'm', "PATH",
+	        "read a tape, a folder laid out as a root, a bare sys/ tree, a .machine text, or a built-in "
+	        "machine by name; may be given more than once",
+	        "file", OPTION_MANY, offsetof(struct app, machines) },
 	{ "help", 'h', NULL, "print help", NULL, OPTION_FLAG, 0 },
 	{ "version", 'V', NULL, "print the version", NULL, OPTION_FLAG, 0 },
 	{ 0 },
@@ -87,7 +92,8 @@ static void getopt_rows(struct option *longs, char *shorts)
 	*shorts++ = ':'; /* a missing value is told from an unknown option */
 	for (size_t i = 0; option_rows[i].name; i++) {
 		const struct option_row *row = &option_rows[i];
-		longs[n++] = (struct option){ row->name, row->argument ? required_argument : no_argument, NULL, (int)(256 + i) };
+		longs[n++] = (struct option){ row->name, row->argument ? required_argument : no_argument, NULL,
+			(int)(256 + i) };
 		if (row->letter)
 			*shorts++ = row->letter;
 		if (row->letter && row->argument)
@@ -95,7 +101,8 @@ static void getopt_rows(struct option *longs, char *shorts)
 	}
 	for (size_t i = 0; goal_keys[i].name && n < ROWS_MAX - 1; i++)
 		if (goal_keys[i].flag)
-			longs[n++] = (struct option){ goal_keys[i].flag, required_argument, NULL, (int)(GOAL_FIRST + i) };
+			longs[n++] =
+			        (struct option){ goal_keys[i].flag, required_argument, NULL, (int)(GOAL_FIRST + i) };
 	*shorts = '\0';
 }
 
@@ -146,7 +153,7 @@ static bool take_one(struct app *app, int got, struct err *err)
 
 int options_parse(struct app *app, int argc, char **argv, struct err *err)
 {
-	struct option longs[ROWS_MAX] = {0};
+	struct option longs[ROWS_MAX] = { 0 };
 	char shorts[2 * ROWS_MAX];
 	getopt_rows(longs, shorts);
 	opterr = 0;

@@ -30,14 +30,19 @@ const char *out_plain(const struct app *app)
 int out_error(const struct app *app, const struct err *err)
 {
 	static const int codes[] = {
-		[ERR_NONE] = EXIT_FAILED, [ERR_USAGE] = EXIT_USAGE, [ERR_INPUT] = EXIT_FAILED, [ERR_SYSTEM] = EXIT_FAILED,
-		[ERR_TIMEOUT] = EXIT_FAILED, [ERR_LOCKED] = EXIT_LOCKED, [ERR_UNKNOWN] = EXIT_UNMEASURED,
+		[ERR_NONE] = EXIT_FAILED,
+		[ERR_USAGE] = EXIT_USAGE,
+		[ERR_INPUT] = EXIT_FAILED,
+		[ERR_SYSTEM] = EXIT_FAILED,
+		[ERR_TIMEOUT] = EXIT_FAILED,
+		[ERR_LOCKED] = EXIT_LOCKED,
+		[ERR_UNKNOWN] = EXIT_UNMEASURED,
 	};
 	fflush(stdout);
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	bool colored = app->colored && isatty(STDERR_FILENO);
 	fprintf(stderr, "gpuferry: %s%s%s\n", colored ? sequences[RED] : "", text_shown(&arena, err->text),
-		colored ? "\033[0m" : "");
+	        colored ? "\033[0m" : "");
 	if (err->hint[0])
 		fprintf(stderr, "  %s\n", text_shown(&arena, err->hint));
 	return codes[err->kind];
@@ -47,7 +52,7 @@ int out_error(const struct app *app, const struct err *err)
 
 void out_json(struct app *app, json_t *document, const char *label)
 {
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	if (app->machines.n > 1)
 		json_put(document, "machine", json_raw_text(label));
 	fputs(json_print(&arena, document, app->machines.n <= 1), stdout);
@@ -68,7 +73,7 @@ static unsigned width(const struct app *app)
 static unsigned columns_of(const char *word, size_t size)
 {
 	unsigned columns = 0;
-	mbstate_t state = {0};
+	mbstate_t state = { 0 };
 	for (size_t i = 0; i < size;) {
 		wchar_t sign;
 		size_t bytes = mbrtowc(&sign, word + i, size - i, &state);
@@ -110,7 +115,7 @@ void out_folded(const struct app *app, const char *text, unsigned indent)
 
 static bool utf8_terminal(void)
 {
-	mbstate_t state = {0};
+	mbstate_t state = { 0 };
 	wchar_t sign;
 	return mbrtowc(&sign, "\xe2\x94\x80", 3, &state) == 3;
 }
@@ -122,7 +127,10 @@ struct libscols_table *out_table(const struct app *app, const char *const *colum
 	for (; *columns; columns++) {
 		size_t size = strlen(*columns);
 		char sign = (*columns)[size - 1];
-		int flags = sign == '>' ? SCOLS_FL_RIGHT : sign == '/' ? SCOLS_FL_TREE : sign == '_' ? SCOLS_FL_WRAP : 0;
+		int flags = sign == '>'   ? SCOLS_FL_RIGHT
+		            : sign == '/' ? SCOLS_FL_TREE
+		            : sign == '_' ? SCOLS_FL_WRAP
+		                          : 0;
 		char name[32];
 		snprintf(name, sizeof name, "%.*s", (int)(flags ? size - 1 : size), *columns);
 		scols_table_new_column(table, name, 0, flags);
@@ -155,7 +163,7 @@ static char *shortened(struct arena *arena, char *text)
 
 void out_cell(struct libscols_line *line, unsigned column, const char *text, const struct app *app, enum colour colour)
 {
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	scols_line_set_data(line, column, shortened(&arena, text_shown(&arena, text)));
 	if (app->colored && colour != PLAIN)
 		scols_cell_set_color(scols_line_get_cell(line, column), sequences[colour]);
@@ -191,7 +199,7 @@ static char *wrapped(struct arena *arena, const char *text, unsigned limit)
 
 static void wrap_column(struct libscols_table *table, size_t wrap)
 {
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	size_t columns = scols_table_get_ncols(table), used = 0;
 	struct libscols_iter *iter = scols_new_iter(SCOLS_ITER_FORWARD);
 	struct libscols_line *line;
@@ -235,8 +243,8 @@ void out_table_end(struct libscols_table *table)
 
 static void option_line(const struct app *app, char letter, const char *name, const char *argument, const char *help)
 {
-	printf("  %s%c%c%c --%s%s%s%s\n", out_colour(app, CYAN), letter ? '-' : ' ', letter ? letter : ' ', letter ? ',' : ' ', name,
-		argument ? " " : "", argument ? argument : "", out_plain(app));
+	printf("  %s%c%c%c --%s%s%s%s\n", out_colour(app, CYAN), letter ? '-' : ' ', letter ? letter : ' ',
+	        letter ? ',' : ' ', name, argument ? " " : "", argument ? argument : "", out_plain(app));
 	out_folded(app, help, 8);
 }
 
@@ -255,8 +263,8 @@ static void option_help(const struct app *app, const struct verb *verb)
 
 void out_verb_help(const struct app *app, const struct verb *verb)
 {
-	printf("%sgpuferry %s%s%s%s [OPTION...]\n", out_colour(app, BOLD), verb->name, *verb->args ? " " : "", verb->args,
-		out_plain(app));
+	printf("%sgpuferry %s%s%s%s [OPTION...]\n", out_colour(app, BOLD), verb->name, *verb->args ? " " : "",
+	        verb->args, out_plain(app));
 	out_folded(app, verb->help, 2);
 	puts(verb->changes ? "" : "  Changes nothing.\n");
 	size_t cursor = 0;
@@ -267,20 +275,22 @@ void out_verb_help(const struct app *app, const struct verb *verb)
 	option_help(app, verb);
 	printf("\nExit: 0 as wished, 1 failed, 2 wrong usage, 3 not as wished,\n"
 	       "      6 could not be measured\n"
-	       "Manual: man gpuferry-%s\n", verb->name);
+	       "Manual: man gpuferry-%s\n",
+	        verb->name);
 }
 
 void out_help(const struct app *app)
 {
-	printf("%sgpuferry%s ferries a GPU from a Proxmox VE host into the VM or CT that\ntranscodes on it. This version looks "
+	printf("%sgpuferry%s ferries a GPU from a Proxmox VE host into the VM or CT that\ntranscodes on it. This "
+	       "version looks "
 	       "and changes nothing.\n\n"
 	       "Begin with\n"
 	       "  gpuferry inspect                    what is here\n"
 	       "  gpuferry verify                     what is wrong, why, and the cure\n"
 	       "  gpuferry record machine.tape        this machine, redacted, for who helps\n\n"
 	       "Verbs\n",
-		out_colour(app, BOLD), out_plain(app));
-	struct arena arena ARENA_SCOPED = {0};
+	        out_colour(app, BOLD), out_plain(app));
+	struct arena arena ARENA_SCOPED = { 0 };
 	for (const struct verb *verb = verbs; verb->name; verb++) {
 		const char *left = arena_printf(&arena, "%s%s%s", verb->name, *verb->args ? " " : "", verb->args);
 		printf("  %s%s%s\n", out_colour(app, CYAN), left, out_plain(app));

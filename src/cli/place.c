@@ -27,7 +27,8 @@ static bool no_machine(const char *name, struct arena *arena, struct err *err)
 			near_try(&near, machine->name);
 	err_set(err, ERR_INPUT, "%s: no such file, folder or built-in machine", text_shown(arena, name));
 	if (near_found(&near))
-		return err_hint(err, "did you mean %s? gpuferry --print machines lists the built-in ones", near_found(&near));
+		return err_hint(
+		        err, "did you mean %s? gpuferry --print machines lists the built-in ones", near_found(&near));
 	return err_hint(err, "gpuferry --print machines lists the built-in ones");
 }
 
@@ -85,8 +86,8 @@ int place_each(struct app *app, place_verb *one, void *data)
 	int code = EXIT_AS_WISHED;
 	size_t n = app->machines.n ? app->machines.n : 1;
 	for (size_t i = 0; i < n; i++) {
-		struct arena arena ARENA_SCOPED = {0};
-		struct err err = {0};
+		struct arena arena ARENA_SCOPED = { 0 };
+		struct err err = { 0 };
 		const char *machine = app->machines.n ? app->machines.path[i] : NULL;
 		const char *label = machine ? machine : app->host;
 		struct world *world = place_open(app, machine, &arena, &err);
@@ -97,7 +98,8 @@ int place_each(struct app *app, place_verb *one, void *data)
 			continue;
 		}
 		if (n > 1 && !app->json && !app->quiet)
-			printf("%s%s%s%s\n", i ? "\n" : "", out_colour(app, BOLD), text_shown(&arena, label), out_plain(app));
+			printf("%s%s%s%s\n", i ? "\n" : "", out_colour(app, BOLD), text_shown(&arena, label),
+			        out_plain(app));
 		code = worse(code, one(app, world, label, data, &arena));
 		world_close(world);
 	}
@@ -136,7 +138,8 @@ bool place_goal(struct app *app, const char *file, struct err *err, struct goal 
 		return true;
 	err->kind = ERR_USAGE;
 	if (is_machine(name))
-		err_hint(err, "that is a machine, not a goal: gpuferry verify --machine %s", text_shown(app->arena, name));
+		err_hint(err, "that is a machine, not a goal: gpuferry verify --machine %s",
+		        text_shown(app->arena, name));
 	else if (!read)
 		err_hint(err, "a goal is a YAML file (man gpuferry shows one); or say --gpu nvidia --into vm/100");
 	return false;

@@ -20,12 +20,15 @@ static void show_node(const struct app *app, const struct facts *facts, struct a
 	const char *loaders[] = { "boot loader unknown", "GRUB", "systemd-boot" };
 	const char *iommu[] = { "IOMMU unknown", "IOMMU off", "IOMMU on" };
 	const char *secure[] = { "", "", ", Secure Boot" };
-	const char *product = !host->pve_version ? "Proxmox VE unknown" : *host->pve_version ?
-		arena_printf(arena, "Proxmox VE %s", host->pve_version) : "no Proxmox VE";
-	printf("%s%s%s\n", out_colour(app, BOLD), text_shown(arena, host->name ? host->name : "(no name)"), out_plain(app));
-	printf("  %s, kernel %s, %s%s, %s%s%s\n", text_shown(arena, product), text_shown(arena, or_unknown(facts->boot.kernel)),
-		loaders[facts->boot.loader], secure[facts->boot.secure_boot],
-		out_colour(app, facts->pci.iommu == YES ? GREEN : YELLOW), iommu[facts->pci.iommu], out_plain(app));
+	const char *product = !host->pve_version   ? "Proxmox VE unknown"
+	                      : *host->pve_version ? arena_printf(arena, "Proxmox VE %s", host->pve_version)
+	                                           : "no Proxmox VE";
+	printf("%s%s%s\n", out_colour(app, BOLD), text_shown(arena, host->name ? host->name : "(no name)"),
+	        out_plain(app));
+	printf("  %s, kernel %s, %s%s, %s%s%s\n", text_shown(arena, product),
+	        text_shown(arena, or_unknown(facts->boot.kernel)), loaders[facts->boot.loader],
+	        secure[facts->boot.secure_boot], out_colour(app, facts->pci.iommu == YES ? GREEN : YELLOW),
+	        iommu[facts->pci.iommu], out_plain(app));
 	if (host->cpu.model)
 		printf("  %s\n", text_shown(arena, host->cpu.model));
 }
@@ -55,7 +58,7 @@ static const char *encode_text(const struct gpu_model *model, struct arena *aren
 	if (model->engine && !*model->engine)
 		return arena_printf(arena, "no video encoder (%s)", or_unknown(model->generation));
 	return arena_printf(arena, "%s: %s (%s; listed, not proven)", or_unknown(model->engine),
-		gpu_codecs_text(model->encode, arena), or_unknown(model->generation));
+	        gpu_codecs_text(model->encode, arena), or_unknown(model->generation));
 }
 
 static const char *group_text(const struct gpu *gpu, struct arena *arena, enum colour *ret)
@@ -72,7 +75,7 @@ static const char *group_text(const struct gpu *gpu, struct arena *arena, enum c
 	case GROUP_SHARED:
 		*ret = RED;
 		return arena_printf(arena, "%s, shared with %zu other device%s", group, gpu->n_group_others,
-			gpu->n_group_others == 1 ? "" : "s");
+		        gpu->n_group_others == 1 ? "" : "s");
 	case GROUP_UNKNOWN:
 		break;
 	}
@@ -80,7 +83,7 @@ static const char *group_text(const struct gpu *gpu, struct arena *arena, enum c
 }
 
 static void tell(const struct app *app, struct libscols_table *table, struct libscols_line *parent, const char *name,
-	const char *text, enum colour colour)
+        const char *text, enum colour colour)
 {
 	struct libscols_line *line = out_row(table, parent);
 	out_cell(line, 0, name, app, PLAIN);
@@ -88,7 +91,7 @@ static void tell(const struct app *app, struct libscols_table *table, struct lib
 }
 
 static void show_gpu(const struct app *app, const struct facts *facts, const struct gpu *gpu,
-	struct libscols_table *table, struct arena *arena)
+        struct libscols_table *table, struct arena *arena)
 {
 	static const char *const release[] = { "unknown", "no", "yes" };
 	enum colour colour;
@@ -103,24 +106,35 @@ static void show_gpu(const struct app *app, const struct facts *facts, const str
 	out_cell(group_line, 0, "group", app, PLAIN);
 	out_cell(group_line, 1, group, app, colour);
 	for (size_t i = 0; i < gpu->n_group_others; i++)
-		tell(app, table, group_line, gpu->group_others[i]->address, device_text(gpu->group_others[i], arena), RED);
+		tell(app, table, group_line, gpu->group_others[i]->address, device_text(gpu->group_others[i], arena),
+		        RED);
 	for (size_t i = 0; i < gpu->n_functions; i++)
 		if (gpu->functions[i] != gpu->pci)
-			tell(app, table, line, gpu->functions[i]->address, arena_printf(arena, "%s, driver %s",
-				device_text(gpu->functions[i], arena), or_unknown(gpu->functions[i]->driver)), PLAIN);
+			tell(app, table, line, gpu->functions[i]->address,
+			        arena_printf(arena, "%s, driver %s", device_text(gpu->functions[i], arena),
+			                or_unknown(gpu->functions[i]->driver)),
+			        PLAIN);
 	if (gpu->render)
-		tell(app, table, line, "node", arena_printf(arena, "%s%s%s%s", gpu->render->path,
-			gpu->render->group ? ", group " : "", gpu->render->group ? gpu->render->group : "",
-			gpu->render->exists == NO ? " (missing in /dev)" : ""), PLAIN);
+		tell(app, table, line, "node",
+		        arena_printf(arena, "%s%s%s%s", gpu->render->path, gpu->render->group ? ", group " : "",
+		                gpu->render->group ? gpu->render->group : "",
+		                gpu->render->exists == NO ? " (missing in /dev)" : ""),
+		        PLAIN);
 	else
-		tell(app, table, line, "node", gpu->render_known == YES ? "none: no /dev/dri for this card" : "unknown", PLAIN);
-	tell(app, table, line, "release now", gpu->hot_why && gpu->hot_release != YES ? arena_printf(arena, "%s: %s",
-		release[gpu->hot_release], gpu->hot_why) : release[gpu->hot_release], PLAIN);
+		tell(app, table, line, "node", gpu->render_known == YES ? "none: no /dev/dri for this card" : "unknown",
+		        PLAIN);
+	tell(app, table, line, "release now",
+	        gpu->hot_why && gpu->hot_release != YES
+	                ? arena_printf(arena, "%s: %s", release[gpu->hot_release], gpu->hot_why)
+	                : release[gpu->hot_release],
+	        PLAIN);
 	for (size_t i = 0; i < facts->pve.n_guests; i++) {
 		const struct guest *guest = &facts->pve.guests[i];
 		if (facts_guest_has_gpu(facts, guest, gpu, arena))
-			tell(app, table, line, "guest", arena_printf(arena, "%s/%lld %s, %s", guest->kind == GUEST_VM ? "vm" : "ct",
-				(long long)guest->id, or_unknown(guest->name), or_unknown(guest->status)), PLAIN);
+			tell(app, table, line, "guest",
+			        arena_printf(arena, "%s/%lld %s, %s", guest->kind == GUEST_VM ? "vm" : "ct",
+			                (long long)guest->id, or_unknown(guest->name), or_unknown(guest->status)),
+			        PLAIN);
 	}
 }
 
@@ -163,7 +177,9 @@ static void show_guests(const struct app *app, const struct facts *facts, struct
 	for (size_t i = 0; i < facts->pve.n_guests; i++) {
 		const struct guest *guest = &facts->pve.guests[i];
 		struct libscols_line *line = out_row(table, NULL);
-		out_cell(line, 0, arena_printf(arena, "%s/%lld", guest->kind == GUEST_VM ? "vm" : "ct", (long long)guest->id), app, PLAIN);
+		out_cell(line, 0,
+		        arena_printf(arena, "%s/%lld", guest->kind == GUEST_VM ? "vm" : "ct", (long long)guest->id),
+		        app, PLAIN);
 		out_cell(line, 1, or_unknown(guest->name), app, PLAIN);
 		out_cell(line, 2, or_unknown(guest->status), app, PLAIN);
 		out_cell(line, 3, guest_gpus(facts, guest, arena), app, PLAIN);
@@ -180,8 +196,8 @@ static void show_blind(const struct app *app, const struct facts *facts, struct 
 		if (shown[first])
 			continue;
 		const struct blind *head = &facts->blind[first];
-		printf("\n%snot seen%s on %s: %s\n", out_colour(app, YELLOW), out_plain(app), text_shown(arena, head->target),
-			text_shown(arena, head->why));
+		printf("\n%snot seen%s on %s: %s\n", out_colour(app, YELLOW), out_plain(app),
+		        text_shown(arena, head->target), text_shown(arena, head->why));
 		size_t n = 0;
 		for (size_t i = first; i < facts->n_blind; i++) {
 			const struct blind *blind = &facts->blind[i];
@@ -216,7 +232,7 @@ static int inspect(struct app *app, struct world *world, const char *label, void
 int verb_inspect(struct app *app, int argc, char **argv)
 {
 	if (argc) {
-		struct err err = {0};
+		struct err err = { 0 };
 		err_set(&err, ERR_USAGE, "inspect: %s: takes no words", text_shown(app->arena, argv[0]));
 		err_hint(&err, "to read a tape: gpuferry inspect --machine FILE");
 		return out_error(app, &err);

@@ -12,7 +12,7 @@
 
 static int record(struct app *app, const char *file)
 {
-	struct err err = {0};
+	struct err err = { 0 };
 	struct world *world = place_open(app, app->machines.n ? app->machines.path[0] : NULL, app->arena, &err);
 	if (!world)
 		return out_error(app, &err);
@@ -31,18 +31,22 @@ static int record(struct app *app, const char *file)
 			runs += tape->targets[i]->n_runs;
 		}
 		const char *quoted = text_sh_quoted(app->arena, text_shown(app->arena, file));
-		printf("%s: %zu target%s, %zu paths, %zu commands; %zu not seen\n\n", text_shown(app->arena, file), tape->n,
-			tape->n == 1 ? "" : "s", entries, runs, facts->n_blind);
-		out_folded(app, "Passwords, keys, serial numbers, MAC and public addresses were replaced; names and private addresses "
-			"stay. Look through it before you hand it on, it is a plain tar:", 0);
-		printf("  tar -xOf %s | less\nWho helps reads it with:\n  gpuferry verify --machine %s\n", quoted, quoted);
+		printf("%s: %zu target%s, %zu paths, %zu commands; %zu not seen\n\n", text_shown(app->arena, file),
+		        tape->n, tape->n == 1 ? "" : "s", entries, runs, facts->n_blind);
+		out_folded(app,
+		        "Passwords, keys, serial numbers, MAC and public addresses were replaced; names and private "
+		        "addresses "
+		        "stay. Look through it before you hand it on, it is a plain tar:",
+		        0);
+		printf("  tar -xOf %s | less\nWho helps reads it with:\n  gpuferry verify --machine %s\n", quoted,
+		        quoted);
 	}
 	return EXIT_AS_WISHED;
 }
 
 int verb_record(struct app *app, int argc, char **argv)
 {
-	struct err err = {0};
+	struct err err = { 0 };
 	if (argc != 1) {
 		err_set(&err, ERR_USAGE, argc ? "record: one file at a time" : "record: where to? give a file");
 		err_hint(&err, "gpuferry record machine.tape   (- is standard output)");

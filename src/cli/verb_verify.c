@@ -12,15 +12,18 @@ static const struct {
 	const char *word;
 	enum colour colour;
 } verdicts[] = {
-	[VERDICT_UNKNOWN] = { "unknown", YELLOW }, [VERDICT_OK] = { "ok", GREEN },	     [VERDICT_WARN] = { "warn", YELLOW },
-	[VERDICT_BROKEN] = { "broken", RED },	    [VERDICT_SKIPPED] = { "skipped", DIM },
+	[VERDICT_UNKNOWN] = { "unknown", YELLOW },
+	[VERDICT_OK] = { "ok", GREEN },
+	[VERDICT_WARN] = { "warn", YELLOW },
+	[VERDICT_BROKEN] = { "broken", RED },
+	[VERDICT_SKIPPED] = { "skipped", DIM },
 };
 
 static void show_finding(const struct app *app, const struct finding *finding, struct arena *arena)
 {
-	printf("%s%s%s  %s%s%s%s%s\n", out_colour(app, verdicts[finding->verdict].colour), verdicts[finding->verdict].word,
-		out_plain(app), out_colour(app, BOLD), finding->rule->id, out_plain(app), finding->about ? "  " : "",
-		finding->about ? text_shown(arena, finding->about) : "");
+	printf("%s%s%s  %s%s%s%s%s\n", out_colour(app, verdicts[finding->verdict].colour),
+	        verdicts[finding->verdict].word, out_plain(app), out_colour(app, BOLD), finding->rule->id,
+	        out_plain(app), finding->about ? "  " : "", finding->about ? text_shown(arena, finding->about) : "");
 	out_folded(app, text_shown(arena, finding->why ? finding->why : finding->rule->asks), 4);
 	if (finding->cure) {
 		printf("    %scure:%s\n", out_colour(app, CYAN), out_plain(app));
@@ -45,7 +48,8 @@ static const char *about(const struct finding *finding)
 static size_t run_of(const struct report *report, size_t first)
 {
 	size_t n = 1;
-	while (first + n < report->n && strcmp(about(&report->findings[first]), about(&report->findings[first + n])) == 0)
+	while (first + n < report->n &&
+	        strcmp(about(&report->findings[first]), about(&report->findings[first + n])) == 0)
 		n++;
 	return n;
 }
@@ -53,7 +57,7 @@ static size_t run_of(const struct report *report, size_t first)
 /* "2 broken, 14 ok", the worst first; what is not there is left out. */
 static const char *counts(const struct finding *findings, size_t n, struct arena *arena, enum verdict *ret)
 {
-	size_t count[N_ORDER] = {0};
+	size_t count[N_ORDER] = { 0 };
 	const char *text = "";
 	for (size_t i = 0; i < n; i++)
 		count[findings[i].verdict]++;
@@ -61,7 +65,8 @@ static const char *counts(const struct finding *findings, size_t n, struct arena
 		*ret = count[order[i]] ? order[i] : *ret;
 	for (size_t i = 0; i < N_ORDER; i++)
 		if (count[order[i]])
-			text = arena_printf(arena, "%s%s%zu %s", text, *text ? ", " : "", count[order[i]], verdicts[order[i]].word);
+			text = arena_printf(
+			        arena, "%s%s%zu %s", text, *text ? ", " : "", count[order[i]], verdicts[order[i]].word);
 	return text;
 }
 
@@ -93,15 +98,19 @@ static void show_chain(const struct app *app, const struct report *report, struc
 
 static void show_summary(const struct app *app, const struct report *report, const struct goal *goal)
 {
-	size_t count[N_ORDER] = {0};
+	size_t count[N_ORDER] = { 0 };
 	for (size_t i = 0; i < report->n; i++)
 		count[report->findings[i].verdict]++;
 	printf("%s%s%s: %zu ok, %zu warn, %zu broken, %zu unknown, %zu skipped\n",
-		out_colour(app, verdicts[report->verdict].colour), verdicts[report->verdict].word, out_plain(app),
-		count[VERDICT_OK], count[VERDICT_WARN], count[VERDICT_BROKEN], count[VERDICT_UNKNOWN], count[VERDICT_SKIPPED]);
+	        out_colour(app, verdicts[report->verdict].colour), verdicts[report->verdict].word, out_plain(app),
+	        count[VERDICT_OK], count[VERDICT_WARN], count[VERDICT_BROKEN], count[VERDICT_UNKNOWN],
+	        count[VERDICT_SKIPPED]);
 	if (goal_empty(goal))
-		out_folded(app, "(no goal given: the node was asked, and the guests that have a GPU; to ask for one guest: --gpu nvidia "
-			"--into vm/100)", 0);
+		out_folded(app,
+		        "(no goal given: the node was asked, and the guests that have a GPU; to ask for one guest: "
+		        "--gpu nvidia "
+		        "--into vm/100)",
+		        0);
 	else if (goal->into == GUEST_UNKNOWN && !goal->into_new)
 		out_folded(app, "(the goal names no guest: no guest was asked; add --into vm/ID or --into ct/ID)", 0);
 }
@@ -128,10 +137,13 @@ static int verify(struct app *app, struct world *world, const char *label, void 
 {
 	const struct goal *goal = data;
 	static const int codes[] = {
-		[VERDICT_OK] = EXIT_AS_WISHED, [VERDICT_WARN] = EXIT_AS_WISHED, [VERDICT_SKIPPED] = EXIT_AS_WISHED,
-		[VERDICT_BROKEN] = EXIT_NOT_AS_WISHED, [VERDICT_UNKNOWN] = EXIT_UNMEASURED,
+		[VERDICT_OK] = EXIT_AS_WISHED,
+		[VERDICT_WARN] = EXIT_AS_WISHED,
+		[VERDICT_SKIPPED] = EXIT_AS_WISHED,
+		[VERDICT_BROKEN] = EXIT_NOT_AS_WISHED,
+		[VERDICT_UNKNOWN] = EXIT_UNMEASURED,
 	};
-	struct err err = {0};
+	struct err err = { 0 };
 	struct target target;
 	bool inside = place_goal_target(goal, arena, &err, &target);
 	if (err.kind)
@@ -149,7 +161,7 @@ static int verify(struct app *app, struct world *world, const char *label, void 
 
 int verb_verify(struct app *app, int argc, char **argv)
 {
-	struct err err = {0};
+	struct err err = { 0 };
 	struct goal goal;
 	if (argc > 1) {
 		err_set(&err, ERR_USAGE, "verify: %s: one goal at a time", text_shown(app->arena, argv[1]));

@@ -38,7 +38,7 @@ static int read_text(struct gathering *gathering, const char *path, struct bytes
 /* The first line, NONE for a file that is absent or empty, NULL if that is not known. */
 static const char *first_line(struct gathering *gathering, const char *path)
 {
-	struct bytes text = {0};
+	struct bytes text = { 0 };
 	int error = read_text(gathering, path, &text);
 	return error == 0 ? text_attribute(gathering->arena, text) : error == ENOENT ? NONE : NULL;
 }
@@ -77,7 +77,7 @@ static int read_efivar(struct gathering *gathering, const char *name, const char
 	int error = world_read(gathering->world, path, 64 * 1024, gathering->arena, ret);
 	if (error != ENOENT)
 		return error;
-	struct words names = {0};
+	struct words names = { 0 };
 	error = world_list(gathering->world, EFIVARS, gathering->arena, &names);
 	return error && error != ENOENT ? error : names.n ? ENOENT : ENODATA;
 }
@@ -85,7 +85,7 @@ static int read_efivar(struct gathering *gathering, const char *name, const char
 static void gather_boot_entry(struct gathering *gathering)
 {
 	struct boot *boot = gathering->boot;
-	struct bytes raw = {0};
+	struct bytes raw = { 0 };
 	int error = read_efivar(gathering, "BootCurrent", GUID_EFI, &raw);
 	boot->boot_current = error == ENOENT ? NONE : NULL;
 	if (error || raw.size < 6)
@@ -99,7 +99,7 @@ static void gather_boot_entry(struct gathering *gathering)
 static void gather_firmware(struct gathering *gathering)
 {
 	struct boot *boot = gathering->boot;
-	struct bytes raw = {0};
+	struct bytes raw = { 0 };
 	boot->efi = world_exists(gathering->world, "/sys/firmware/efi");
 	int error = read_efivar(gathering, "SecureBoot", GUID_EFI, &raw);
 	boot->secure_boot = error == ENOENT ? NO : error || raw.size < 5 ? UNKNOWN : tri_of(raw.data[4] == 1);
@@ -144,7 +144,7 @@ static const char *mountpoint_of(struct bytes mounts, const char *device, struct
 static void find_mount(struct gathering *gathering, struct esp *esp)
 {
 	struct arena *arena = gathering->arena;
-	struct bytes mounts = {0};
+	struct bytes mounts = { 0 };
 	const char *device = NULL, *path = arena_printf(arena, "/dev/disk/by-uuid/%s", esp->uuid);
 	int error = world_link_name(gathering->world, arena, &device, "%s", path);
 	not_read(gathering, error, path);
@@ -160,11 +160,11 @@ static void look_into_esp(struct gathering *gathering, struct esp *esp)
 	struct arena *arena = gathering->arena;
 	const char *mount = esp->mountpoint;
 	bool grub = world_exists(gathering->world, arena_printf(arena, "%s/EFI/proxmox/grubx64.efi", mount)) == YES ||
-		    world_exists(gathering->world, arena_printf(arena, "%s/grub", mount)) == YES;
+	            world_exists(gathering->world, arena_printf(arena, "%s/grub", mount)) == YES;
 	bool uefi = world_exists(gathering->world, arena_printf(arena, "%s/loader/loader.conf", mount)) == YES;
 	if (grub || uefi)
 		esp->mode = grub && uefi ? "uefi+grub" : grub ? "grub" : "uefi";
-	struct words names = {0}, kernels = {0};
+	struct words names = { 0 }, kernels = { 0 };
 	int error = world_list(gathering->world, arena_printf(arena, "%s/EFI/proxmox", mount), arena, &names);
 	for (size_t i = 0; i < names.n; i++)
 		if (names.word[i][0] >= '0' && names.word[i][0] <= '9')
@@ -181,7 +181,7 @@ static void look_into_esp(struct gathering *gathering, struct esp *esp)
 static void gather_esps(struct gathering *gathering)
 {
 	struct boot *boot = gathering->boot;
-	struct bytes list = {0}, line;
+	struct bytes list = { 0 }, line;
 	int error = read_text(gathering, UUID_LIST, &list);
 	boot->proxmox_boot_tool = error == 0 ? YES : error == ENOENT ? NO : UNKNOWN;
 	size_t cursor = 0;
@@ -193,7 +193,7 @@ static void gather_esps(struct gathering *gathering)
 	}
 	const char *argv[] = { "proxmox-boot-tool", "status", NULL };
 	struct command command = { .argv = argv };
-	struct outcome outcome = {0};
+	struct outcome outcome = { 0 };
 	if (!gathering->world->live && world_run(gathering->world, &command, gathering->arena, &outcome) == 0)
 		boot_parse_pbt_status(outcome.out, gathering->arena, boot);
 	for (size_t i = 0; i < boot->n_esps; i++) {
@@ -222,24 +222,25 @@ static void ask_loader_info(const struct boot *boot, struct evidence *evidence)
 	if (!boot->loader_info || !*boot->loader_info)
 		return;
 	/* systemd-boot always sets it; GRUB only with its module bli, from 2.12 */
-	enum loader loader = text_starts(boot->loader_info, "systemd-boot") ? LOADER_SYSTEMD_BOOT :
-			     text_starts(boot->loader_info, "GRUB")	    ? LOADER_GRUB :
-									      LOADER_UNKNOWN;
-	speaks_for(evidence, true, loader, arena_printf(evidence->arena, "efivar LoaderInfo is \"%s\"", boot->loader_info));
+	enum loader loader = text_starts(boot->loader_info, "systemd-boot") ? LOADER_SYSTEMD_BOOT
+	                     : text_starts(boot->loader_info, "GRUB")       ? LOADER_GRUB
+	                                                                    : LOADER_UNKNOWN;
+	speaks_for(evidence, true, loader,
+	        arena_printf(evidence->arena, "efivar LoaderInfo is \"%s\"", boot->loader_info));
 }
 
 /* Each loader puts a word of its own first. It proves nothing if the configured line already holds it. */
 static void ask_cmdline(struct gathering *gathering, struct evidence *evidence)
 {
 	struct words words = boot_cmdline_words(gathering->boot->cmdline, gathering->arena);
-	struct bytes configured = {0};
+	struct bytes configured = { 0 };
 	if (!words.n)
 		return;
 	if (text_starts(words.word[0], "initrd=\\"))
 		speaks_for(evidence, true, LOADER_SYSTEMD_BOOT, "the command line begins with initrd=\\");
 	else if (text_starts(words.word[0], "BOOT_IMAGE=") &&
-		 world_read(gathering->world, "/etc/kernel/cmdline", TEXT_MAX, gathering->arena, &configured) == 0 &&
-		 boot_cmdline_value(configured.data, "BOOT_IMAGE", gathering->arena))
+	         world_read(gathering->world, "/etc/kernel/cmdline", TEXT_MAX, gathering->arena, &configured) == 0 &&
+	         boot_cmdline_value(configured.data, "BOOT_IMAGE", gathering->arena))
 		return;
 	else if (text_starts(words.word[0], "BOOT_IMAGE="))
 		speaks_for(evidence, true, LOADER_GRUB, "the command line begins with BOOT_IMAGE=");
@@ -270,8 +271,8 @@ static void ask_setup(struct gathering *gathering, struct evidence *evidence)
 		if (!mode || strcmp(mode, "uefi+grub") == 0)
 			continue;
 		speaks_for(evidence, false, strcmp(mode, "grub") == 0 ? LOADER_GRUB : LOADER_SYSTEMD_BOOT,
-			arena_printf(gathering->arena, "ESP %s is made for %s", boot->esps[i].uuid,
-				strcmp(mode, "grub") == 0 ? "GRUB" : "systemd-boot"));
+		        arena_printf(gathering->arena, "ESP %s is made for %s", boot->esps[i].uuid,
+		                strcmp(mode, "grub") == 0 ? "GRUB" : "systemd-boot"));
 	}
 	if (boot->efi == NO && grub)
 		speaks_for(evidence, false, LOADER_GRUB, "it was booted by BIOS, which systemd-boot cannot be");
@@ -289,9 +290,10 @@ static void decide_loader(struct gathering *gathering)
 	ask_cmdline(gathering, &evidence);
 	ask_boot_entry(boot, &evidence);
 	ask_setup(gathering, &evidence);
-	const char **by = evidence.strong[LOADER_UNKNOWN] || evidence.strong[LOADER_GRUB] ||
-				  evidence.strong[LOADER_SYSTEMD_BOOT] ?
-		evidence.strong : evidence.weak;
+	const char **by =
+	        evidence.strong[LOADER_UNKNOWN] || evidence.strong[LOADER_GRUB] || evidence.strong[LOADER_SYSTEMD_BOOT]
+	                ? evidence.strong
+	                : evidence.weak;
 	const char *other = by[LOADER_UNKNOWN], *grub = by[LOADER_GRUB], *systemd = by[LOADER_SYSTEMD_BOOT];
 	if (grub && systemd)
 		boot->loader_why = arena_printf(gathering->arena, "contradictory: %s; but %s", grub, systemd);
@@ -307,9 +309,10 @@ static void decide_loader(struct gathering *gathering)
 /* ---- next command line ----------------------------------------------------- */
 
 /* Words that decide who gets a GPU: what the guides let people add. */
-static const char *const passthrough_words[] = { "*iommu*", "pcie_acs_override*", "vfio*", "video=*", "initcall_blacklist=*",
-	"modprobe.blacklist=*", "module_blacklist=*", "nomodeset", "nofb", "i915.*", "xe.*", "amdgpu.*", "radeon.*", "nouveau.*",
-	"nvidia*", "kvm*", "*hugepage*", "isolcpus=*", "pci=*", "pcie_aspm*", "intremap=*", "rd.driver.*" };
+static const char *const passthrough_words[] = { "*iommu*", "pcie_acs_override*", "vfio*", "video=*",
+	"initcall_blacklist=*", "modprobe.blacklist=*", "module_blacklist=*", "nomodeset", "nofb", "i915.*", "xe.*",
+	"amdgpu.*", "radeon.*", "nouveau.*", "nvidia*", "kvm*", "*hugepage*", "isolcpus=*", "pci=*", "pcie_aspm*",
+	"intremap=*", "rd.driver.*" };
 
 static bool is_passthrough(const char *word)
 {
@@ -340,7 +343,7 @@ static const char *some_words(const char *cmdline, bool (*wanted)(const char *),
 static void push_word(struct gathering *gathering, const char *word, const char *file, unsigned line)
 {
 	*arena_push(gathering->arena, gathering->boot->next_words, gathering->boot->n_next_words) =
-		(struct cmdline_word){ word, file, line };
+	        (struct cmdline_word){ word, file, line };
 }
 
 static const char grub_file[] = "/etc/default/grub", kernel_file[] = "/etc/kernel/cmdline";
@@ -349,8 +352,8 @@ static const char *const grub_names[] = { "GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LI
 /* 0 if /etc/default/grub could be read; Debian's grub-mkconfig reads the .cfg files of grub.d behind it. */
 static int read_grub(struct gathering *gathering, struct grub_defaults *ret)
 {
-	struct bytes text = {0};
-	struct words names = {0};
+	struct bytes text = { 0 };
+	struct words names = { 0 };
 	int error = read_text(gathering, grub_file, &text);
 	if (error)
 		return error;
@@ -440,7 +443,8 @@ static void other_of(struct gathering *gathering, const struct grub_defaults *de
 			line = value ? arena_printf(gathering->arena, "%s %s", line, value) : line;
 		}
 		boot->other_file = grub_file;
-		boot->other_cmdline = !grub_error || grub_error == ENOENT ? some_words(line, is_passthrough, gathering->arena) : NULL;
+		boot->other_cmdline =
+		        !grub_error || grub_error == ENOENT ? some_words(line, is_passthrough, gathering->arena) : NULL;
 	}
 }
 
@@ -456,14 +460,14 @@ static int newest_first(const void *left, const void *right)
 static void gather_kernels(struct gathering *gathering)
 {
 	struct boot *boot = gathering->boot;
-	struct words names = {0};
+	struct words names = { 0 };
 	int error = world_list(gathering->world, "/boot", gathering->arena, &names);
 	not_read(gathering, error, "/boot");
 	boot->kernels_known = !error || error == ENOENT ? YES : UNKNOWN;
 	for (size_t i = 0; i < names.n; i++)
 		if (text_matches("vmlinuz-?*", names.word[i]) && !text_matches("*.dpkg-*", names.word[i]))
 			arena_push(gathering->arena, boot->kernels, boot->n_kernels)->version =
-				names.word[i] + strlen("vmlinuz-");
+			        names.word[i] + strlen("vmlinuz-");
 	if (boot->n_kernels)
 		qsort(boot->kernels, boot->n_kernels, sizeof *boot->kernels, newest_first);
 	if (boot->n_kernels > KERNELS_MAX)
@@ -506,7 +510,7 @@ static bool grub_menu(struct gathering *gathering, struct grub_entry *ret)
 	struct boot *boot = gathering->boot;
 	const struct esp *esp = seen_esp(boot);
 	const char *folder = boot->proxmox_boot_tool == NO ? "/boot" : esp ? esp->mountpoint : NULL;
-	struct bytes menu = {0}, environment = {0};
+	struct bytes menu = { 0 }, environment = { 0 };
 	if (!folder)
 		return false;
 	const char *path = arena_printf(gathering->arena, "%s/grub/grub.cfg", folder);
@@ -540,7 +544,7 @@ static void kernel_of_grub(struct gathering *gathering, const struct grub_defaul
 /* loader/entries/proxmox-VERSION.conf: the words behind "options". */
 static const char *entry_options(struct gathering *gathering, const char *path)
 {
-	struct bytes text = {0}, line;
+	struct bytes text = { 0 }, line;
 	size_t cursor = 0;
 	if (read_text(gathering, path, &text) != 0)
 		return NULL;
@@ -556,7 +560,7 @@ static const char *entry_options(struct gathering *gathering, const char *path)
 static const char *entry_of_efivar(struct gathering *gathering)
 {
 	static const char *const names[] = { "LoaderEntryOneShot", "LoaderEntryDefault" };
-	struct bytes raw = {0};
+	struct bytes raw = { 0 };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		const char *entry = NULL;
 		if (read_efivar(gathering, names[i], GUID_LOADER, &raw) == 0)
@@ -579,7 +583,7 @@ static void kernel_of_systemd(struct gathering *gathering, const char *pinned)
 	const struct esp *esp = seen_esp(boot);
 	if (esp && version)
 		boot->cmdline_generated = entry_options(gathering,
-			arena_printf(gathering->arena, "%s/loader/entries/proxmox-%s.conf", esp->mountpoint, version));
+		        arena_printf(gathering->arena, "%s/loader/entries/proxmox-%s.conf", esp->mountpoint, version));
 }
 
 static void gather_next(struct gathering *gathering)
@@ -617,7 +621,7 @@ static int by_word(const void *left, const void *right)
 static void gather_builtin(struct gathering *gathering, struct kernel *kernel)
 {
 	const char *path = arena_printf(gathering->arena, "/lib/modules/%s/modules.builtin", kernel->version);
-	struct bytes text = {0}, line;
+	struct bytes text = { 0 }, line;
 	size_t cursor = 0;
 	int error = read_text(gathering, path, &text);
 	kernel->builtin_known = error ? UNKNOWN : YES;
@@ -627,7 +631,7 @@ static void gather_builtin(struct gathering *gathering, struct kernel *kernel)
 		if (text_ends(name, ".ko")) {
 			name[strlen(name) - 3] = '\0';
 			*arena_push(gathering->arena, kernel->builtin.word, kernel->builtin.n) =
-				modprobe_name(gathering->arena, name);
+			        modprobe_name(gathering->arena, name);
 		}
 	}
 	if (kernel->builtin.n)
@@ -637,12 +641,12 @@ static void gather_builtin(struct gathering *gathering, struct kernel *kernel)
 /* Of modules.alias (1.5 MB) what can claim a display or audio device, and vfio's own. */
 static void gather_aliases(struct gathering *gathering, struct kernel *kernel)
 {
-	static const char *const wanted[] = { "alias pci:*bc03*", "alias pci:*bc04*", "alias vfio*", "alias pci:* snd_*",
-		"alias pci:* amdgpu", "alias pci:* radeon", "alias pci:* i915", "alias pci:* xe", "alias pci:* nouveau",
-		"alias pci:* nvidia*" };
-	struct arena scratch ARENA_SCOPED = {0};
+	static const char *const wanted[] = { "alias pci:*bc03*", "alias pci:*bc04*", "alias vfio*",
+		"alias pci:* snd_*", "alias pci:* amdgpu", "alias pci:* radeon", "alias pci:* i915", "alias pci:* xe",
+		"alias pci:* nouveau", "alias pci:* nvidia*" };
+	struct arena scratch ARENA_SCOPED = { 0 };
 	const char *path = arena_printf(gathering->arena, "/lib/modules/%s/modules.alias", kernel->version);
-	struct bytes text = {0}, line;
+	struct bytes text = { 0 }, line;
 	size_t cursor = 0, size = 0;
 	int error = world_read(gathering->world, path, 0, &scratch, &text);
 	if (error)
@@ -667,7 +671,8 @@ static void gather_headers(struct gathering *gathering, struct kernel *kernel)
 {
 	const char *target = NULL;
 	struct arena *arena = gathering->arena;
-	kernel->headers = world_exists(gathering->world, arena_printf(arena, "/usr/src/linux-headers-%s", kernel->version));
+	kernel->headers =
+	        world_exists(gathering->world, arena_printf(arena, "/usr/src/linux-headers-%s", kernel->version));
 	const char *build = arena_printf(arena, "/lib/modules/%s/build", kernel->version);
 	if (kernel->headers != YES && world_link(gathering->world, build, arena, &target) == 0) {
 		enum tri there = world_exists(gathering->world, build);
@@ -683,12 +688,12 @@ static void push_image(struct gathering *gathering, struct initramfs image)
 }
 
 /* Parsed again only if it differs from the image before: copies on ESPs are mostly byte for byte /boot's. */
-static void read_image(struct gathering *gathering, struct initramfs *image, struct arena *scratch, struct bytes *before,
-	const struct initramfs *parsed)
+static void read_image(struct gathering *gathering, struct initramfs *image, struct arena *scratch,
+        struct bytes *before, const struct initramfs *parsed)
 {
-	struct bytes raw = {0};
-	struct err err = {0};
-	struct initramfs read = {0};
+	struct bytes raw = { 0 };
+	struct err err = { 0 };
+	struct initramfs read = { 0 };
 	int error = world_read(gathering->world, image->path, image_max, scratch, &raw);
 	if (error) {
 		image->known = error == ENODATA ? UNKNOWN : NO;
@@ -713,18 +718,19 @@ static void read_image(struct gathering *gathering, struct initramfs *image, str
 }
 
 /* Where an ESP keeps a kernel's image: zz-proxmox-boot copies it there for systemd-boot and for GRUB. */
-static const char *image_on_esp(const struct boot *boot, const struct esp *esp, const char *version, struct arena *arena)
+static const char *image_on_esp(
+        const struct boot *boot, const struct esp *esp, const char *version, struct arena *arena)
 {
 	bool both = esp->mode && strcmp(esp->mode, "uefi+grub") == 0;
 	bool grub = esp->mode && (both ? boot->loader == LOADER_GRUB : strcmp(esp->mode, "grub") == 0);
-	return grub ? arena_printf(arena, "%s/initrd.img-%s", esp->mountpoint, version) :
-		      arena_printf(arena, "%s/EFI/proxmox/%s/initrd.img-%s", esp->mountpoint, version, version);
+	return grub ? arena_printf(arena, "%s/initrd.img-%s", esp->mountpoint, version)
+	            : arena_printf(arena, "%s/EFI/proxmox/%s/initrd.img-%s", esp->mountpoint, version, version);
 }
 
 static void stat_image(struct gathering *gathering, struct initramfs *image, bool wanted, struct arena *scratch,
-	struct bytes *before, const struct initramfs *parsed)
+        struct bytes *before, const struct initramfs *parsed)
 {
-	struct world_stat stat = {0};
+	struct world_stat stat = { 0 };
 	int error = world_stat(gathering->world, image->path, &stat);
 	image->mtime = error ? UNKNOWN_NUMBER : stat.mtime;
 	if (wanted) {
@@ -738,8 +744,8 @@ static void stat_image(struct gathering *gathering, struct initramfs *image, boo
 static void gather_images(struct gathering *gathering, const char *version, bool wanted)
 {
 	struct boot *boot = gathering->boot;
-	struct arena scratch ARENA_SCOPED = {0};
-	struct bytes before = {0};
+	struct arena scratch ARENA_SCOPED = { 0 };
+	struct bytes before = { 0 };
 	struct initramfs first = { .path = arena_printf(gathering->arena, "/boot/initrd.img-%s", version),
 		.place = "/boot",
 		.kernel = version };
@@ -761,8 +767,8 @@ static void gather_images(struct gathering *gathering, const char *version, bool
 		} else if (wanted) {
 			copy.path = copy.place;
 			copy.known = esp->mounted == NO ? NO : UNKNOWN;
-			copy.why = esp->mounted == NO ? "its ESP is not mounted" :
-							"whether its ESP is mounted is not known";
+			copy.why = esp->mounted == NO ? "its ESP is not mounted"
+			                              : "whether its ESP is mounted is not known";
 		} else {
 			continue;
 		}
@@ -781,7 +787,8 @@ static void gather_each_kernel(struct gathering *gathering, bool every_kernel)
 	const char *next = boot->kernel_next ? boot->kernel_next : newest_kernel(boot);
 	for (size_t i = 0; i < boot->n_kernels; i++) {
 		struct kernel *kernel = boot->kernels + i;
-		bool wanted = every_kernel || same_text(kernel->version, next) || same_text(kernel->version, boot->kernel);
+		bool wanted =
+		        every_kernel || same_text(kernel->version, next) || same_text(kernel->version, boot->kernel);
 		gather_headers(gathering, kernel);
 		gather_images(gathering, kernel->version, wanted);
 		if (wanted) {
@@ -792,15 +799,15 @@ static void gather_each_kernel(struct gathering *gathering, bool every_kernel)
 	for (size_t i = 0; i < boot->n_kernels; i++)
 		for (size_t j = 0; j < boot->n_initramfs; j++)
 			if (same_text(boot->initramfs[j].kernel, boot->kernels[i].version))
-				*arena_push(gathering->arena, boot->kernels[i].initramfs, boot->kernels[i].n_initramfs) =
-					boot->initramfs + j;
+				*arena_push(gathering->arena, boot->kernels[i].initramfs,
+				        boot->kernels[i].n_initramfs) = boot->initramfs + j;
 }
 
 /* ---- configuration that an initramfs freezes ------------------------------------ */
 
 static void newer(struct gathering *gathering, const char *path)
 {
-	struct world_stat stat = {0};
+	struct world_stat stat = { 0 };
 	struct boot *boot = gathering->boot;
 	if (world_stat(gathering->world, path, &stat) != 0 || stat.type != NODE_FILE || stat.mtime == UNKNOWN_NUMBER)
 		return;
@@ -816,7 +823,7 @@ static void gather_config(struct gathering *gathering)
 		"/etc/initramfs-tools/scripts/init-top" };
 	static const char modules[] = "/etc/initramfs-tools/modules";
 	struct boot *boot = gathering->boot;
-	struct bytes text = {0};
+	struct bytes text = { 0 };
 	modprobe_gather(gathering->world, gathering->arena, &boot->modprobe, gathering->blind, gathering->data);
 	/* modprobe heeds the command line as it does its files: the next boot's where it is known */
 	const char *cmdline = boot->cmdline_next ? boot->cmdline_next : boot->cmdline;
@@ -827,7 +834,7 @@ static void gather_config(struct gathering *gathering)
 	if (!error)
 		modprobe_parse_loads(text, modules, gathering->arena, &boot->initramfs_modules);
 	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-		struct words names = {0};
+		struct words names = { 0 };
 		if (world_list(gathering->world, folders[i], gathering->arena, &names) != 0)
 			continue;
 		for (size_t j = 0; j < names.n; j++)
@@ -843,7 +850,8 @@ static void gather_loader(struct gathering *gathering)
 	decide_loader(gathering);
 }
 
-void boot_gather(struct world *world, bool every_kernel, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
+void boot_gather(
+        struct world *world, bool every_kernel, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
 {
 	struct gathering gathering = { world, arena, ret, blind, data };
 	ret->config_mtime = UNKNOWN_NUMBER;

@@ -15,62 +15,66 @@ struct cmdline_word { /* of a file that feeds the next command line */
 };
 
 struct esp {
-	const char *uuid;       /* "1234-ABCD" */
-	const char *mode;       /* "uefi" (systemd-boot), "grub", "uefi+grub" (made for both); NULL unknown */
-	struct words kernels;   /* versions it holds, as proxmox-boot-tool status says */
+	const char *uuid;     /* "1234-ABCD" */
+	const char *mode;     /* "uefi" (systemd-boot), "grub", "uefi+grub" (made for both); NULL unknown */
+	struct words kernels; /* versions it holds, as proxmox-boot-tool status says */
 	enum tri mounted;
 	const char *mountpoint; /* NONE: not mounted, so what it holds cannot be seen */
 };
 
 struct kernel {
-	const char *version;               /* "6.8.12-4-pve" */
-	enum tri headers;                  /* /usr/src/linux-headers-VERSION (proxmox-headers) is there */
+	const char *version;                /* "6.8.12-4-pve" */
+	enum tri headers;                   /* /usr/src/linux-headers-VERSION (proxmox-headers) is there */
 	const struct initramfs **initramfs; /* of this kernel: /boot's and each ESP's */
 	size_t n_initramfs;
-	struct words builtin;              /* of /lib/modules/VERSION/modules.builtin, names with _ */
+	struct words builtin; /* of /lib/modules/VERSION/modules.builtin, names with _ */
 	enum tri builtin_known;
-	struct bytes aliases;              /* modules.alias lines that matter (display, audio, vfio); size 0: unknown */
+	struct bytes aliases; /* modules.alias lines that matter (display, audio, vfio); size 0: unknown */
 };
 
 struct boot {
-	const char *kernel;        /* running */
-	const char *cmdline;       /* in effect, /proc/cmdline */
-	enum loader loader;        /* the one that really booted this machine and will again */
-	const char *loader_why;    /* by what it was told */
-	const char *loader_info;   /* efivar LoaderInfo: "systemd-boot 252.5-2"; NONE: not set */
-	const char *boot_current;  /* efivar BootCurrent's entry text, if readable */
+	const char *kernel;       /* running */
+	const char *cmdline;      /* in effect, /proc/cmdline */
+	enum loader loader;       /* the one that really booted this machine and will again */
+	const char *loader_why;   /* by what it was told */
+	const char *loader_info;  /* efivar LoaderInfo: "systemd-boot 252.5-2"; NONE: not set */
+	const char *boot_current; /* efivar BootCurrent's entry text, if readable */
 	enum tri efi, secure_boot;
 	enum tri proxmox_boot_tool; /* configured: /etc/kernel/proxmox-boot-uuids */
 	struct esp *esps;
 	size_t n_esps;
 	/* what the next boot gets, as far as configuration tells */
-	const char *cmdline_file;  /* that counts: "/etc/default/grub", "/etc/kernel/cmdline" */
-	const char *cmdline_next;  /* computed from the files that count; GRUB: without the "root=... ro" that grub-mkconfig
-	                            * puts in front; NULL where a file does more than set it plainly */
-	const char *cmdline_generated; /* what the entry that boots next really says: grub.cfg's default, or the entry on a
-	                                * mounted ESP; differs until update-grub or proxmox-boot-tool refresh ran */
+	const char *cmdline_file; /* that counts: "/etc/default/grub", "/etc/kernel/cmdline" */
+	const char *cmdline_next; /* computed from the files that count; GRUB: without the "root=... ro" that
+	                           * grub-mkconfig puts in front; NULL where a file does more than set it plainly */
+	const char
+	        *cmdline_generated; /* what the entry that boots next really says: grub.cfg's default, or the entry on a
+	                             * mounted ESP; differs until update-grub or proxmox-boot-tool refresh ran */
 	struct cmdline_word *next_words;
 	size_t n_next_words;
 	/* configured in a file that this loader does not read: pains.md 1 */
 	const char *other_file;
-	const char *other_cmdline; /* its words about IOMMU, vfio, modules and GPUs; NONE: no such words, NULL: unknown */
-	const char *kernel_next;   /* boots next: pinned, GRUB_DEFAULT, else the newest */
+	const char
+	        *other_cmdline;  /* its words about IOMMU, vfio, modules and GPUs; NONE: no such words, NULL: unknown */
+	const char *kernel_next; /* boots next: pinned, GRUB_DEFAULT, else the newest */
 	const char *kernel_pinned; /* proxmox-boot-tool kernel pin; NONE: none */
 	struct kernel *kernels;    /* /boot's, newest first, 256 at most */
 	size_t n_kernels;
 	enum tri kernels_known;
 	struct initramfs *initramfs; /* all that were found */
 	size_t n_initramfs;
-	struct modprobe modprobe;  /* as configured now: /etc, and the words of cmdline_next, else cmdline */
+	struct modprobe modprobe;          /* as configured now: /etc, and the words of cmdline_next, else cmdline */
 	struct modprobe initramfs_modules; /* /etc/initramfs-tools/modules */
-	int64_t config_mtime;      /* the newest of modprobe.d, initramfs-tools: an initramfs older than this is suspect */
+	int64_t config_mtime; /* the newest of modprobe.d, initramfs-tools: an initramfs older than this is suspect */
 	const char *config_newest; /* that file */
 };
 
 /* `proxmox-boot-tool status` is asked of recordings only: it mounts every ESP and makes folders for that, so it is no
  * reading command. initramfs images are read (to 512 MiB) for the kernel that boots next and the running one. */
-/* every_kernel: read the initramfs of older kernels too (they are the way back); else of the next and the running one. */
-void boot_gather(struct world *world, bool every_kernel, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
+/* every_kernel: read the initramfs of older kernels too (they are the way back); else of the next and the running one.
+ */
+void boot_gather(
+        struct world *world, bool every_kernel, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
 /* How this machine was booted: kernel, command line in effect, firmware and loader. */
 void boot_gather_loader(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
 /* Only the kernel's version and command line in effect. */
@@ -85,11 +89,10 @@ struct words boot_cmdline_words(const char *cmdline, struct arena *arena);
 const char *boot_cmdline_value(const char *cmdline, const char *name, struct arena *arena);
 bool boot_cmdline_has(const char *cmdline, const char *word);
 /* /etc/default/grub and its grub.d drop-ins, called for one after the other, as sh would set the variables: quotes,
- * comments, $VAR, conditions. Every assignment is kept; the last one of a name counts. value NULL: not to be told without
- * running it (command substitution, a condition, another program's variable). Begin with certain = true; it becomes false
- * where any variable may be different (a file that is sourced, eval, a function, an open quote, VAR+= that Debian's sh
- * does not know and fails on). Limits: 16 KiB a
- * value, 1024 assignments. */
+ * comments, $VAR, conditions. Every assignment is kept; the last one of a name counts. value NULL: not to be told
+ * without running it (command substitution, a condition, another program's variable). Begin with certain = true; it
+ * becomes false where any variable may be different (a file that is sourced, eval, a function, an open quote, VAR+=
+ * that Debian's sh does not know and fails on). Limits: 16 KiB a value, 1024 assignments. */
 struct grub_variable {
 	const char *name, *value, *file;
 	unsigned line;

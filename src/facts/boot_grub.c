@@ -37,7 +37,7 @@ struct shell {
 	unsigned line;
 	struct arena *arena;
 	const struct grub_defaults *defaults; /* whose variables $NAME means; NULL: $NAME stays as it stands */
-	bool open; /* a quote or a bracket was not closed */
+	bool open;                            /* a quote or a bracket was not closed */
 };
 
 struct shell_word {
@@ -63,7 +63,8 @@ static int take(struct shell *shell)
 
 static bool name_sign(int sign)
 {
-	return sign == '_' || (sign >= '0' && sign <= '9') || (sign >= 'a' && sign <= 'z') || (sign >= 'A' && sign <= 'Z');
+	return sign == '_' || (sign >= '0' && sign <= '9') || (sign >= 'a' && sign <= 'z') ||
+	       (sign >= 'A' && sign <= 'Z');
 }
 
 /* Passes what stands between here and the closing sign that belongs to an opening one already taken; what is quoted
@@ -167,7 +168,7 @@ static bool ends_word(int sign)
 static struct shell_word take_word(struct shell *shell)
 {
 	struct shell_word word = { .line = shell->line };
-	struct buffer out = {0};
+	struct buffer out = { 0 };
 	bool literal = true;
 	put(&out, shell->arena, "", 0);
 	while (!ends_word(peek(shell, 0))) {
@@ -221,13 +222,13 @@ static int next_token(struct shell *shell, struct shell_word *ret)
 struct shell_command {
 	struct shell_word *word;
 	size_t n;
-	int end;     /* the sign behind it */
+	int end;         /* the sign behind it */
 	bool double_end; /* && or || */
 };
 
 static bool next_command(struct shell *shell, struct shell_command *ret)
 {
-	*ret = (struct shell_command){0};
+	*ret = (struct shell_command){ 0 };
 	struct shell_word word;
 	for (;;) {
 		int token = next_token(shell, &word);
@@ -271,7 +272,7 @@ static size_t assignment(const struct shell_word *word, bool *append)
 static void set_variable(struct grub_reader *reader, const char *name, const char *value, unsigned line)
 {
 	*arena_push(reader->shell.arena, reader->ret->variable, reader->ret->n) =
-		(struct grub_variable){ name, value, reader->file, line };
+	        (struct grub_variable){ name, value, reader->file, line };
 }
 
 static void assign(struct grub_reader *reader, const struct shell_word *word, size_t at, bool append)
@@ -330,8 +331,10 @@ static void run_command(struct grub_reader *reader, const struct shell_command *
 		}
 	} else if (is_one_of(command->word + all, "unset")) {
 		while (++all < command->n)
-			set_variable(reader, command->word[all].text, reader->depth ? NULL : "", command->word[all].line);
-	} else if (command->word[all].unknown || is_one_of(command->word + all, ". source eval exec exit return set read")) {
+			set_variable(
+			        reader, command->word[all].text, reader->depth ? NULL : "", command->word[all].line);
+	} else if (command->word[all].unknown ||
+	           is_one_of(command->word + all, ". source eval exec exit return set read")) {
 		reader->ret->certain = false;
 	}
 }
@@ -384,7 +387,7 @@ struct menu_item {
 struct menu {
 	struct menu_item *item;
 	size_t n;
-	const char *chosen; /* `set default=`, apart from the one that next_entry asks for */
+	const char *chosen;       /* `set default=`, apart from the one that next_entry asks for */
 	size_t open[NESTING_MAX]; /* index + 1 of what each { began; 0: something else */
 	size_t depth;
 	bool deep;
@@ -422,11 +425,12 @@ static void take_linux(struct menu *menu, const struct shell_command *command, s
 	if (!at || menu->item[at - 1].submenu || command->n < 2)
 		return;
 	struct grub_entry *entry = &menu->item[at - 1].entry;
-	struct buffer cmdline = {0};
+	struct buffer cmdline = { 0 };
 	put(&cmdline, arena, "", 0);
 	for (size_t i = 2; i < command->n; i++) {
 		const char *quote = needs_quotes(command->word[i].text) ? "\"" : "";
-		const char *word = arena_printf(arena, "%s%s%s%s", i > 2 ? " " : "", quote, command->word[i].text, quote);
+		const char *word =
+		        arena_printf(arena, "%s%s%s%s", i > 2 ? " " : "", quote, command->word[i].text, quote);
 		put(&cmdline, arena, word, strlen(word));
 	}
 	const char *name = strstr(command->word[1].text, "vmlinuz-");
@@ -482,8 +486,9 @@ static size_t find_item(const struct menu *menu, size_t parent, const char *want
 		if (item->parent != parent)
 			continue;
 		first = first ? first : i + 1;
-		if (numbered ? count == number : (item->entry.id && strcmp(item->entry.id, wanted) == 0) ||
-						 (item->entry.title && strcmp(item->entry.title, wanted) == 0))
+		if (numbered ? count == number
+		             : (item->entry.id && strcmp(item->entry.id, wanted) == 0) ||
+		                        (item->entry.title && strcmp(item->entry.title, wanted) == 0))
 			return i + 1;
 		count++;
 	}
@@ -492,7 +497,7 @@ static size_t find_item(const struct menu *menu, size_t parent, const char *want
 
 bool boot_parse_grub_menu(struct bytes text, struct bytes environment, struct arena *arena, struct grub_entry *ret)
 {
-	struct menu menu = {0};
+	struct menu menu = { 0 };
 	struct shell shell = { .text = text, .line = 1, .arena = arena };
 	struct shell_command command;
 	while (next_command(&shell, &command))

@@ -57,7 +57,7 @@ static bool same_parameter(struct bytes name, const char *wanted, size_t size)
 
 struct words boot_cmdline_words(const char *cmdline, struct arena *arena)
 {
-	struct words words = {0};
+	struct words words = { 0 };
 	struct argument argument;
 	while (cmdline && next_argument(&cmdline, &argument)) {
 		size_t size = argument.name.size;
@@ -89,8 +89,8 @@ bool boot_cmdline_has(const char *cmdline, const char *word)
 	struct argument argument;
 	while (cmdline && next_argument(&cmdline, &argument))
 		if (same_parameter(argument.name, word, size) && argument.has_value == (value != NULL) &&
-			(!value || (strlen(value) == argument.value.size &&
-					   memcmp(value, argument.value.data, argument.value.size) == 0)))
+		        (!value || (strlen(value) == argument.value.size &&
+		                           memcmp(value, argument.value.data, argument.value.size) == 0)))
 			return true;
 	return false;
 }
@@ -218,7 +218,7 @@ void boot_parse_pbt_status(struct bytes text, struct arena *arena, struct boot *
 		struct esp *esp = esp_of(ret, arena_strndup(arena, line, (size_t)(at - line)), arena);
 		if (!esp)
 			break;
-		struct words kernels = {0};
+		struct words kernels = { 0 };
 		bool uefi = status_versions(at + strlen(configured), "uefi", arena, &kernels);
 		bool grub = status_versions(at + strlen(configured), "grub", arena, &kernels);
 		esp->mode = uefi && grub ? "uefi+grub" : uefi ? "uefi" : grub ? "grub" : NULL;

@@ -6,13 +6,13 @@
 #include "facts/pci.h"
 
 struct drm_node {
-	const char *name;    /* "renderD128", "card0", "nvidia0", "nvidiactl", "nvidia-uvm" */
-	const char *path;    /* "/dev/dri/renderD128" */
-	const char *pci;     /* address of its device; NONE: not a PCI device (vgem, simpledrm, nvidiactl) */
-	const char *driver;  /* kernel driver of that device; NONE: none */
-	enum tri exists;     /* the node in /dev */
+	const char *name;   /* "renderD128", "card0", "nvidia0", "nvidiactl", "nvidia-uvm" */
+	const char *path;   /* "/dev/dri/renderD128" */
+	const char *pci;    /* address of its device; NONE: not a PCI device (vgem, simpledrm, nvidiactl) */
+	const char *driver; /* kernel driver of that device; NONE: none */
+	enum tri exists;    /* the node in /dev */
 	unsigned mode, uid, gid;
-	const char *group;   /* name of gid on this target; NONE: /etc/group has no such gid; NULL unknown */
+	const char *group;    /* name of gid on this target; NONE: /etc/group has no such gid; NULL unknown */
 	int64_t major, minor; /* UNKNOWN_NUMBER where exists is not YES */
 };
 
@@ -20,9 +20,9 @@ enum holder_kind { HOLDER_PROCESS, HOLDER_DOCKER, HOLDER_CT, HOLDER_VM, HOLDER_D
 struct holder {
 	enum holder_kind kind; /* DAEMON: nvidia-persistenced */
 	int64_t pid;
-	const char *name;      /* command name, docker container id, "ct/105", "vm/100" */
-	const char *node;      /* path of the node it has open */
-	const char *pci;       /* which card; NONE: all NVIDIA cards (nvidiactl, uvm); NULL: it could not be told */
+	const char *name; /* command name, docker container id, "ct/105", "vm/100" */
+	const char *node; /* path of the node it has open */
+	const char *pci;  /* which card; NONE: all NVIDIA cards (nvidiactl, uvm); NULL: it could not be told */
 };
 
 struct framebuffer {
@@ -40,21 +40,22 @@ struct iomem_range {
 struct drm {
 	struct drm_node *nodes;
 	size_t n;
-	enum tri known;          /* /sys/class/drm could be listed; missing as a whole is YES and no nodes */
+	enum tri known; /* /sys/class/drm could be listed; missing as a whole is YES and no nodes */
 	struct holder *holders;
 	size_t n_holders;
-	enum tri holders_known;  /* every process's open files could be read and every card told; UNKNOWN: not asked for */
+	enum tri holders_known; /* every process's open files could be read and every card told; UNKNOWN: not asked for
+	                         */
 	struct framebuffer *framebuffers;
 	size_t n_framebuffers;
 	enum tri framebuffers_known;
-	enum tri fbcon;          /* a framebuffer console is bound (/sys/class/vtconsole/vtconN/{bind,name}) */
+	enum tri fbcon; /* a framebuffer console is bound (/sys/class/vtconsole/vtconN/{bind,name}) */
 	enum tri persistence_daemon;
 	struct iomem_range *iomem;
 	size_t n_iomem;
-	enum tri iomem_known;    /* NO too where addresses are masked to zero (not root) */
+	enum tri iomem_known;              /* NO too where addresses are masked to zero (not root) */
 	const char *nvidia_module_version; /* /proc/driver/nvidia/version: "550.163.01"; NONE: not loaded */
 	enum tri nvidia_open;              /* the open kernel module */
-	const char *enable_guc;            /* i915's option as it is in effect: "-1", "2"; NULL: not known, or no i915 */
+	const char *enable_guc; /* i915's option as it is in effect: "-1", "2"; NULL: not known, or no i915 */
 };
 
 /* Nodes by name: those of /sys/class/drm and /dev/dri, and NVIDIA's. With the NVIDIA module loaded, nvidiactl,

@@ -50,21 +50,24 @@ static void look_inside(struct facts *facts, struct world *node, const struct ta
 /* Is a docker container one that shall encode: does it run with a GPU, by runtime, request or node? */
 static bool encodes(const struct docker_container *container)
 {
-	static const char signs[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"; /* docker's own rule */
-	if (!container->name || !*container->name || *container->name == '-' || container->name[strspn(container->name, signs)])
+	static const char signs[] =
+	        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"; /* docker's own rule */
+	if (!container->name || !*container->name || *container->name == '-' ||
+	        container->name[strspn(container->name, signs)])
 		return false;
 	if (!container->status || strcmp(container->status, "running") != 0)
 		return false;
 	bool nodes = false;
 	for (size_t i = 0; i < container->devices.n; i++)
-		nodes |= text_starts(container->devices.word[i], "/dev/dri") || text_starts(container->devices.word[i], "/dev/nvidia");
+		nodes |= text_starts(container->devices.word[i], "/dev/dri") ||
+		         text_starts(container->devices.word[i], "/dev/nvidia");
 	return nodes || (container->runtime && strcmp(container->runtime, "nvidia") == 0) ||
 	       (container->gpu_request && *container->gpu_request);
 }
 
 /* The docker containers with a GPU inside what was just looked into: the media server sees what they see. */
 static void look_into_containers(struct facts *facts, struct world *node, const struct target *target,
-	const struct inside *inside, struct arena *arena)
+        const struct inside *inside, struct arena *arena)
 {
 	enum { CONTAINERS_MAX = 8 };
 	size_t looked = 0;
@@ -73,7 +76,8 @@ static void look_into_containers(struct facts *facts, struct world *node, const 
 		if (!encodes(container))
 			continue;
 		if (looked++ == CONTAINERS_MAX) {
-			*arena_push(arena, facts->blind, facts->n_blind) = (struct blind){ target->label, "further docker containers",
+			*arena_push(arena, facts->blind, facts->n_blind) = (struct blind){ target->label,
+				"further docker containers",
 				arena_printf(arena, "only the first %d with a GPU are looked into", CONTAINERS_MAX) };
 			return;
 		}
@@ -90,7 +94,7 @@ static void look_inside(struct facts *facts, struct world *node, const struct ta
 		return;
 	struct inside inside = { .label = target->label, .reached = NO };
 	struct blindness blindness = { facts, arena, target->label };
-	struct err err = {0};
+	struct err err = { 0 };
 	struct world *world = world_inside(node, target, arena, &err);
 	if (world) {
 		inside_gather(world, arena, &inside, note_blind, &blindness);
@@ -99,7 +103,8 @@ static void look_inside(struct facts *facts, struct world *node, const struct ta
 		world_close(world);
 	} else {
 		inside.why = arena_strdup(arena, err.text);
-		*arena_push(arena, facts->blind, facts->n_blind) = (struct blind){ target->label, "the inside", inside.why };
+		*arena_push(arena, facts->blind, facts->n_blind) =
+		        (struct blind){ target->label, "the inside", inside.why };
 	}
 	*arena_push(arena, facts->insides, facts->n_insides) = inside;
 	look_into_containers(facts, node, target, &inside, arena);
@@ -126,7 +131,8 @@ static void look_into_guests(struct facts *facts, struct world *node, const stru
 	}
 }
 
-static void gather_boot(struct world *world, unsigned depth, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
+static void gather_boot(
+        struct world *world, unsigned depth, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
 {
 	if (depth & FACTS_BOOT)
 		boot_gather(world, depth & FACTS_OLD_KERNELS, arena, ret, blind, data);
@@ -148,7 +154,8 @@ struct facts *facts_gather(struct world *world, const struct facts_want *want, s
 	drm_gather(world, want->depth & FACTS_HOLDERS, arena, &facts->drm, note_blind, &node);
 	gather_boot(world, want->depth, arena, &facts->boot, note_blind, &node);
 	if (!facts->boot.cmdline)
-		facts_blind(facts, arena, "node", ENODATA, "pcie_acs_override (no command line: whether groups are real)");
+		facts_blind(
+		        facts, arena, "node", ENODATA, "pcie_acs_override (no command line: whether groups are real)");
 	if (want->depth & FACTS_GUESTS) {
 		pve_gather(world, arena, &facts->pve, note_blind, &node);
 		facts->host.pve_version = facts->pve.here == NO ? NONE : facts->pve.version;
@@ -190,4 +197,3 @@ const struct inside *facts_inside(const struct facts *facts, const char *label)
 			return &facts->insides[i];
 	return NULL;
 }
-

@@ -25,12 +25,12 @@ struct blind {
 };
 
 struct cpu {
-	const char *vendor; /* "GenuineIntel", "AuthenticAMD"; "" none stated (ARM) */
-	const char *model;  /* "13th Gen Intel(R) Core(TM) i5-13500" */
-	enum tri f_suffix;  /* Intel: sold without a working iGPU (KF, F); UNKNOWN when the name does not say */
-	enum tri virtualisation;              /* vmx or svm flag */
+	const char *vendor;      /* "GenuineIntel", "AuthenticAMD"; "" none stated (ARM) */
+	const char *model;       /* "13th Gen Intel(R) Core(TM) i5-13500" */
+	enum tri f_suffix;       /* Intel: sold without a working iGPU (KF, F); UNKNOWN when the name does not say */
+	enum tri virtualisation; /* vmx or svm flag */
 	int64_t physical_bits, virtual_bits; /* address sizes */
-	enum tri hypervisor; /* the flag: this machine is itself a guest */
+	enum tri hypervisor;                 /* the flag: this machine is itself a guest */
 };
 
 struct host {
@@ -38,11 +38,11 @@ struct host {
 	struct cpu cpu;
 	const char *pve_version; /* "8.4.1"; NONE: no Proxmox VE here */
 	int64_t memory_kib;
-	struct words modules;    /* loaded, kernel names (with _) */
+	struct words modules; /* loaded, kernel names (with _) */
 	enum tri modules_known;
 	struct words builtin_seen; /* names under /sys/module that are not in /proc/modules */
-	const char *console;     /* /sys/class/tty/console/active: "tty0", "ttyS0 tty0" */
-	enum tri serial_console; /* reachable without a GPU: a serial console is active */
+	const char *console;       /* /sys/class/tty/console/active: "tty0", "ttyS0 tty0" */
+	enum tri serial_console;   /* reachable without a GPU: a serial console is active */
 };
 
 /* What the node cannot live without, by PCI ancestry. */
@@ -57,22 +57,22 @@ struct need {
 enum group_state { GROUP_UNKNOWN, GROUP_ISOLATED, GROUP_SHARED, GROUP_ACS };
 struct gpu {
 	const struct pci_device *pci;
-	const char *vendor;                    /* "nvidia", "intel", "amd", "other" */
-	const struct pci_device **functions;   /* of the same slot, itself included, by address */
+	const char *vendor;                  /* "nvidia", "intel", "amd", "other" */
+	const struct pci_device **functions; /* of the same slot, itself included, by address */
 	size_t n_functions;
-	enum group_state group_state;          /* as product.md defines it */
+	enum group_state group_state;           /* as product.md defines it */
 	const struct pci_device **group_others; /* in the group, outside the slot, bridges left out */
 	size_t n_group_others;
-	struct words group_foreign;            /* members of the group that are no PCI devices */
-	const struct drm_node *card, *render;  /* NULL: none or unknown, see render_known */
-	enum tri render_known;                 /* the DRM nodes could be read */
+	struct words group_foreign;           /* members of the group that are no PCI devices */
+	const struct drm_node *card, *render; /* NULL: none or unknown, see render_known */
+	enum tri render_known;                /* the DRM nodes could be read */
 	enum tri boot_display;
-	enum tri framebuffer_console;          /* fbcon is bound to a framebuffer of this card */
-	struct words bar_owners;               /* who in /proc/iomem sits in its BARs: "BOOTFB", "simplefb", a driver */
+	enum tri framebuffer_console; /* fbcon is bound to a framebuffer of this card */
+	struct words bar_owners;      /* who in /proc/iomem sits in its BARs: "BOOTFB", "simplefb", a driver */
 	enum tri bar_owners_known;
-	enum tri hot_release;                  /* can be unbound now: product.md */
-	const char *hot_why;                   /* when not yes: who or what holds it, or what is not known */
-	struct gpu_model model;                /* what a card of these ids can do */
+	enum tri hot_release;   /* can be unbound now: product.md */
+	const char *hot_why;    /* when not yes: who or what holds it, or what is not known */
+	struct gpu_model model; /* what a card of these ids can do */
 };
 
 struct facts {
@@ -86,8 +86,8 @@ struct facts {
 	enum tri root_disk_known, management_known, console_known;
 	struct gpu *gpus;
 	size_t n_gpus;
-	enum tri gpus_known;     /* the PCI devices could be listed */
-	struct inside *insides;  /* guests and docker containers that were looked into */
+	enum tri gpus_known;    /* the PCI devices could be listed */
+	struct inside *insides; /* guests and docker containers that were looked into */
 	size_t n_insides;
 	struct blind *blind;
 	size_t n_blind;
@@ -101,8 +101,9 @@ enum facts_depth {
 	FACTS_GUESTS = 1 << 3,  /* PVE */
 	FACTS_HOLDERS = 1 << 4, /* who holds the nodes open: walks /proc */
 	FACTS_INSIDE = 1 << 5,  /* look into running guests that have a GPU, and into `also` */
-	FACTS_OLD_KERNELS = 1 << 6, /* what the older kernels' initramfs froze: they are the way back, no rule asks them */
-	FACTS_ALL = 63,         /* all that the rules ask */
+	FACTS_OLD_KERNELS =
+	        1 << 6, /* what the older kernels' initramfs froze: they are the way back, no rule asks them */
+	FACTS_ALL = 63, /* all that the rules ask */
 };
 
 struct facts_want {
@@ -121,7 +122,8 @@ const char *facts_group_state(enum group_state state); /* "isolated", "shared", 
 struct words facts_ct_paths(const struct guest *guest, struct arena *arena);
 /* The PCI address that a node's path belongs to, by the nodes seen or by its by-path name; NULL: not known. */
 const char *facts_path_pci(const struct facts *facts, const char *path, struct arena *arena);
-bool facts_guest_has_gpu(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena);
+bool facts_guest_has_gpu(
+        const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena);
 /* What a tape keeps of a big file (a tape_reduce_fn): an initramfs as its configuration and module names, modules.alias
  * as the lines that matter. False: the file is kept as it is. */
 bool facts_reduce(void *data, const char *path, struct bytes raw, struct arena *arena, struct bytes *ret);
@@ -135,7 +137,7 @@ void needs_gather(struct world *world, struct arena *arena, struct facts *facts,
 void gpus_assemble(struct facts *facts, struct arena *arena);
 /* Notes a blind spot once; format gives `what`. */
 void facts_blind(struct facts *facts, struct arena *arena, const char *target, int error, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+        __attribute__((format(printf, 5, 6)));
 
 /* Finders: NULL if there is none. */
 const struct pci_device *facts_device(const struct facts *facts, const char *address);

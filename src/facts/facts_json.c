@@ -51,7 +51,8 @@ static json_t *encode_json(const struct gpu_model *model, struct arena *arena)
 	json_t *encode = json_object();
 	json_put(encode, "engine", json_text(model->engine));
 	json_put(encode, "generation", json_text(model->generation));
-	json_put(encode, "codecs", model->encode_known == YES ? json_words(gpu_codecs_text(model->encode, arena)) : json_null());
+	json_put(encode, "codecs",
+	        model->encode_known == YES ? json_words(gpu_codecs_text(model->encode, arena)) : json_null());
 	return encode;
 }
 
@@ -59,7 +60,8 @@ static json_t *subsystem_json(const struct pci_device *device, struct arena *are
 {
 	if (device->subsystem_vendor < 0 || device->subsystem_device < 0)
 		return json_null();
-	return json_raw_text(arena_printf(arena, "%04x:%04x", (unsigned)device->subsystem_vendor, (unsigned)device->subsystem_device));
+	return json_raw_text(arena_printf(
+	        arena, "%04x:%04x", (unsigned)device->subsystem_vendor, (unsigned)device->subsystem_device));
 }
 
 static json_t *gpu_json(const struct gpu *gpu, struct arena *arena)
@@ -71,16 +73,21 @@ static json_t *gpu_json(const struct gpu *gpu, struct arena *arena)
 	json_put(object, "device", json_hex4(pci->device));
 	json_put(object, "subsystem", subsystem_json(pci, arena));
 	json_put(object, "name", json_raw_text(pci_device_name(pci, arena)));
-	json_put(object, "class", pci->class_code < 0 ? json_null() :
-		json_raw_text(arena_printf(arena, "%06x", (unsigned)pci->class_code)));
+	json_put(object, "class",
+	        pci->class_code < 0 ? json_null()
+	                            : json_raw_text(arena_printf(arena, "%06x", (unsigned)pci->class_code)));
 	json_put(object, "driver", json_text(pci->driver));
 	json_put(object, "iommu_group", json_text(pci->iommu_group));
 	json_put(object, "group_state", json_text(facts_group_state(gpu->group_state)));
-	json_put(object, "group_others", pci->iommu_group ? addresses_json(gpu->group_others, gpu->n_group_others) : json_null());
+	json_put(object, "group_others",
+	        pci->iommu_group ? addresses_json(gpu->group_others, gpu->n_group_others) : json_null());
 	json_put(object, "functions", addresses_json(gpu->functions, gpu->n_functions));
 	json_put(object, "boot_display", json_tri(gpu->boot_display));
 	json_put(object, "hot_release", json_tri(gpu->hot_release));
-	json_put(object, "render_node", json_text(gpu->render ? gpu->render->path : gpu->render_known == YES ? NONE : NULL));
+	json_put(object, "render_node",
+	        json_text(gpu->render                ? gpu->render->path
+	                  : gpu->render_known == YES ? NONE
+	                                             : NULL));
 	json_put(object, "reset_methods", json_words(pci->reset_methods));
 	json_put(object, "encode", encode_json(&gpu->model, arena));
 	return object;
@@ -94,7 +101,6 @@ static json_t *known_array(json_t *array, enum tri known)
 	json_decref(array);
 	return json_null();
 }
-
 
 static json_t *guest_json(const struct facts *facts, const struct guest *guest, struct arena *arena)
 {
@@ -112,8 +118,9 @@ static json_t *guest_json(const struct facts *facts, const struct guest *guest, 
 
 json_t *facts_json(const struct facts *facts)
 {
-	struct arena arena ARENA_SCOPED = {0};
-	json_t *document = json_document("inspect"), *gpus = json_array(), *guests = json_array(), *blind = json_array();
+	struct arena arena ARENA_SCOPED = { 0 };
+	json_t *document = json_document("inspect"), *gpus = json_array(), *guests = json_array(),
+	       *blind = json_array();
 	json_put(document, "host", host_json(facts));
 	for (size_t i = 0; i < facts->n_gpus; i++)
 		json_add(gpus, gpu_json(&facts->gpus[i], &arena));

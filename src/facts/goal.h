@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What shall be true: the goal file of product.md (YAML), or the same as flags. One table of keys (goal_keys) drives the
- * file, the flags and the help.
+ * What shall be true: the goal file of product.md (YAML), or the same as flags. One table of keys (goal_keys) drives
+ * the file, the flags and the help.
  */
 #pragma once
 #include "facts/pve.h"
@@ -11,20 +11,27 @@ enum service_kind { SERVICE_UNKNOWN, SERVICE_EMBY, SERVICE_JELLYFIN, SERVICE_FFM
 enum { HUGEPAGES_ANY = 0 }; /* hugepages: any, as PVE has it */
 
 struct goal {
-	const char *source;     /* the file, or "command line" */
-	const char *gpu;        /* full address, "nvidia", "intel", "amd", "auto"; NULL: not stated */
-	enum guest_kind into;   /* with into_id; GUEST_UNKNOWN: not stated */
-	int64_t into_id;        /* UNKNOWN_NUMBER with into_new */
+	const char *source;   /* the file, or "command line" */
+	const char *gpu;      /* full address, "nvidia", "intel", "amd", "auto"; NULL: not stated */
+	enum guest_kind into; /* with into_id; GUEST_UNKNOWN: not stated */
+	int64_t into_id;      /* UNKNOWN_NUMBER with into_new */
 	bool into_new;
-	const char *reach;      /* ssh://...; NULL: guest agent or pct */
-	struct { enum service_kind kind; const char *compose, *name, *url, *token_file; } service;
-	struct words prefer, veto; /* encoder: "h264", "hevc", "hevc10", "av1" */
+	const char *reach; /* ssh://...; NULL: guest agent or pct */
+	struct {
+		enum service_kind kind;
+		const char *compose, *name, *url, *token_file;
+	} service;
+	struct words prefer, veto;      /* encoder: "h264", "hevc", "hevc10", "av1" */
 	int64_t window_from, window_to; /* minutes of the day; UNKNOWN_NUMBER; from > to: over midnight */
-	int64_t confirm_seconds; /* UNKNOWN_NUMBER: default */
-	const char *affinity;   /* a CPU list as PVE has it: "0-3,8" */
-	int64_t hugepages;      /* MiB: 2 or 1024, or HUGEPAGES_ANY; UNKNOWN_NUMBER: not stated */
+	int64_t confirm_seconds;        /* UNKNOWN_NUMBER: default */
+	const char *affinity;           /* a CPU list as PVE has it: "0-3,8" */
+	int64_t hugepages;              /* MiB: 2 or 1024, or HUGEPAGES_ANY; UNKNOWN_NUMBER: not stated */
 	enum tri remove_raw_lxc;
-	struct { const char *storage, *image, *sha256, *bridge, *ssh_key; int64_t disk_gib, memory_mib, cores; bool set; } create;
+	struct {
+		const char *storage, *image, *sha256, *bridge, *ssh_key;
+		int64_t disk_gib, memory_mib, cores;
+		bool set;
+	} create;
 	struct words accept;
 };
 
@@ -33,9 +40,9 @@ struct goal_key {
 	const char *flag; /* on the command line, without --: "service", "token-file" */
 	const char *form; /* what a value looks like: "vm/100 | ct/105 | vm/new" */
 	const char *help;
-	size_t field;     /* offset in struct goal */
-	bool list;        /* takes several: a YAML list, on the command line with commas */
-	bool bare;        /* a number or a truth: quotes would make it text */
+	size_t field; /* offset in struct goal */
+	bool list;    /* takes several: a YAML list, on the command line with commas */
+	bool bare;    /* a number or a truth: quotes would make it text */
 	bool (*set)(void *field, struct goal *goal, const char *value, struct arena *arena, struct err *err);
 };
 extern const struct goal_key goal_keys[]; /* name NULL at the end */

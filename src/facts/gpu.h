@@ -19,21 +19,29 @@ struct gpu_model {
 	enum tri encode_known;   /* YES: encode is complete; UNKNOWN: what stands in it is certain, there may be more */
 	/* NVIDIA */
 	enum nvidia_flavour flavour; /* which kernel module drives it */
-	int64_t last_branch;     /* 580 for Maxwell..Volta, 470 for Kepler, 390 for Fermi; UNKNOWN_NUMBER: none yet, or unknown */
-	enum tri session_limit;  /* consumer NVENC session cap applies; by id, UNKNOWN for entry Quadro, T and TITAN cards */
+	int64_t last_branch;    /* 580 for Maxwell..Volta, 470 for Kepler, 390 for Fermi; UNKNOWN_NUMBER: none yet, or
+	                           unknown */
+	enum tri session_limit; /* consumer NVENC session cap applies; by id, UNKNOWN for entry Quadro, T and TITAN
+	                           cards */
 	/* Intel */
-	enum tri low_power_only; /* EncSliceLP is the only encode entrypoint */
-	enum tri huc_by_default; /* NO: i915.enable_guc=2 is needed for low-power rate control */
+	enum tri low_power_only;  /* EncSliceLP is the only encode entrypoint */
+	enum tri huc_by_default;  /* NO: i915.enable_guc=2 is needed for low-power rate control */
 	const char *kernel_floor; /* "5.17"; NULL: no floor known */
 	enum tri needs_rebar;
-	const char *driver;      /* kernel drivers that know it, the default first: "i915", "i915 xe", "xe", "radeon amdgpu" */
-	enum tri integrated;     /* an iGPU or APU */
-	const char *source;      /* where the row comes from */
+	const char
+	        *driver; /* kernel drivers that know it, the default first: "i915", "i915 xe", "xe", "radeon amdgpu" */
+	enum tri integrated; /* an iGPU or APU */
+	const char *source;  /* where the row comes from */
 };
 
 /* A kernel range in which GPUs are known to misbehave. generation: names with | between; first and last are upstream
  * versions, both included, or (with a -) Ubuntu's releases. */
-struct gpu_kernel_bug { const char *generation; const char *first, *last; const char *what; const char *source; };
+struct gpu_kernel_bug {
+	const char *generation;
+	const char *first, *last;
+	const char *what;
+	const char *source;
+};
 
 /* class_code has 24 bits (0x030000); what is no display controller (class 03) gets its vendor's unknown row. */
 struct gpu_model gpu_model(int64_t vendor, int64_t device, int64_t class_code);

@@ -10,8 +10,14 @@ enum { CLASS_DISPLAY = 0x03 };
 
 static const char *vendor_word(int64_t vendor)
 {
-	static const struct { int64_t id; const char *word; } vendors[] = {
-		{ 0x10de, "nvidia" }, { 0x8086, "intel" }, { 0x1002, "amd" }, { 0x1022, "amd" },
+	static const struct {
+		int64_t id;
+		const char *word;
+	} vendors[] = {
+		{ 0x10de, "nvidia" },
+		{ 0x8086, "intel" },
+		{ 0x1002, "amd" },
+		{ 0x1022, "amd" },
 	};
 	for (size_t i = 0; i < sizeof vendors / sizeof *vendors; i++)
 		if (vendors[i].id == vendor)
@@ -95,7 +101,7 @@ static void assemble_bar_owners(const struct facts *facts, struct gpu *gpu, stru
 			const struct pci_bar *bar = &gpu->pci->bar[b];
 			/* a bridge's window may be exactly as large as the one BAR behind it, and sits in nothing */
 			if (!bar->end || range->start < bar->start || range->end > bar->end ||
-			    strcmp(range->owner, gpu->pci->address) == 0 || text_starts(range->owner, "PCI Bus "))
+			        strcmp(range->owner, gpu->pci->address) == 0 || text_starts(range->owner, "PCI Bus "))
 				continue;
 			*arena_push(arena, gpu->bar_owners.word, gpu->bar_owners.n) = range->owner;
 			break;
@@ -117,8 +123,9 @@ static bool holds(const struct holder *holder, const struct gpu *gpu)
 static const char *holder_text(const struct holder *holder, struct arena *arena)
 {
 	const char *name = holder->name ? text_shown(arena, holder->name) : "a process";
-	return arena_printf(arena, "%s%s (pid %lld) has %s open", holder->kind == HOLDER_DOCKER ? "docker container " : "",
-		name, (long long)holder->pid, text_shown(arena, holder->node));
+	return arena_printf(arena, "%s%s (pid %lld) has %s open",
+	        holder->kind == HOLDER_DOCKER ? "docker container " : "", name, (long long)holder->pid,
+	        text_shown(arena, holder->node));
 }
 
 /* Each question is asked in the order in which it would be told; the first NO decides, then the first unknown. */
@@ -132,9 +139,13 @@ static void assemble_release(const struct facts *facts, struct gpu *gpu, struct 
 		gpu->hot_why = holder_text(&drm->holders[i], arena);
 		return;
 	}
-	const struct { enum tri is; const char *yes, *unknown; } obstacles[] = {
+	const struct {
+		enum tri is;
+		const char *yes, *unknown;
+	} obstacles[] = {
 		{ gpu->boot_display, "it is the display the node boots on", "whether it is the boot display" },
-		{ gpu->framebuffer_console, "a framebuffer console runs on it", "whether a framebuffer console runs on it" },
+		{ gpu->framebuffer_console, "a framebuffer console runs on it",
+		        "whether a framebuffer console runs on it" },
 		{ drm->persistence_daemon, "nvidia-persistenced runs", "whether nvidia-persistenced runs" },
 		{ drm->holders_known == YES ? NO : UNKNOWN, "", "who has its nodes open" },
 		{ gpu->pci->driver ? NO : UNKNOWN, "", "which driver has it" },

@@ -74,7 +74,8 @@ void host_parse_cpu(struct bytes cpuinfo, struct arena *arena, struct cpu *ret)
 		else if (strcmp(key, "address sizes") == 0)
 			parse_address_sizes(value, ret);
 		else if (strcmp(key, "flags") == 0) {
-			ret->virtualisation = tri_of(text_has_word(value, "vmx", " ") || text_has_word(value, "svm", " "));
+			ret->virtualisation =
+			        tri_of(text_has_word(value, "vmx", " ") || text_has_word(value, "svm", " "));
 			ret->hypervisor = tri_of(text_has_word(value, "hypervisor", " "));
 		}
 	}
@@ -101,13 +102,14 @@ static int64_t memory_kib(struct bytes meminfo, struct arena *arena)
 /* /proc/modules: "nouveau 2543616 1 - Live 0x..."; the first word of each line. */
 static struct words module_names(struct bytes modules, struct arena *arena)
 {
-	struct words names = {0};
+	struct words names = { 0 };
 	size_t cursor = 0;
 	struct bytes line;
 	while (text_line(modules, &cursor, &line)) {
 		const char *end = memchr(line.data, ' ', line.size);
 		if (end && end > line.data)
-			*arena_push(arena, names.word, names.n) = arena_strndup(arena, line.data, (size_t)(end - line.data));
+			*arena_push(arena, names.word, names.n) =
+			        arena_strndup(arena, line.data, (size_t)(end - line.data));
 	}
 	return names;
 }
@@ -133,7 +135,7 @@ static enum tri serial_console(const char *active, struct arena *arena)
 	struct words consoles = text_split(arena, active, " ");
 	for (size_t i = 0; i < consoles.n; i++)
 		if (text_matches("ttyS*", consoles.word[i]) || text_matches("ttyAMA*", consoles.word[i]) ||
-		    text_matches("hvc*", consoles.word[i]) || text_matches("ttyUSB*", consoles.word[i]))
+		        text_matches("hvc*", consoles.word[i]) || text_matches("ttyUSB*", consoles.word[i]))
 			return YES;
 	return NO;
 }
@@ -145,7 +147,7 @@ void host_gather(struct world *world, struct arena *arena, struct host *ret, bli
 	struct bytes content;
 
 	if (world_attribute(world, arena, &ret->name, "/proc/sys/kernel/hostname") &&
-	    world_attribute(world, arena, &ret->name, "/etc/hostname"))
+	        world_attribute(world, arena, &ret->name, "/etc/hostname"))
 		ret->name = NULL;
 
 	int error = world_read(world, "/proc/cpuinfo", 0, arena, &content);

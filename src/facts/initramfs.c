@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_SIZE = 110, NAME_MAX_SIZE = 4096, ENTRIES_MAX = 200000, FILE_MAX = 1024 * 1024, FILES_MAX = 32 * FILE_MAX };
+enum {
+	HEADER_SIZE = 110,
+	NAME_MAX_SIZE = 4096,
+	ENTRIES_MAX = 200000,
+	FILE_MAX = 1024 * 1024,
+	FILES_MAX = 32 * FILE_MAX
+};
 static const uint64_t unpacked_max = (uint64_t)1024 * 1024 * 1024;
 
 /* ---- a stream: plain bytes, or what libarchive unpacks of them ---------- */
@@ -45,7 +51,7 @@ static bool stream_fill(struct stream *stream, bool *failed)
 			const char *why = archive_error_string(stream->archive);
 			*failed = true;
 			return err_set(stream->err, ERR_INPUT, "the %s part cannot be unpacked: %s", stream->what,
-				why ? why : "damaged");
+			        why ? why : "damaged");
 		}
 		stream->block = block;
 		stream->left = size;
@@ -132,10 +138,10 @@ static bool parse_header(const char *header, uint32_t fields[FIELDS])
 		uint32_t value = 0;
 		for (int j = 0; j < 8; j++) {
 			char digit = header[6 + i * 8 + j];
-			unsigned four = digit >= '0' && digit <= '9' ? (unsigned)(digit - '0') :
-					digit >= 'a' && digit <= 'f' ? (unsigned)(digit - 'a') + 10 :
-					digit >= 'A' && digit <= 'F' ? (unsigned)(digit - 'A') + 10 :
-								       16;
+			unsigned four = digit >= '0' && digit <= '9'   ? (unsigned)(digit - '0')
+			                : digit >= 'a' && digit <= 'f' ? (unsigned)(digit - 'a') + 10
+			                : digit >= 'A' && digit <= 'F' ? (unsigned)(digit - 'A') + 10
+			                                               : 16;
 			if (four > 15)
 				return false;
 			value = value << 4 | four;
@@ -198,7 +204,7 @@ static bool take_entry(struct contents *contents, struct stream *stream, const u
 	} else {
 		if (type == TYPE_FILE && is_module(path))
 			*arena_push(contents->arena, contents->modules.word, contents->modules.n) =
-				arena_strdup(contents->arena, path);
+			        arena_strdup(contents->arena, path);
 		if (!stream_take(stream, NULL, fields[FILE_SIZE]))
 			return false;
 	}
@@ -259,14 +265,18 @@ static const struct compression {
 } compressions[] = {
 	{ "gzip", "\x1f\x8b", 2, ARCHIVE_FILTER_GZIP },
 	{ "zstd", "\x28\xb5\x2f\xfd", 4, ARCHIVE_FILTER_ZSTD },
-	{ "xz", "\xfd" "7zXZ\0", 6, ARCHIVE_FILTER_XZ },
+	{ "xz",
+	        "\xfd"
+	        "7zXZ\0",
+	        6, ARCHIVE_FILTER_XZ },
 	{ "lz4", "\x04\x22\x4d\x18", 4, ARCHIVE_FILTER_LZ4 },
 	{ "lz4", "\x02\x21\x4c\x18", 4, ARCHIVE_FILTER_LZ4 }, /* the older frame, which the kernel wants */
 	{ "bzip2", "BZh", 3, ARCHIVE_FILTER_BZIP2 },
 	{ "lzma", "\x5d\0\0", 3, ARCHIVE_FILTER_LZMA },
 };
 
-/* An lzma header asks for up to 4 GiB of dictionary, and liblzma would take them: 128 MiB is more than any level uses. */
+/* An lzma header asks for up to 4 GiB of dictionary, and liblzma would take them: 128 MiB is more than any level uses.
+ */
 static bool asks_too_much(const struct compression *compression, struct bytes rest)
 {
 	return compression->filter == ARCHIVE_FILTER_LZMA && rest.size > 4 && (unsigned char)rest.data[4] >= 0x08;
@@ -276,7 +286,7 @@ static const struct compression *find_compression(struct bytes rest)
 {
 	for (size_t i = 0; i < sizeof compressions / sizeof *compressions; i++)
 		if (rest.size >= compressions[i].size &&
-			memcmp(rest.data, compressions[i].magic, compressions[i].size) == 0)
+		        memcmp(rest.data, compressions[i].magic, compressions[i].size) == 0)
 			return compressions + i;
 	return NULL;
 }
@@ -292,8 +302,8 @@ static bool open_compressed(struct archive *archive, const struct compression *c
 }
 
 /* A compressed part reaches to the end of the image: nothing that builds images puts anything behind it. */
-static bool take_compressed(struct contents *contents, struct stream *stream, struct bytes rest,
-	const struct compression *compression)
+static bool take_compressed(
+        struct contents *contents, struct stream *stream, struct bytes rest, const struct compression *compression)
 {
 	struct archive *archive __attribute__((cleanup(archive_release))) = archive_read_new();
 	stream->what = compression->name;
@@ -302,7 +312,7 @@ static bool take_compressed(struct contents *contents, struct stream *stream, st
 	if (!open_compressed(archive, compression, rest)) {
 		const char *why = archive ? archive_error_string(archive) : NULL;
 		return err_set(stream->err, ERR_INPUT, "the %s part cannot be unpacked: %s", compression->name,
-			why ? why : "damaged");
+		        why ? why : "damaged");
 	}
 	stream->archive = archive;
 	return take_archives(contents, stream);
@@ -328,8 +338,9 @@ static bool take_image(struct contents *contents, struct bytes image, struct err
 			return take_compressed(contents, &stream, rest, compression);
 		}
 		if (*rest.data != '0')
-			return err_set(err, ERR_INPUT, any ? "something unknown behind its first archive" :
-							     "not an initramfs: no cpio archive, no compression known");
+			return err_set(err, ERR_INPUT,
+			        any ? "something unknown behind its first archive"
+			            : "not an initramfs: no cpio archive, no compression known");
 		if (!stream_take(&stream, NULL, 1) || !take_archive(contents, &stream, '0'))
 			return false;
 		rest = (struct bytes){ stream.block, stream.left };
@@ -364,8 +375,8 @@ static void join_hard_links(struct contents *contents)
 		qsort(full, n, sizeof *full, by_inode);
 	for (size_t i = 0; n && i < contents->n; i++) {
 		struct kept *file = contents->file + i;
-		const struct kept *found = file->inode && !file->data.size ?
-			bsearch(file, full, n, sizeof *full, by_inode) : NULL;
+		const struct kept *found =
+		        file->inode && !file->data.size ? bsearch(file, full, n, sizeof *full, by_inode) : NULL;
 		if (found)
 			file->data = found->data;
 	}
@@ -392,9 +403,10 @@ static struct kept *find_kept(struct contents *contents, const char *path)
 static struct bytes link_data(struct contents *contents, const struct kept *file)
 {
 	const char *target = file->data.data, *slash = strrchr(file->path, '/');
-	char *path = *target == '/' ? arena_strdup(contents->arena, target) :
-				      arena_printf(contents->arena, "%.*s/%s", (int)(slash - file->path), file->path, target);
-	struct words parts = text_split(contents->arena, path, "/"), plain = {0};
+	char *path = *target == '/'
+	                     ? arena_strdup(contents->arena, target)
+	                     : arena_printf(contents->arena, "%.*s/%s", (int)(slash - file->path), file->path, target);
+	struct words parts = text_split(contents->arena, path, "/"), plain = { 0 };
 	for (size_t i = 0; i < parts.n; i++) {
 		if (strcmp(parts.word[i], "..") == 0)
 			plain.n -= plain.n > 0;
@@ -468,8 +480,11 @@ static const char *module_of(struct arena *arena, const char *path)
 static void parse_folder(struct initramfs *ret, struct arena *arena, const char *kind)
 {
 	static const char *const folders[] = { "etc", "run", "usr/local/lib", "usr/lib", "lib" };
-	struct config { const char *name; const struct initramfs_file *file; } *config = NULL;
-	struct words names = {0};
+	struct config {
+		const char *name;
+		const struct initramfs_file *file;
+	} *config = NULL;
+	struct words names = { 0 };
 	size_t n = 0;
 	/* an earlier folder's file hides a later one's of the same name; files of one folder lie together by name */
 	for (size_t folder = 0; folder < sizeof folders / sizeof *folders; folder++) {
@@ -479,7 +494,7 @@ static void parse_folder(struct initramfs *ret, struct arena *arena, const char 
 			const char *path = ret->files[i].path;
 			const char *name = path + strlen(pattern) - strlen("*.conf");
 			if (!text_matches(pattern, path) || strchr(name, '/') ||
-				(known && bsearch(&name, names.word, known, sizeof *names.word, by_word)))
+			        (known && bsearch(&name, names.word, known, sizeof *names.word, by_word)))
 				continue;
 			*arena_push(arena, names.word, names.n) = name;
 			*arena_push(arena, config, n) = (struct config){ name, ret->files + i };
@@ -518,7 +533,7 @@ static void order_scripts(struct initramfs *ret, struct arena *arena, struct byt
 			continue;
 		text += strlen(folder);
 		*arena_push(arena, ret->early_scripts.word, ret->early_scripts.n) =
-			arena_strndup(arena, text, strcspn(text, " \t\"';&"));
+		        arena_strndup(arena, text, strcspn(text, " \t\"';&"));
 	}
 }
 
@@ -532,7 +547,7 @@ static void list_scripts(struct initramfs *ret, struct arena *arena)
 	for (size_t i = 0; i < ret->n_files; i++)
 		if (text_matches("scripts/init-top/*", ret->files[i].path))
 			*arena_push(arena, ret->early_scripts.word, ret->early_scripts.n) =
-				ret->files[i].path + strlen("scripts/init-top/");
+			        ret->files[i].path + strlen("scripts/init-top/");
 }
 
 bool initramfs_parse(struct bytes image, struct arena *arena, struct err *err, struct initramfs *ret)
@@ -543,10 +558,9 @@ bool initramfs_parse(struct bytes image, struct arena *arena, struct err *err, s
 		return false;
 	for (size_t i = 0; i < contents.n; i++)
 		*arena_push(arena, parsed.files, parsed.n_files) =
-			(struct initramfs_file){ contents.file[i].path, contents.file[i].data };
+		        (struct initramfs_file){ contents.file[i].path, contents.file[i].data };
 	for (size_t i = 0; i < contents.modules.n; i++)
-		*arena_push(arena, parsed.modules.word, parsed.modules.n) =
-			module_of(arena, contents.modules.word[i]);
+		*arena_push(arena, parsed.modules.word, parsed.modules.n) = module_of(arena, contents.modules.word[i]);
 	sort_unique(&parsed.modules);
 	parse_folder(&parsed, arena, "modprobe.d");
 	parse_folder(&parsed, arena, "modules-load.d");
@@ -561,10 +575,10 @@ bool initramfs_parse(struct bytes image, struct arena *arena, struct err *err, s
 
 bool initramfs_holds(const struct initramfs *initramfs, const char *module)
 {
-	struct arena arena ARENA_SCOPED = {0};
+	struct arena arena ARENA_SCOPED = { 0 };
 	const char *name = modprobe_name(&arena, module);
-	return initramfs->modules.n && bsearch(&name, initramfs->modules.word, initramfs->modules.n,
-		sizeof *initramfs->modules.word, by_word);
+	return initramfs->modules.n &&
+	       bsearch(&name, initramfs->modules.word, initramfs->modules.n, sizeof *initramfs->modules.word, by_word);
 }
 
 /* ---- the reduced image ------------------------------------------------- */
@@ -579,8 +593,8 @@ static char *put_entry(char *out, unsigned inode, unsigned mode, const char *pat
 {
 	char header[HEADER_SIZE + 1];
 	size_t name = strlen(path) + 1;
-	snprintf(header, sizeof header, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", inode, mode, 0u, 0u,
-		1u, 0u, (unsigned)data.size, 0u, 0u, 0u, 0u, (unsigned)name, 0u);
+	snprintf(header, sizeof header, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", inode, mode, 0u,
+	        0u, 1u, 0u, (unsigned)data.size, 0u, 0u, 0u, 0u, (unsigned)name, 0u);
 	out = mempcpy(out, header, HEADER_SIZE);
 	out = mempcpy(out, path, name);
 	out += padding(HEADER_SIZE + name); /* the buffer is zeroed */

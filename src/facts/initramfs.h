@@ -7,20 +7,20 @@
 #include "facts/modprobe.h"
 
 struct initramfs_file {
-	const char *path; /* "etc/modprobe.d/vfio.conf", without a leading slash */
+	const char *path;  /* "etc/modprobe.d/vfio.conf", without a leading slash */
 	struct bytes data; /* only of configuration and scripts */
 };
 
 struct initramfs {
-	const char *path;    /* "/boot/initrd.img-6.8.12-4-pve", or below a mounted ESP */
-	const char *place;   /* "/boot" or "ESP 1234-ABCD" */
-	const char *kernel;  /* version the name carries */
-	enum tri known;      /* could be read whole */
-	const char *why;     /* when not */
+	const char *path;   /* "/boot/initrd.img-6.8.12-4-pve", or below a mounted ESP */
+	const char *place;  /* "/boot" or "ESP 1234-ABCD" */
+	const char *kernel; /* version the name carries */
+	enum tri known;     /* could be read whole */
+	const char *why;    /* when not */
 	int64_t mtime;
-	struct modprobe modprobe;  /* its etc/modprobe.d, lib/modprobe.d and conf/modules */
-	struct words modules;      /* module names it holds, with _ */
-	struct words early_scripts; /* scripts/init-top in the order of their ORDER file, as far as known */
+	struct modprobe modprobe;     /* its etc/modprobe.d, lib/modprobe.d and conf/modules */
+	struct words modules;         /* module names it holds, with _ */
+	struct words early_scripts;   /* scripts/init-top in the order of their ORDER file, as far as known */
 	struct initramfs_file *files; /* configuration and scripts, by path */
 	size_t n_files;
 };

@@ -65,7 +65,7 @@ static const char *first_line(struct arena *arena, struct bytes one, struct byte
 		if (*text)
 			return text;
 	}
-	return other.size ? first_line(arena, other, (struct bytes){0}) : NONE;
+	return other.size ? first_line(arena, other, (struct bytes){ 0 }) : NONE;
 }
 
 /* ---- system ------------------------------------------------------------------ */
@@ -75,21 +75,31 @@ static void gather_os(struct gather *gather)
 	struct inside *inside = gather->inside;
 	struct bytes text;
 	if (world_read(gather->world, "/etc/os-release", 0, gather->arena, &text) &&
-	    ask_read(gather, "/usr/lib/os-release", &text))
+	        ask_read(gather, "/usr/lib/os-release", &text))
 		return;
 	inside->os_id = inside_os_value(text, "ID", gather->arena);
 	inside->os_version = inside_os_value(text, "VERSION_ID", gather->arena);
 	inside->os_name = inside_os_value(text, "PRETTY_NAME", gather->arena);
-	inside->os_id = inside->os_id ? inside->os_id : "linux"; /* os-release(5)'s default */
+	inside->os_id = inside->os_id ? inside->os_id : "linux";             /* os-release(5)'s default */
 	inside->os_version = inside->os_version ? inside->os_version : NONE; /* Debian testing has none */
 	inside->os_name = inside->os_name ? inside->os_name : NONE;
 }
 
 /* Flavours for clouds. Debian's cloud kernel and Ubuntu's kvm kernel are built without DRM drivers for real cards;
  * of the others the modules tell, as distributions package them apart (Ubuntu's linux-modules-extra). */
-static const struct { const char *pattern; bool lacks; } cloud_flavours[] = {
-	{ "*-cloud-*", true }, { "*-kvm", true }, { "*-virt", false }, { "*-aws", false }, { "*-azure", false },
-	{ "*-gcp", false }, { "*-gke", false }, { "*-oracle", false }, { "*-ibm", false },
+static const struct {
+	const char *pattern;
+	bool lacks;
+} cloud_flavours[] = {
+	{ "*-cloud-*", true },
+	{ "*-kvm", true },
+	{ "*-virt", false },
+	{ "*-aws", false },
+	{ "*-azure", false },
+	{ "*-gcp", false },
+	{ "*-gke", false },
+	{ "*-oracle", false },
+	{ "*-ibm", false },
 };
 
 static enum tri has_gpu_modules(struct gather *gather, const char *kernel)
@@ -142,7 +152,8 @@ static bool lacks(struct gather *gather, const char *folder, const char *name)
 /* The variable is four bytes of attributes and one of value (UEFI specification, "Globally Defined Variables"). */
 static void gather_secure_boot(struct gather *gather)
 {
-	static const char name[] = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", folder[] = "/sys/firmware/efi/efivars";
+	static const char name[] = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
+	                  folder[] = "/sys/firmware/efi/efivars";
 	const char *path = arena_printf(gather->arena, "%s/%s", folder, name);
 	struct bytes value;
 	int error = world_read(gather->world, path, 0, gather->arena, &value);
@@ -164,7 +175,7 @@ static void gather_modules(struct gather *gather)
 		const char *name = text_trimmed(gather->arena, line);
 		if (*name)
 			words_add(&gather->inside->modules, gather->arena,
-				  arena_strndup(gather->arena, name, strcspn(name, " ")));
+			        arena_strndup(gather->arena, name, strcspn(name, " ")));
 	}
 }
 
@@ -179,11 +190,37 @@ static void gather_groups(struct gather *gather)
 
 /* What the rules ask the version of. */
 static const char *const packages_asked[] = {
-	"qemu-guest-agent", "nvidia-*", "libnvidia-*", "xserver-xorg-video-nvidia*", "linux-modules-nvidia-*",
-	"cuda-drivers*", "intel-media-va-driver*", "i965-va-driver*", "mesa-va-drivers", "libva2", "libva-drm2", "vainfo",
-	"libmfx*", "libvpl*", "intel-opencl-icd", "firmware-*", "linux-firmware", "linux-image-*", "linux-headers-*",
-	"linux-modules-extra-*", "dkms", "docker-ce", "docker.io", "containerd.io", "containerd", "runc",
-	"jellyfin*", "emby-server", "plexmediaserver", "ffmpeg", NULL,
+	"qemu-guest-agent",
+	"nvidia-*",
+	"libnvidia-*",
+	"xserver-xorg-video-nvidia*",
+	"linux-modules-nvidia-*",
+	"cuda-drivers*",
+	"intel-media-va-driver*",
+	"i965-va-driver*",
+	"mesa-va-drivers",
+	"libva2",
+	"libva-drm2",
+	"vainfo",
+	"libmfx*",
+	"libvpl*",
+	"intel-opencl-icd",
+	"firmware-*",
+	"linux-firmware",
+	"linux-image-*",
+	"linux-headers-*",
+	"linux-modules-extra-*",
+	"dkms",
+	"docker-ce",
+	"docker.io",
+	"containerd.io",
+	"containerd",
+	"runc",
+	"jellyfin*",
+	"emby-server",
+	"plexmediaserver",
+	"ffmpeg",
+	NULL,
 };
 
 static void gather_packages(struct gather *gather)
@@ -215,12 +252,22 @@ static void gather_dmesg(struct gather *gather)
 
 /* Where distributions, NVIDIA's installer and its container toolkit put the libraries. */
 static const char *const library_folders[] = {
-	"/usr/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu/nvidia/current", "/usr/lib/aarch64-linux-gnu",
-	"/usr/lib64", "/usr/lib64/nvidia", "/usr/lib", "/usr/lib/nvidia", "/usr/lib/nvidia/current", "/usr/local/nvidia/lib64",
+	"/usr/lib/x86_64-linux-gnu",
+	"/usr/lib/x86_64-linux-gnu/nvidia/current",
+	"/usr/lib/aarch64-linux-gnu",
+	"/usr/lib64",
+	"/usr/lib64/nvidia",
+	"/usr/lib",
+	"/usr/lib/nvidia",
+	"/usr/lib/nvidia/current",
+	"/usr/local/nvidia/lib64",
 };
 
 static const char *const libraries_asked[] = {
-	"libcuda.so.1", "libnvidia-encode.so.1", "libnvcuvid.so.1", "libnvidia-ml.so.1",
+	"libcuda.so.1",
+	"libnvidia-encode.so.1",
+	"libnvcuvid.so.1",
+	"libnvidia-ml.so.1",
 };
 
 /* "550.163.01" of "libnvidia-ml.so.550.163.01"; NULL: another name, or the .1 that is a link. */
@@ -228,12 +275,13 @@ static const char *library_version(const char *name)
 {
 	static const char stem[] = "libnvidia-ml.so.";
 	const char *version = name + sizeof stem - 1;
-	return text_starts(name, stem) && strchr(version, '.') && !version[strspn(version, "0123456789.")] ? version : NULL;
+	return text_starts(name, stem) && strchr(version, '.') && !version[strspn(version, "0123456789.")] ? version
+	                                                                                                   : NULL;
 }
 
 /* The versions whose files lie in that folder; and what its libnvidia-ml.so.1 points to, which is what gets loaded. */
-static void library_folder(struct gather *gather, const char *folder, struct words names, struct words *versions,
-			   const char **linked)
+static void library_folder(
+        struct gather *gather, const char *folder, struct words names, struct words *versions, const char **linked)
 {
 	struct inside *inside = gather->inside;
 	const char *target;
@@ -243,7 +291,8 @@ static void library_folder(struct gather *gather, const char *folder, struct wor
 			words_add(versions, gather->arena, version);
 	}
 	for (size_t i = 0; i < sizeof libraries_asked / sizeof *libraries_asked; i++)
-		if (words_have(&names, libraries_asked[i]) && !words_have(&inside->nvidia_libraries, libraries_asked[i]))
+		if (words_have(&names, libraries_asked[i]) &&
+		        !words_have(&inside->nvidia_libraries, libraries_asked[i]))
 			words_add(&inside->nvidia_libraries, gather->arena, libraries_asked[i]);
 	if (*linked || !words_have(&names, "libnvidia-ml.so.1"))
 		return;
@@ -254,7 +303,7 @@ static void library_folder(struct gather *gather, const char *folder, struct wor
 static void gather_libraries(struct gather *gather)
 {
 	struct inside *inside = gather->inside;
-	struct words versions = {0}, names;
+	struct words versions = { 0 }, names;
 	const char *linked = NULL;
 	enum tri known = YES;
 	for (size_t i = 0; i < sizeof library_folders / sizeof *library_folders; i++) {
@@ -284,7 +333,9 @@ static void gather_smi(struct gather *gather)
 		return;
 	inside_parse_nvidia_smi(outcome.out, gather->arena, &said);
 	inside_parse_nvidia_smi(outcome.err, gather->arena, &warned);
-	const char *error = said.error && *said.error ? said.error : warned.error && *warned.error ? warned.error : NULL;
+	const char *error = said.error && *said.error       ? said.error
+	                    : warned.error && *warned.error ? warned.error
+	                                                    : NULL;
 	if (error)
 		gather->inside->nvidia_smi = error;
 	else if (outcome.status)
@@ -292,7 +343,8 @@ static void gather_smi(struct gather *gather)
 	else
 		gather->inside->nvidia_smi = said.error; /* NONE where it answered, NULL where that was no answer */
 	if (gather->inside->nvidia_smi && !*gather->inside->nvidia_smi && outcome.status)
-		gather->inside->nvidia_smi = arena_printf(gather->arena, "nvidia-smi ended with code %d", outcome.status);
+		gather->inside->nvidia_smi =
+		        arena_printf(gather->arena, "nvidia-smi ended with code %d", outcome.status);
 	gather->inside->nvidia_smi_driver = said.driver;
 }
 
@@ -317,8 +369,9 @@ static void gather_toolkit(struct gather *gather)
 	} else if (!error && outcome.status == 0) {
 		const char *line = first_line(gather->arena, outcome.out, outcome.err), *at = strstr(line, word);
 		inside->toolkit = YES;
-		inside->toolkit_version = at ? arena_strndup(gather->arena, at + sizeof word - 1,
-							     strcspn(at + sizeof word - 1, " ,")) : NULL;
+		inside->toolkit_version =
+		        at ? arena_strndup(gather->arena, at + sizeof word - 1, strcspn(at + sizeof word - 1, " ,"))
+		           : NULL;
 	}
 }
 
@@ -328,7 +381,7 @@ static void gather_cdi(struct gather *gather)
 	static const char *const folders[] = { "/etc/cdi", "/var/run/cdi" };
 	enum tri cdi = NO;
 	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-		struct words names = {0};
+		struct words names = { 0 };
 		int error = world_list(gather->world, folders[i], gather->arena, &names);
 		if (error && error != ENOENT) {
 			gather->blind(gather->data, error, folders[i]);
@@ -338,7 +391,8 @@ static void gather_cdi(struct gather *gather)
 			struct bytes text;
 			if (!text_ends(names.word[j], ".yaml") && !text_ends(names.word[j], ".json"))
 				continue;
-			error = ask_read(gather, arena_printf(gather->arena, "%s/%s", folders[i], names.word[j]), &text);
+			error = ask_read(
+			        gather, arena_printf(gather->arena, "%s/%s", folders[i], names.word[j]), &text);
 			if (!error && memmem(text.data, text.size, "nvidia.com/gpu", strlen("nvidia.com/gpu")))
 				cdi = YES;
 			else if (error && error != ENOENT)
@@ -401,9 +455,8 @@ static void docker_info(struct gather *gather, struct bytes out)
 		inside->docker_snap = text_starts(root, "/var/snap/") ? "yes" : NONE;
 	const char *runtimes = NONE;
 	size_t n = 0;
-	json_object_foreach(json_object_get(info, "Runtimes"), name, value)
-		if (n++ < 64)
-			runtimes = arena_printf(gather->arena, "%s%s%s", runtimes, *runtimes ? " " : "", name);
+	json_object_foreach(json_object_get(info, "Runtimes"), name, value) if (n++ < 64) runtimes =
+	        arena_printf(gather->arena, "%s%s%s", runtimes, *runtimes ? " " : "", name);
 	inside->docker_runtimes = runtimes;
 }
 
@@ -428,7 +481,8 @@ static void docker_inspect(struct gather *gather, struct words ids)
 		if (!error)
 			inside_parse_docker(outcome.out, gather->arena, gather->inside);
 		else
-			gather->blind(gather->data, error, arena_printf(gather->arena, "docker inspect %s", ids.word[i]));
+			gather->blind(
+			        gather->data, error, arena_printf(gather->arena, "docker inspect %s", ids.word[i]));
 	}
 }
 
@@ -445,7 +499,8 @@ static void gather_docker(struct gather *gather)
 		return;
 	docker_info(gather, outcome.out);
 	if (inside->docker_known != YES) {
-		bool denied = memmem(outcome.err.data, outcome.err.size, "permission denied", strlen("permission denied"));
+		bool denied =
+		        memmem(outcome.err.data, outcome.err.size, "permission denied", strlen("permission denied"));
 		inside->docker_known = NO;
 		gather->blind(gather->data, denied ? EACCES : ECONNREFUSED, "docker info");
 		return;
@@ -454,7 +509,7 @@ static void gather_docker(struct gather *gather)
 		return;
 	if (outcome.status)
 		gather->blind(gather->data, EACCES, "docker ps");
-	struct words ids = {0};
+	struct words ids = { 0 };
 	struct bytes line;
 	for (size_t cursor = 0; text_line(outcome.out, &cursor, &line) && ids.n < CONTAINERS_MAX;) {
 		const char *id = text_trimmed(gather->arena, line);
@@ -496,7 +551,7 @@ static void gather_vainfo(struct gather *gather)
 	bool asked = false;
 	for (size_t i = 0; i < inside->drm.n; i++) {
 		const struct drm_node *node = &inside->drm.nodes[i];
-		struct vainfo vainfo = {0};
+		struct vainfo vainfo = { 0 };
 		if (!text_starts(node->name, "renderD") || node->exists == NO)
 			continue;
 		if (!vainfo_node(gather, node->path, &vainfo))

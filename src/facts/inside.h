@@ -7,9 +7,9 @@
 
 struct docker_container {
 	const char *name, *image, *id;
-	const char *runtime;   /* "runc", "nvidia" */
-	const char *status;    /* "running" */
-	struct words devices;  /* paths inside */
+	const char *runtime;     /* "runc", "nvidia" */
+	const char *status;      /* "running" */
+	struct words devices;    /* paths inside */
 	const char *gpu_request; /* DeviceRequests: the capabilities "gpu video", or "cdi nvidia.com/gpu=all"; NONE */
 	struct words group_add;
 	enum tri privileged;
@@ -17,45 +17,50 @@ struct docker_container {
 };
 
 struct inside {
-	const char *label;      /* "vm/100" */
+	const char *label; /* "vm/100" */
 	enum tri reached;
-	const char *why;        /* when not */
+	const char *why;                          /* when not */
 	const char *os_id, *os_version, *os_name; /* os-release */
-	const char *kernel;     /* release */
-	enum tri cloud_kernel;  /* a flavour for clouds without DRM drivers: by its name, and by the modules it has */
+	const char *kernel;                       /* release */
+	enum tri cloud_kernel; /* a flavour for clouds without DRM drivers: by its name, and by the modules it has */
 	enum tri secure_boot;
 	struct pci pci;
 	struct drm drm;
 	struct words modules;
 	enum tri modules_known;
-	const char *nvidia_module;      /* full version of the loaded module; NONE: not loaded */
+	const char *nvidia_module; /* full version of the loaded module; NONE: not loaded */
 	enum tri nvidia_open;
-	const char *nvidia_userspace;   /* full version of libnvidia-ml.so.X.Y.Z; NONE: not installed; NULL too where two are */
-	struct words nvidia_libraries;  /* "libcuda.so.1", "libnvidia-encode.so.1", "libnvcuvid.so.1" that are there */
+	const char *nvidia_userspace;  /* full version of libnvidia-ml.so.X.Y.Z; NONE: not installed; NULL too where two
+	                                  are */
+	struct words nvidia_libraries; /* "libcuda.so.1", "libnvidia-encode.so.1", "libnvcuvid.so.1" that are there */
 	enum tri nvidia_libraries_known;
-	const char *nvidia_smi;         /* its error line, NONE when it answered well; NULL not run */
-	const char *nvidia_smi_driver;  /* driver version it reports */
-	struct words firmware;          /* one cause each, from dmesg: the words of inside_parse_dmesg */
-	enum tri dmesg_known;           /* YES: read whole; else a cause that is not there proves nothing */
-	struct words groups;            /* "video:44", "render:104" */
+	const char *nvidia_smi;        /* its error line, NONE when it answered well; NULL not run */
+	const char *nvidia_smi_driver; /* driver version it reports */
+	struct words firmware;         /* one cause each, from dmesg: the words of inside_parse_dmesg */
+	enum tri dmesg_known;          /* YES: read whole; else a cause that is not there proves nothing */
+	struct words groups;           /* "video:44", "render:104" */
 	enum tri groups_known;
-	enum tri docker;                /* docker is installed */
-	enum tri docker_known;          /* its daemon answered */
+	enum tri docker;                              /* docker is installed */
+	enum tri docker_known;                        /* its daemon answered */
 	const char *docker_version, *docker_runtimes; /* "runc nvidia" */
-	const char *docker_cgroup_driver; /* "systemd", "cgroupfs" */
-	const char *docker_snap;        /* "yes" when it is the snap */
-	enum tri toolkit;               /* nvidia-container-toolkit */
+	const char *docker_cgroup_driver;             /* "systemd", "cgroupfs" */
+	const char *docker_snap;                      /* "yes" when it is the snap */
+	enum tri toolkit;                             /* nvidia-container-toolkit */
 	const char *toolkit_version;
-	enum tri cdi;                   /* a CDI specification for nvidia.com/gpu in /etc/cdi or /var/run/cdi */
-	enum tri no_cgroups;            /* no-cgroups = true in nvidia-container-runtime/config.toml */
-	enum tri dev_char;              /* /dev/char links for NVIDIA nodes */
+	enum tri cdi;        /* a CDI specification for nvidia.com/gpu in /etc/cdi or /var/run/cdi */
+	enum tri no_cgroups; /* no-cgroups = true in nvidia-container-runtime/config.toml */
+	enum tri dev_char;   /* /dev/char links for NVIDIA nodes */
 	struct docker_container *containers;
 	size_t n_containers;
-	/* of the first render node that initialises, else of the first that was asked; all NULL: not run. driver: what the
-	 * driver calls itself. error: NONE when it initialised. pairs: "VAProfileH264High/VAEntrypointEncSlice"; of a
-	 * listing that was cut those that are seen, so a pair that is missing proves nothing. */
-	struct vainfo { const char *driver; const char *error; struct words pairs; } vainfo;
-	struct words packages;          /* "intel-media-va-driver 23.1.1", "jellyfin-ffmpeg7 ..." of those that rules ask for */
+	/* of the first render node that initialises, else of the first that was asked; all NULL: not run. driver: what
+	 * the driver calls itself. error: NONE when it initialised. pairs: "VAProfileH264High/VAEntrypointEncSlice"; of
+	 * a listing that was cut those that are seen, so a pair that is missing proves nothing. */
+	struct vainfo {
+		const char *driver;
+		const char *error;
+		struct words pairs;
+	} vainfo;
+	struct words packages; /* "intel-media-va-driver 23.1.1", "jellyfin-ffmpeg7 ..." of those that rules ask for */
 };
 
 /* label is set from the world where it is NULL. The commands asked, all only reading: vainfo, nvidia-smi, nvidia-ctk,
@@ -65,10 +70,11 @@ void inside_gather(struct world *world, struct arena *arena, struct inside *ret,
 /* Pure parts. */
 void inside_parse_vainfo(struct bytes text, struct arena *arena, struct vainfo *ret);
 struct nvidia_smi {
-	const char *driver;  /* kernel driver's version ("Driver Version", since 610 "KMD Version"); NULL unknown */
-	const char *error;   /* one of its known error lines, verbatim; NONE: it answered well; NULL: nothing of its is there */
-	struct words names;  /* one per GPU; the table cuts them ("NVIDIA GeForce ...") */
-	struct words pci;    /* full lower-case addresses, where the form shows them */
+	const char *driver; /* kernel driver's version ("Driver Version", since 610 "KMD Version"); NULL unknown */
+	const char *error;  /* one of its known error lines, verbatim; NONE: it answered well; NULL: nothing of its is
+	                       there */
+	struct words names; /* one per GPU; the table cuts them ("NVIDIA GeForce ...") */
+	struct words pci;   /* full lower-case addresses, where the form shows them */
 	struct words uuids;
 };
 /* table, -L, -q, --version or XML, also several in one text: then the form that says most counts. */

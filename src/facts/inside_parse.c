@@ -57,8 +57,14 @@ static const char *vainfo_pair(struct arena *arena, const char *line)
 
 /* Lines that say why there is no driver, the one that says most first (libva va.c, libva-utils vainfo.c). */
 static const char *const vainfo_errors[] = {
-	"init failed", "Failed to open the given device", "Failed to a DRM display", "failed to initialize display",
-	"vaInitialize failed", "libva error", "va_openDriver() returns ", "error:",
+	"init failed",
+	"Failed to open the given device",
+	"Failed to a DRM display",
+	"failed to initialize display",
+	"vaInitialize failed",
+	"libva error",
+	"va_openDriver() returns ",
+	"error:",
 };
 
 static void vainfo_error(const char *line, size_t *rank, const char **ret)
@@ -78,7 +84,7 @@ void inside_parse_vainfo(struct bytes text, struct arena *arena, struct vainfo *
 	static const char driver[] = "Driver version: ";
 	struct bytes line;
 	size_t rank = sizeof vainfo_errors / sizeof *vainfo_errors;
-	*ret = (struct vainfo){0};
+	*ret = (struct vainfo){ 0 };
 	for (size_t cursor = 0; text_line(text, &cursor, &line);) {
 		const char *word = text_trimmed(arena, line), *pair = vainfo_pair(arena, word);
 		const char *named = pair || ret->driver ? NULL : strstr(word, driver);
@@ -103,7 +109,9 @@ struct smi {
 	const char *driver;
 	const char *error;
 	bool answered;
-	struct { struct words names, pci, uuids; } form[SMI_FORMS];
+	struct {
+		struct words names, pci, uuids;
+	} form[SMI_FORMS];
 };
 
 /* "00000000:8D:00.0" as sysfs writes it: "0000:8d:00.0"; NULL: no address. */
@@ -183,7 +191,7 @@ static void smi_table_row(struct smi *smi, const char *line)
 	smi_gpu(smi, SMI_TABLE, address);
 	if (smi->form[SMI_TABLE].pci.n > before)
 		smi_add(smi, &smi->form[SMI_TABLE].names, before + 1,
-			smi_table_name(arena_strdup(smi->arena, cells.word[0])));
+		        smi_table_name(arena_strdup(smi->arena, cells.word[0])));
 }
 
 static void smi_table(struct smi *smi, const char *line)
@@ -210,10 +218,11 @@ static void smi_gpu_line(struct smi *smi, const char *line)
 		smi_gpu(smi, SMI_QUERY, address);
 	uint64_t number;
 	if (!uuid || !index || strncmp(rest + index, ": ", 2) != 0 || uuid < rest + index + 2 ||
-	    !text_number(arena_strndup(smi->arena, rest, index), 10, SMI_GPUS_MAX, &number) || number != names->n)
+	        !text_number(arena_strndup(smi->arena, rest, index), 10, SMI_GPUS_MAX, &number) || number != names->n)
 		return;
 	const char *value = uuid + strlen(" (UUID: ");
-	smi_add(smi, names, names->n + 1, arena_strndup(smi->arena, rest + index + 2, (size_t)(uuid - rest) - index - 2));
+	smi_add(smi, names, names->n + 1,
+	        arena_strndup(smi->arena, rest + index + 2, (size_t)(uuid - rest) - index - 2));
 	smi_add(smi, &smi->form[SMI_LIST].uuids, names->n, arena_strndup(smi->arena, value, strcspn(value, ")")));
 	smi->answered = true;
 }
@@ -241,9 +250,15 @@ static void smi_query(struct smi *smi, const char *line)
 
 /* How its own error lines begin; what is behind may name the cause or the card. */
 static const char *const smi_errors[] = {
-	"NVIDIA-SMI has failed because", "Failed to initialize NVML", "No devices were found",
-	"Unable to determine the device handle", "NVIDIA-SMI couldn't find", "Failed to properly shut down NVML",
-	"nvidia-smi: command not found", "GPU is lost", "Reboot the system to recover this GPU",
+	"NVIDIA-SMI has failed because",
+	"Failed to initialize NVML",
+	"No devices were found",
+	"Unable to determine the device handle",
+	"NVIDIA-SMI couldn't find",
+	"Failed to properly shut down NVML",
+	"nvidia-smi: command not found",
+	"GPU is lost",
+	"Reboot the system to recover this GPU",
 };
 
 static void smi_error(struct smi *smi, const char *line)
@@ -259,15 +274,22 @@ struct xml {
 	struct smi *smi;
 	struct bytes text;
 	size_t at;
-	unsigned depth; /* open tags */
+	unsigned depth;   /* open tags */
 	char path[3][32]; /* the names of the first three */
 };
 
 /* The text of the tag that just closed, one line, the five entities of XML undone. */
 static const char *xml_text(struct xml *xml, struct bytes raw)
 {
-	static const struct { const char *entity; char sign; } entities[] = {
-		{ "&amp;", '&' }, { "&lt;", '<' }, { "&gt;", '>' }, { "&quot;", '"' }, { "&apos;", '\'' },
+	static const struct {
+		const char *entity;
+		char sign;
+	} entities[] = {
+		{ "&amp;", '&' },
+		{ "&lt;", '<' },
+		{ "&gt;", '>' },
+		{ "&quot;", '"' },
+		{ "&apos;", '\'' },
 	};
 	char *text = text_trimmed(xml->smi->arena, raw), *out = text;
 	for (const char *in = text; *in;) {
@@ -309,7 +331,8 @@ static void xml_gpu(struct xml *xml, struct bytes tag)
 	size_t left = tag.size - (size_t)(at - tag.data);
 	const char *end = memchr(at, '"', left);
 	if (end && end - at < 32)
-		smi_gpu(xml->smi, SMI_XML, smi_address(xml->smi->arena, arena_strndup(xml->smi->arena, at, (size_t)(end - at))));
+		smi_gpu(xml->smi, SMI_XML,
+		        smi_address(xml->smi->arena, arena_strndup(xml->smi->arena, at, (size_t)(end - at))));
 }
 
 static void xml_open(struct xml *xml, struct bytes tag)
@@ -402,7 +425,9 @@ void inside_parse_nvidia_smi(struct bytes text, struct arena *arena, struct nvid
  * the kernel for the firmware. What is normal is not here: "HuC is not supported" on Meteor Lake's GT0 (its HuC is on
  * the media GT), "module verification failed" of an unsigned module that is loaded, "DMAR: IOMMU enabled", which only
  * repeats the command line, and "not ready ... waiting", which may still end well. */
-struct dmesg_row { const char *cause, *text[3]; };
+struct dmesg_row {
+	const char *cause, *text[3];
+};
 
 static const struct dmesg_row dmesg_rows[] = {
 	{ "nvrm-off-bus", { "GPU has fallen off the bus" } },
@@ -485,8 +510,8 @@ static struct bytes nvrm_text(struct arena *arena, struct bytes log)
 struct words inside_parse_dmesg(struct bytes text, struct arena *arena)
 {
 	enum { ROWS = sizeof dmesg_rows / sizeof *dmesg_rows, NVRM_ROWS = sizeof nvrm_rows / sizeof *nvrm_rows };
-	bool found[ROWS] = {0};
-	struct words causes = {0};
+	bool found[ROWS] = { 0 };
+	struct words causes = { 0 };
 	struct bytes line, nvrm = nvrm_text(arena, text);
 	for (size_t i = 0; i < NVRM_ROWS; i++)
 		if (dmesg_row_in(nvrm, &nvrm_rows[i]) && !word_in(&causes, nvrm_rows[i].cause))
@@ -504,7 +529,7 @@ struct words inside_parse_dmesg(struct bytes text, struct arena *arena)
 
 struct words inside_parse_groups(struct bytes etc_group, struct arena *arena)
 {
-	struct words groups = {0};
+	struct words groups = { 0 };
 	struct bytes line;
 	for (size_t cursor = 0; text_line(etc_group, &cursor, &line);) {
 		const char *text = text_trimmed(arena, line), *second = strchr(text, ':');
@@ -515,7 +540,7 @@ struct words inside_parse_groups(struct bytes etc_group, struct arena *arena)
 		const char *number = arena_strndup(arena, third + 1, strcspn(third + 1, ":"));
 		if (text_number(number, 10, UINT32_MAX, &gid))
 			words_add(&groups, arena,
-				  arena_printf(arena, "%.*s:%u", (int)(second - text), text, (unsigned)gid));
+			        arena_printf(arena, "%.*s:%u", (int)(second - text), text, (unsigned)gid));
 	}
 	return groups;
 }
@@ -545,8 +570,8 @@ const char *inside_os_value(struct bytes os_release, const char *key, struct are
 	struct bytes line;
 	for (size_t cursor = 0; text_line(os_release, &cursor, &line);)
 		if (line.size > size && memcmp(line.data, key, size) == 0 && line.data[size] == '=')
-			return shell_word(arena, text_trimmed(arena, (struct bytes){ line.data + size + 1,
-										     line.size - size - 1 }));
+			return shell_word(arena,
+			        text_trimmed(arena, (struct bytes){ line.data + size + 1, line.size - size - 1 }));
 	return NULL;
 }
 
@@ -562,7 +587,8 @@ static const char *environment(struct arena *arena, const json_t *env, const cha
 {
 	size_t i, size = strlen(name);
 	json_t *word;
-	json_array_foreach(env, i, word) {
+	json_array_foreach(env, i, word)
+	{
 		const char *text = json_string_value(word);
 		if (text_starts(text, name) && text[size] == '=')
 			return arena_strdup(arena, text + size + 1);
@@ -574,28 +600,27 @@ static void words_of(struct arena *arena, const json_t *array, struct words *ret
 {
 	size_t i;
 	json_t *word;
-	json_array_foreach(array, i, word)
-		if (json_is_string(word))
-			words_add(ret, arena, arena_strdup(arena, json_string_value(word)));
+	json_array_foreach(array, i, word) if (json_is_string(word))
+	        words_add(ret, arena, arena_strdup(arena, json_string_value(word)));
 }
 
 /* --gpus: [{"Capabilities": [["gpu", "video"]]}]; CDI: [{"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=all"]}] */
 static const char *gpu_request(struct arena *arena, const json_t *requests)
 {
-	struct words words = {0};
+	struct words words = { 0 };
 	size_t i, j;
 	json_t *request, *set;
 	if (!requests)
 		return NULL;
-	json_array_foreach(requests, i, request) {
+	json_array_foreach(requests, i, request)
+	{
 		const char *driver = json_string_at(request, "Driver");
 		bool cdi = driver && strcmp(driver, "cdi") == 0;
 		if (cdi)
 			words_add(&words, arena, "cdi");
 		if (cdi)
 			words_of(arena, json_object_get(request, "DeviceIDs"), &words);
-		json_array_foreach(json_object_get(request, "Capabilities"), j, set)
-			words_of(arena, set, &words);
+		json_array_foreach(json_object_get(request, "Capabilities"), j, set) words_of(arena, set, &words);
 	}
 	const char *text = NONE;
 	for (i = 0; i < words.n && i < 64; i++)
@@ -620,7 +645,8 @@ static void docker_one(struct arena *arena, const json_t *object, struct docker_
 	ret->visible_devices = environment(arena, env, "NVIDIA_VISIBLE_DEVICES");
 	ret->driver_capabilities = environment(arena, env, "NVIDIA_DRIVER_CAPABILITIES");
 	words_of(arena, json_object_get(host, "GroupAdd"), &ret->group_add);
-	json_array_foreach(json_object_get(host, "Devices"), i, device) {
+	json_array_foreach(json_object_get(host, "Devices"), i, device)
+	{
 		const char *path = json_string_at(device, "PathInContainer");
 		if (path)
 			words_add(&ret->devices, arena, arena_strdup(arena, path));
@@ -641,8 +667,7 @@ void inside_parse_docker(struct bytes inspect_json, struct arena *arena, struct 
 		json_t *object;
 		if (json_is_object(all))
 			docker_add(arena, all, ret);
-		json_array_foreach(all, i, object)
-			docker_add(arena, object, ret);
+		json_array_foreach(all, i, object) docker_add(arena, object, ret);
 		return;
 	}
 	struct bytes line;

@@ -126,9 +126,12 @@ static const struct keyword {
 	enum modprobe_kind kind;
 	bool needs_rest;
 } keywords[] = {
-	{ "blacklist", MODPROBE_BLACKLIST, false }, { "options", MODPROBE_OPTIONS, true },
-	{ "softdep", MODPROBE_SOFTDEP, true },      { "alias", MODPROBE_ALIAS, true },
-	{ "install", MODPROBE_INSTALL, true },      { "remove", MODPROBE_REMOVE, true },
+	{ "blacklist", MODPROBE_BLACKLIST, false },
+	{ "options", MODPROBE_OPTIONS, true },
+	{ "softdep", MODPROBE_SOFTDEP, true },
+	{ "alias", MODPROBE_ALIAS, true },
+	{ "install", MODPROBE_INSTALL, true },
+	{ "remove", MODPROBE_REMOVE, true },
 };
 
 static const struct keyword *find_command(const char *word)
@@ -163,9 +166,9 @@ static void parse_line(char *text, const char *file, unsigned number, struct are
 		char *name = arena_strdup(arena, module), *normal = arena_strdup(arena, module);
 		valid = underscores(normal);
 		line.module = line.kind == MODPROBE_ALIAS ? name : normal;
-		char *other = line.kind == MODPROBE_ALIAS ? take_word(&rest) :
-			      line.kind == MODPROBE_SOFTDEP ? softdep_rest(arena, rest) :
-							      folded(arena, rest);
+		char *other = line.kind == MODPROBE_ALIAS     ? take_word(&rest)
+		              : line.kind == MODPROBE_SOFTDEP ? softdep_rest(arena, rest)
+		                                              : folded(arena, rest);
 		valid = valid && other && (line.kind != MODPROBE_ALIAS || underscores(other));
 		line.rest = other ? arena_strdup(arena, other) : "";
 	}
@@ -187,11 +190,11 @@ void modprobe_parse(struct bytes text, const char *file, struct arena *arena, st
 			parse_line(lines.buffer, file, number, arena, ret);
 }
 
-static void push_load(struct modprobe *ret, struct arena *arena, const char *module, const char *rest,
-	const char *file, unsigned line)
+static void push_load(struct modprobe *ret, struct arena *arena, const char *module, const char *rest, const char *file,
+        unsigned line)
 {
 	*arena_push(arena, ret->loads, ret->n_loads) =
-		(struct load_line){ modprobe_name(arena, module), rest, file, line };
+	        (struct load_line){ modprobe_name(arena, module), rest, file, line };
 }
 
 void modprobe_parse_loads(struct bytes text, const char *file, struct arena *arena, struct modprobe *ret)
@@ -218,10 +221,10 @@ static void push_each(struct modprobe *ret, struct arena *arena, const char *nam
 			push_load(ret, arena, words.word[i], "", command_line, 0);
 		else
 			push_line(ret, arena,
-				(struct modprobe_line){ .kind = MODPROBE_BLACKLIST,
-					.module = modprobe_name(arena, words.word[i]),
-					.rest = name,
-					.file = command_line });
+			        (struct modprobe_line){ .kind = MODPROBE_BLACKLIST,
+			                .module = modprobe_name(arena, words.word[i]),
+			                .rest = name,
+			                .file = command_line });
 	}
 }
 
@@ -237,11 +240,11 @@ static void push_option(struct modprobe *ret, struct arena *arena, const char *n
 	bool blank = value && strpbrk(value, SOFTDEP_BLANKS);
 	const char *quote = blank ? "\"" : "";
 	push_line(ret, arena,
-		(struct modprobe_line){ .kind = MODPROBE_OPTIONS,
-			.module = module,
-			.rest = value ? arena_printf(arena, "%s=%s%s%s", dot + 1, quote, value, quote) :
-					arena_strdup(arena, dot + 1),
-			.file = command_line });
+	        (struct modprobe_line){ .kind = MODPROBE_OPTIONS,
+	                .module = module,
+	                .rest = value ? arena_printf(arena, "%s=%s%s%s", dot + 1, quote, value, quote)
+	                              : arena_strdup(arena, dot + 1),
+	                .file = command_line });
 }
 
 void modprobe_parse_cmdline(const char *cmdline, struct arena *arena, struct modprobe *ret)
@@ -258,10 +261,10 @@ void modprobe_parse_cmdline(const char *cmdline, struct arena *arena, struct mod
 		else if (text_starts(name, "rd.driver."))
 			/* dracut's own words: kept to be seen, without effect here */
 			push_line(ret, arena,
-				(struct modprobe_line){ .kind = MODPROBE_UNKNOWN,
-					.module = name,
-					.rest = value ? value : "",
-					.file = command_line });
+			        (struct modprobe_line){ .kind = MODPROBE_UNKNOWN,
+			                .module = name,
+			                .rest = value ? value : "",
+			                .file = command_line });
 		else
 			push_option(ret, arena, name, value);
 	}
@@ -311,10 +314,10 @@ static void not_read(struct gathering *gathering, int error, const char *path)
 /* All files of one kind in the order of effect: sorted by name over all folders. */
 static struct config_files list_files(struct gathering *gathering, const char *kind, const char *const *suffixes)
 {
-	struct config_files files = {0};
+	struct config_files files = { 0 };
 	for (unsigned folder = 0; folder < sizeof folders / sizeof *folders; folder++) {
 		const char *path = arena_printf(gathering->arena, "%s/%s", folders[folder], kind);
-		struct words names = {0};
+		struct words names = { 0 };
 		not_read(gathering, world_list(gathering->world, path, gathering->arena, &names), path);
 		for (size_t i = 0; i < names.n; i++) {
 			const char *name = names.word[i];
@@ -323,8 +326,8 @@ static struct config_files list_files(struct gathering *gathering, const char *k
 				wanted = wanted || (text_ends(name, *suffix) && strlen(name) > strlen(*suffix));
 			if (!wanted || name[0] == '.')
 				continue;
-			*arena_push(gathering->arena, files.file, files.n) = (struct config_file){
-				name, arena_printf(gathering->arena, "%s/%s", path, name), folder };
+			*arena_push(gathering->arena, files.file, files.n) = (struct config_file){ name,
+				arena_printf(gathering->arena, "%s/%s", path, name), folder };
 		}
 	}
 	if (files.n)
@@ -343,7 +346,7 @@ static bool read_file(struct gathering *gathering, const char *path, struct byte
 	int error = world_read(gathering->world, path, 0, gathering->arena, ret);
 	/* a link to /dev/null is how a file is masked: empty, not unreadable */
 	if (error && world_link(gathering->world, path, gathering->arena, &target) == 0 &&
-		strcmp(target, "/dev/null") == 0)
+	        strcmp(target, "/dev/null") == 0)
 		return false;
 	if (error != EISDIR) /* libkmod passes folders by */
 		not_read(gathering, error, path);
@@ -374,8 +377,7 @@ static void gather_loads(struct gathering *gathering)
 	struct config_files files = list_files(gathering, "modules-load.d", suffixes);
 	struct bytes text;
 	for (size_t i = 0; i < files.n; i++)
-		if (!is_etc_modules(gathering, files.file[i].path) &&
-			read_file(gathering, files.file[i].path, &text))
+		if (!is_etc_modules(gathering, files.file[i].path) && read_file(gathering, files.file[i].path, &text))
 			modprobe_parse_loads(text, files.file[i].path, gathering->arena, gathering->ret);
 	if (read_file(gathering, "/etc/modules", &text))
 		modprobe_parse_loads(text, "/etc/modules", gathering->arena, gathering->ret);
@@ -439,8 +441,7 @@ bool modprobe_softdep(const struct modprobe *modprobe, const char *module, const
 {
 	for (size_t i = 0; i < modprobe->n; i++) {
 		const struct modprobe_line *line = modprobe->lines + i;
-		if (line->kind == MODPROBE_SOFTDEP && same_name(line->module, module) &&
-			softdep_pre(line->rest, first))
+		if (line->kind == MODPROBE_SOFTDEP && same_name(line->module, module) && softdep_pre(line->rest, first))
 			return true;
 	}
 	return false;

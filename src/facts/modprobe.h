@@ -8,20 +8,28 @@
 #include "base/text.h"
 #include "sys/world.h"
 
-enum modprobe_kind { MODPROBE_BLACKLIST, MODPROBE_OPTIONS, MODPROBE_SOFTDEP, MODPROBE_ALIAS, MODPROBE_INSTALL, MODPROBE_REMOVE, MODPROBE_UNKNOWN };
+enum modprobe_kind {
+	MODPROBE_BLACKLIST,
+	MODPROBE_OPTIONS,
+	MODPROBE_SOFTDEP,
+	MODPROBE_ALIAS,
+	MODPROBE_INSTALL,
+	MODPROBE_REMOVE,
+	MODPROBE_UNKNOWN
+};
 
 struct modprobe_line {
 	enum modprobe_kind kind;
-	const char *module;  /* first word, with _ for - (an alias's pattern as written) */
-	const char *rest;    /* what stands behind it, blanks folded; softdep: "pre: vfio-pci post: x", with a
-	                      * blank in front if libkmod will not see its first word (two blanks before "pre:");
-	                      * a blacklist word of a command line: which one it was */
-	const char *file;    /* "/etc/modprobe.d/vfio.conf", "command line" */
-	unsigned line;       /* of the file, 1 first; 0: of a command line */
-	struct words words;  /* rest's words as the kernel cuts them; set by the parsers */
+	const char *module; /* first word, with _ for - (an alias's pattern as written) */
+	const char *rest;   /* what stands behind it, blanks folded; softdep: "pre: vfio-pci post: x", with a
+	                     * blank in front if libkmod will not see its first word (two blanks before "pre:");
+	                     * a blacklist word of a command line: which one it was */
+	const char *file;   /* "/etc/modprobe.d/vfio.conf", "command line" */
+	unsigned line;      /* of the file, 1 first; 0: of a command line */
+	struct words words; /* rest's words as the kernel cuts them; set by the parsers */
 };
 
-struct load_line { /* a module that boot loads by name */
+struct load_line {          /* a module that boot loads by name */
 	const char *module; /* with _ */
 	const char *rest;   /* parameters (/etc/initramfs-tools/modules) */
 	const char *file;

@@ -51,7 +51,7 @@ static bool disk_needs(struct gathering *gathering, const char *name, const char
 	struct arena *arena = gathering->arena;
 	const char *link;
 	if (depth > STACK_DEPTH ||
-	    world_link(gathering->world, arena_printf(arena, "/sys/class/block/%s", name), arena, &link))
+	        world_link(gathering->world, arena_printf(arena, "/sys/class/block/%s", name), arena, &link))
 		return false;
 	const char *pci = last_pci_address(link, arena);
 	if (pci) {
@@ -59,7 +59,8 @@ static bool disk_needs(struct gathering *gathering, const char *name, const char
 		return true;
 	}
 	struct words below;
-	if (world_list(gathering->world, arena_printf(arena, "/sys/class/block/%s/slaves", name), arena, &below) || !below.n)
+	if (world_list(gathering->world, arena_printf(arena, "/sys/class/block/%s/slaves", name), arena, &below) ||
+	        !below.n)
 		return false;
 	bool all = true;
 	for (size_t i = 0; i < below.n; i++)
@@ -100,13 +101,14 @@ static bool zfs_needs(struct gathering *gathering, const char *dataset)
 			continue;
 		any = true;
 		all &= disk_needs(gathering, block_name(gathering, words.word[0]),
-			arena_printf(arena, "root file system on %s", pool), 0);
+		        arena_printf(arena, "root file system on %s", pool), 0);
 	}
 	return any && all;
 }
 
 /* The root line of /proc/self/mountinfo: "... / / rw - ext4 /dev/mapper/pve-root rw"; the last one counts. */
-static bool root_mount(struct gathering *gathering, const char **ret_type, const char **ret_source, const char **ret_number)
+static bool root_mount(
+        struct gathering *gathering, const char **ret_type, const char **ret_source, const char **ret_number)
 {
 	struct bytes text;
 	int error = world_read(gathering->world, "/proc/self/mountinfo", 0, gathering->arena, &text);
@@ -145,7 +147,8 @@ static void root_disk_needs(struct gathering *gathering)
 		/* the device number is surer than a name; btrfs has an anonymous one */
 		if (world_link_name(gathering->world, gathering->arena, &name, "/sys/dev/block/%s", number) || !*name)
 			name = block_name(gathering, source);
-		followed = disk_needs(gathering, name, arena_printf(gathering->arena, "root file system on %s", source), 0);
+		followed = disk_needs(
+		        gathering, name, arena_printf(gathering->arena, "root file system on %s", source), 0);
 	}
 	gathering->facts->root_disk_known = tri_of(followed);
 }
@@ -158,11 +161,12 @@ static bool nic_needs(struct gathering *gathering, const char *name, const char 
 	struct arena *arena = gathering->arena;
 	const char *link;
 	if (depth > STACK_DEPTH ||
-	    world_link(gathering->world, arena_printf(arena, "/sys/class/net/%s", name), arena, &link))
+	        world_link(gathering->world, arena_printf(arena, "/sys/class/net/%s", name), arena, &link))
 		return false;
 	const char *pci = last_pci_address(link, arena);
 	if (pci) {
-		add_need(gathering, NEED_MANAGEMENT_NIC, pci, depth ? arena_printf(arena, "%s over %s", what, name) : what);
+		add_need(gathering, NEED_MANAGEMENT_NIC, pci,
+		        depth ? arena_printf(arena, "%s over %s", what, name) : what);
 		return true;
 	}
 	/* a guest's tap or veth in the bridge is no way to the outside: only what leads to a card counts */
@@ -194,7 +198,7 @@ static void management_needs(struct gathering *gathering)
 			continue;
 		any = true;
 		all &= nic_needs(gathering, words.word[0],
-			arena_printf(gathering->arena, "default route by %s", words.word[0]), 0);
+		        arena_printf(gathering->arena, "default route by %s", words.word[0]), 0);
 	}
 	gathering->facts->management_known = tri_of(any && all);
 }
@@ -231,7 +235,8 @@ static void keyboard_needs(struct gathering *gathering)
 		if (text_starts(words, "S: Sysfs="))
 			place = words + strlen("S: Sysfs=");
 		/* "sysrq" is set for real keyboards only, "kbd" for every button */
-		if (!text_starts(words, "H: Handlers=") || !text_has_word(words + strlen("H: Handlers="), "sysrq", " ") || !place)
+		if (!text_starts(words, "H: Handlers=") ||
+		        !text_has_word(words + strlen("H: Handlers="), "sysrq", " ") || !place)
 			continue;
 		const char *pci = strstr(place, "/usb") ? last_pci_address(place, gathering->arena) : NULL;
 		if (pci)

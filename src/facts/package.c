@@ -42,7 +42,7 @@ static void stanza_end(struct arena *arena, struct stanza *stanza, const char *c
 			if (!text_matches(*patterns, name))
 				continue;
 			*arena_push(arena, ret->word, ret->n) =
-				arena_printf(arena, "%s %.*s", name, (int)stanza->version.size, stanza->version.data);
+			        arena_printf(arena, "%s %.*s", name, (int)stanza->version.size, stanza->version.data);
 			break;
 		}
 	}
@@ -51,7 +51,7 @@ static void stanza_end(struct arena *arena, struct stanza *stanza, const char *c
 
 struct words package_parse(struct bytes status, const char *const *patterns, struct arena *arena)
 {
-	struct words packages = {0};
+	struct words packages = { 0 };
 	struct stanza stanza = { .version = { "", 0 } };
 	struct bytes line, value;
 	for (size_t cursor = 0; text_line(status, &cursor, &line);) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Installed Debian packages, from dpkg's own list (deb822, dpkg(1)). Shared by what reads the node and what reads a guest.
+ * Installed Debian packages, from dpkg's own list (deb822, dpkg(1)). Shared by what reads the node and what reads a
+ * guest.
  */
 #pragma once
 #include "base/text.h"

@@ -29,33 +29,34 @@ struct pci_device {
 	 * NONE: on the root bus; NULL: the tree does not show it. */
 	const char *parent;
 
-	enum tri boot_vga;            /* NO too where the attribute is known to be missing: it is no VGA device */
+	enum tri boot_vga; /* NO too where the attribute is known to be missing: it is no VGA device */
 	const char *driver_override;
-	const char *reset_methods;    /* "flr bus"; NONE: cannot be reset */
-	const char *power_state;      /* "D0", "D3cold" (power_state), or runtime status "suspended" is not a state */
+	const char *reset_methods; /* "flr bus"; NONE: cannot be reset */
+	const char *power_state;   /* "D0", "D3cold" (power_state), or runtime status "suspended" is not a state */
 	enum tri d3cold_allowed;
 	const char *modalias;
 	int64_t revision;
 	int64_t numa_node;
 	struct pci_bar bar[PCI_BARS];
-	enum tri bars_known;          /* UNKNOWN too for a display controller whose BARs are all zero: it has some */
-	enum tri resizable_bar;       /* extended capability 0x15; UNKNOWN without 4096 bytes of config */
-	enum tri flr;                 /* PCIe or AF capability says FLR; UNKNOWN without 256 bytes of config */
-	int64_t serial;               /* not kept: 0; reserved */
+	enum tri bars_known;    /* UNKNOWN too for a display controller whose BARs are all zero: it has some */
+	enum tri resizable_bar; /* extended capability 0x15; UNKNOWN without 4096 bytes of config */
+	enum tri flr;           /* PCIe or AF capability says FLR; UNKNOWN without 256 bytes of config */
+	int64_t serial;         /* not kept: 0; reserved */
 };
 
 struct pci {
 	struct pci_device *devices; /* by address, as numbers */
 	size_t n;
-	enum tri known;             /* /sys/bus/pci/devices could be listed */
-	/* IOMMU, by PVE's own test: /sys/class/iommu is not empty (pve-common SysFSTools.pm). Where a capture lacks that
-	 * folder, a bridge with a group proves it: vfio's no-IOMMU mode makes groups too, but never for a bridge. */
+	enum tri known; /* /sys/bus/pci/devices could be listed */
+	/* IOMMU, by PVE's own test: /sys/class/iommu is not empty (pve-common SysFSTools.pm). Where a capture lacks
+	 * that folder, a bridge with a group proves it: vfio's no-IOMMU mode makes groups too, but never for a bridge.
+	 */
 	enum tri iommu;
-	struct words iommu_units;   /* "dmar0", "ivhd0" */
-	enum tri groups_known;      /* /sys/kernel/iommu_groups or the devices' links could be read */
-	enum tri remapping;         /* interrupt remapping, see pci.c for the sources */
+	struct words iommu_units;              /* "dmar0", "ivhd0" */
+	enum tri groups_known;                 /* /sys/kernel/iommu_groups or the devices' links could be read */
+	enum tri remapping;                    /* interrupt remapping, see pci.c for the sources */
 	enum tri firmware_dmar, firmware_ivrs; /* the ACPI tables */
-	int64_t iommu_address_bits; /* Intel: from the cap register; the smallest of all units */
+	int64_t iommu_address_bits;            /* Intel: from the cap register; the smallest of all units */
 };
 
 /* Fills pci; what cannot be read goes to `blind`, each kind of attribute once. */

@@ -84,8 +84,8 @@ static bool bracketed(struct bytes line, struct bytes *ret)
 	return true;
 }
 
-static struct pve_section *section_add(struct guest *guest, struct arena *arena, const char *name,
-				       enum pve_section_kind kind)
+static struct pve_section *section_add(
+        struct guest *guest, struct arena *arena, const char *name, enum pve_section_kind kind)
 {
 	struct pve_section *section = arena_push(arena, guest->sections, guest->n_sections);
 	section->name = name;
@@ -127,7 +127,7 @@ static size_t key_size(struct bytes line, bool dashes)
 	if (!line.size || !lower(line.data[0]))
 		return 0;
 	while (size < line.size &&
-	       (lower(line.data[size]) || line.data[size] == '_' || (dashes && line.data[size] == '-')))
+	        (lower(line.data[size]) || line.data[size] == '_' || (dashes && line.data[size] == '-')))
 		size++;
 	while (size < line.size && digit(line.data[size]))
 		size++;
@@ -138,25 +138,103 @@ static size_t key_size(struct bytes line, bool dashes)
 /* Keys below lxc. that pve-container passes on (LXC/Config.pm, is_valid_lxc_conf_key), old names included; what it
  * makes itself (lxc.rootfs.path, lxc.rootfs.options) is refused like an unknown key. */
 static const char *const lxc_keys[] = {
-	"apparmor.profile", "apparmor.allow_incomplete", "apparmor.allow_nesting", "apparmor.raw",
-	"selinux.context", "include", "arch", "uts.name", "signal.halt", "signal.reboot", "signal.stop",
-	"init.cmd", "init.cwd", "init.uid", "init.gid", "init.groups", "pty.max", "console.logfile", "console.path",
-	"tty.max", "devtty.dir", "autodev", "kmsg", "mount.fstab", "mount.entry", "mount.auto", "rootfs.mount",
-	"cap.drop", "cap.keep", "seccomp.profile", "seccomp.notify.proxy", "seccomp.notify.cookie", "idmap",
-	"hook.autodev", "hook.pre-start", "hook.pre-mount", "hook.mount", "hook.start", "hook.stop", "hook.post-stop",
-	"hook.clone", "hook.destroy", "hook.version", "log.level", "log.file", "start.auto", "start.delay",
-	"start.order", "group", "environment", "environment.runtime", "environment.hooks",
-	"sysctl.fs.mqueue", "sysctl.kernel.msgmax", "sysctl.kernel.msgmnb", "sysctl.kernel.msgmni",
-	"sysctl.kernel.sem", "sysctl.kernel.shmall", "sysctl.kernel.shmmax", "sysctl.kernel.shmmni",
+	"apparmor.profile",
+	"apparmor.allow_incomplete",
+	"apparmor.allow_nesting",
+	"apparmor.raw",
+	"selinux.context",
+	"include",
+	"arch",
+	"uts.name",
+	"signal.halt",
+	"signal.reboot",
+	"signal.stop",
+	"init.cmd",
+	"init.cwd",
+	"init.uid",
+	"init.gid",
+	"init.groups",
+	"pty.max",
+	"console.logfile",
+	"console.path",
+	"tty.max",
+	"devtty.dir",
+	"autodev",
+	"kmsg",
+	"mount.fstab",
+	"mount.entry",
+	"mount.auto",
+	"rootfs.mount",
+	"cap.drop",
+	"cap.keep",
+	"seccomp.profile",
+	"seccomp.notify.proxy",
+	"seccomp.notify.cookie",
+	"idmap",
+	"hook.autodev",
+	"hook.pre-start",
+	"hook.pre-mount",
+	"hook.mount",
+	"hook.start",
+	"hook.stop",
+	"hook.post-stop",
+	"hook.clone",
+	"hook.destroy",
+	"hook.version",
+	"log.level",
+	"log.file",
+	"start.auto",
+	"start.delay",
+	"start.order",
+	"group",
+	"environment",
+	"environment.runtime",
+	"environment.hooks",
+	"sysctl.fs.mqueue",
+	"sysctl.kernel.msgmax",
+	"sysctl.kernel.msgmnb",
+	"sysctl.kernel.msgmni",
+	"sysctl.kernel.sem",
+	"sysctl.kernel.shmall",
+	"sysctl.kernel.shmmax",
+	"sysctl.kernel.shmmni",
 	"sysctl.kernel.shm_rmid_forced",
 	/* of LXC before 3.0 */
-	"aa_profile", "aa_allow_incomplete", "console", "devttydir", "haltsignal", "rebootsignal", "stopsignal",
-	"id_map", "init_cmd", "loglevel", "logfile", "mount", "pts", "se_context", "seccomp", "tty", "utsname",
-	"network.type", "network.flags", "network.link", "network.mtu", "network.name", "network.hwaddr",
-	"network.ipv4", "network.ipv4.gateway", "network.ipv6", "network.ipv6.gateway", "network.script.up",
+	"aa_profile",
+	"aa_allow_incomplete",
+	"console",
+	"devttydir",
+	"haltsignal",
+	"rebootsignal",
+	"stopsignal",
+	"id_map",
+	"init_cmd",
+	"loglevel",
+	"logfile",
+	"mount",
+	"pts",
+	"se_context",
+	"seccomp",
+	"tty",
+	"utsname",
+	"network.type",
+	"network.flags",
+	"network.link",
+	"network.mtu",
+	"network.name",
+	"network.hwaddr",
+	"network.ipv4",
+	"network.ipv4.gateway",
+	"network.ipv6",
+	"network.ipv6.gateway",
+	"network.script.up",
 	"network.script.down",
 	/* whole families */
-	"cgroup.*", "cgroup2.*", "prlimit.*", "limit.*", "net.*",
+	"cgroup.*",
+	"cgroup2.*",
+	"prlimit.*",
+	"limit.*",
+	"net.*",
 };
 
 static bool lxc_key_known(const char *key)
@@ -173,7 +251,8 @@ static bool lxc_line(struct arena *arena, struct bytes text, struct pve_line *li
 	size_t size = strlen("lxc.");
 	if (text.size <= size || memcmp(text.data, "lxc.", size) != 0)
 		return false;
-	while (size < text.size && (lower(text.data[size]) || digit(text.data[size]) || memchr("_-.", text.data[size], 3)))
+	while (size < text.size &&
+	        (lower(text.data[size]) || digit(text.data[size]) || memchr("_-.", text.data[size], 3)))
 		size++;
 	struct bytes rest = from(text, size);
 	if (size == strlen("lxc.") || !rest.size)
@@ -191,8 +270,8 @@ static bool lxc_line(struct arena *arena, struct bytes text, struct pve_line *li
 	return true;
 }
 
-static bool key_line(struct arena *arena, const struct guest *guest, bool pending, struct bytes text,
-		     struct pve_line *line)
+static bool key_line(
+        struct arena *arena, const struct guest *guest, bool pending, struct bytes text, struct pve_line *line)
 {
 	if (guest->kind == GUEST_CT && lxc_line(arena, text, line))
 		return true;
@@ -207,8 +286,8 @@ static bool key_line(struct arena *arena, const struct guest *guest, bool pendin
 	return true;
 }
 
-static void line_parse(struct arena *arena, const struct guest *guest, bool pending, struct bytes text,
-		       struct pve_line *line)
+static void line_parse(
+        struct arena *arena, const struct guest *guest, bool pending, struct bytes text, struct pve_line *line)
 {
 	if (!trimmed(text).size)
 		return;
@@ -306,9 +385,18 @@ const char *pve_value_next(const struct guest *guest, const char *key)
 
 enum tri pve_boolean(const char *value)
 {
-	static const struct { const char *word; enum tri means; } words[] = {
-		{ "1", YES }, { "on", YES }, { "yes", YES }, { "true", YES },
-		{ "0", NO }, { "off", NO }, { "no", NO }, { "false", NO },
+	static const struct {
+		const char *word;
+		enum tri means;
+	} words[] = {
+		{ "1", YES },
+		{ "on", YES },
+		{ "yes", YES },
+		{ "true", YES },
+		{ "0", NO },
+		{ "off", NO },
+		{ "no", NO },
+		{ "false", NO },
 	};
 	for (size_t i = 0; value && i < sizeof words / sizeof *words; i++)
 		if (strcasecmp(value, words[i].word) == 0)
@@ -341,7 +429,7 @@ static void property_add(struct pve_properties *properties, struct arena *arena,
 
 struct pve_properties pve_parse_properties(const char *value, const char *default_key, struct arena *arena)
 {
-	struct pve_properties properties = {0};
+	struct pve_properties properties = { 0 };
 	for (const char *part = value; part && *part;) {
 		size_t size = strcspn(part, ",");
 		const char *equals = memchr(part, '=', size);
@@ -352,7 +440,7 @@ struct pve_properties pve_parse_properties(const char *value, const char *defaul
 			property_add(&properties, arena, default_key, (struct bytes){ part, size });
 		else if (equals && key && key + 1 < size && properties.n < PROPERTIES_MAX)
 			property_add(&properties, arena, arena_strndup(arena, part, key),
-				     (struct bytes){ equals + 1, size - key - 1 });
+			        (struct bytes){ equals + 1, size - key - 1 });
 		else
 			properties.invalid = true;
 		part += size + (part[size] == ',');
@@ -381,11 +469,11 @@ static const char *address_full(struct arena *arena, const char *text, size_t si
 	for (size_t i = 0; i < 2; i++) {
 		size_t at = 0;
 		while (at < left && shapes[i][at] &&
-		       (shapes[i][at] == 'h' ? hex_lower(rest[at]) : rest[at] == shapes[i][at]))
+		        (shapes[i][at] == 'h' ? hex_lower(rest[at]) : rest[at] == shapes[i][at]))
 			at++;
 		if (at == left && !shapes[i][at])
 			return arena_printf(arena, "%.*s:%.*s", domain ? (int)(domain - skip) : 4,
-					    domain ? text + skip : "0000", (int)left, rest);
+			        domain ? text + skip : "0000", (int)left, rest);
 	}
 	return NULL;
 }
@@ -446,10 +534,22 @@ static bool valid_any(const char *value)
 }
 
 /* Keys of $hostpci_fmt; host is checked apart. */
-static const struct { const char *key; bool (*valid)(const char *value); } hostpci_keys[] = {
-	{ "host", valid_any }, { "mapping", valid_config_id }, { "rombar", valid_boolean }, { "romfile", valid_romfile },
-	{ "pcie", valid_boolean }, { "x-vga", valid_boolean }, { "legacy-igd", valid_boolean }, { "mdev", valid_mdev },
-	{ "vendor-id", valid_id }, { "device-id", valid_id }, { "sub-vendor-id", valid_id }, { "sub-device-id", valid_id },
+static const struct {
+	const char *key;
+	bool (*valid)(const char *value);
+} hostpci_keys[] = {
+	{ "host", valid_any },
+	{ "mapping", valid_config_id },
+	{ "rombar", valid_boolean },
+	{ "romfile", valid_romfile },
+	{ "pcie", valid_boolean },
+	{ "x-vga", valid_boolean },
+	{ "legacy-igd", valid_boolean },
+	{ "mdev", valid_mdev },
+	{ "vendor-id", valid_id },
+	{ "device-id", valid_id },
+	{ "sub-vendor-id", valid_id },
+	{ "sub-device-id", valid_id },
 	{ "driver", valid_driver },
 };
 
@@ -499,7 +599,7 @@ static bool key_index(const char *key, const char *stem, unsigned *ret, bool *ca
 
 static void guest_hostpci(struct guest *guest, struct arena *arena, const struct pve_section *section, bool pending)
 {
-	size_t slot[HOSTPCI_MAX] = {0}; /* one more than where in the array */
+	size_t slot[HOSTPCI_MAX] = { 0 }; /* one more than where in the array */
 	size_t strange = 0;
 	for (size_t i = 0; section && i < section->n; i++) {
 		struct hostpci found = { .pending = pending };
@@ -546,7 +646,7 @@ static void device_parse(const char *value, struct arena *arena, struct ct_devic
 
 static void guest_devices(struct guest *guest, struct arena *arena, const struct pve_section *section, bool pending)
 {
-	size_t slot[DEVICES_MAX] = {0};
+	size_t slot[DEVICES_MAX] = { 0 };
 	for (size_t i = 0; section && i < section->n; i++) {
 		struct ct_device found = { .pending = pending };
 		bool canonical;
@@ -667,8 +767,10 @@ static void mapping_attribute(void *data, struct arena *arena, struct bytes key,
 		return;
 	struct pve_properties properties = pve_parse_properties(string_of(arena, value), NULL, arena);
 	struct mapping_entry entry = {
-		.node = pve_property(&properties, "node"), .path = pve_property(&properties, "path"),
-		.id = pve_property(&properties, "id"), .subsystem = pve_property(&properties, "subsystem-id"),
+		.node = pve_property(&properties, "node"),
+		.path = pve_property(&properties, "path"),
+		.id = pve_property(&properties, "id"),
+		.subsystem = pve_property(&properties, "subsystem-id"),
 		.iommu_group = pve_property(&properties, "iommugroup"),
 	};
 	/* PVE too passes over an entry that lacks one of these */
@@ -686,10 +788,25 @@ void pve_parse_mappings(struct bytes text, struct arena *arena, struct pve *ret)
 }
 
 /* Can the plugin snapshot a raw image? */
-static const struct { const char *type; enum tri snapshots; } storage_types[] = {
-	{ "zfspool", YES }, { "zfs", YES }, { "lvmthin", YES }, { "rbd", YES }, { "btrfs", YES },
-	{ "dir", NO }, { "nfs", NO }, { "cifs", NO }, { "cephfs", NO }, { "glusterfs", NO }, { "lvm", NO },
-	{ "iscsi", NO }, { "iscsidirect", NO }, { "esxi", NO }, { "pbs", NO },
+static const struct {
+	const char *type;
+	enum tri snapshots;
+} storage_types[] = {
+	{ "zfspool", YES },
+	{ "zfs", YES },
+	{ "lvmthin", YES },
+	{ "rbd", YES },
+	{ "btrfs", YES },
+	{ "dir", NO },
+	{ "nfs", NO },
+	{ "cifs", NO },
+	{ "cephfs", NO },
+	{ "glusterfs", NO },
+	{ "lvm", NO },
+	{ "iscsi", NO },
+	{ "iscsidirect", NO },
+	{ "esxi", NO },
+	{ "pbs", NO },
 };
 
 /* "lvmthin: local-lvm" */
@@ -729,15 +846,16 @@ void pve_parse_storages(struct bytes text, struct arena *arena, struct pve *ret)
 		if (strcmp(ret->storages[i].id, "local") == 0)
 			return;
 	/* PVE always has it, stated or not */
-	*arena_push(arena, ret->storages, ret->n_storages) =
-		(struct storage){ .id = "local", .type = "dir", .content = NONE, .path = "/var/lib/vz", .snapshots = NO };
+	*arena_push(arena, ret->storages, ret->n_storages) = (struct storage){
+		.id = "local", .type = "dir", .content = NONE, .path = "/var/lib/vz", .snapshots = NO
+	};
 }
 
 /* ---- who has which device ----------------------------------------------- */
 
 struct words pve_hostpci_addresses(const struct pve *pve, const struct hostpci *hostpci, struct arena *arena)
 {
-	struct words addresses = {0};
+	struct words addresses = { 0 };
 	for (size_t i = 0; i < hostpci->addresses.n; i++)
 		*arena_push(arena, addresses.word, addresses.n) = hostpci->addresses.word[i];
 	/* of an id that stands twice the last section counts */
@@ -777,7 +895,8 @@ static bool args_have(const char *args, const char *device, struct arena *arena)
 	return false;
 }
 
-bool pve_guest_has(const struct pve *pve, const struct guest *guest, const struct pci_device *device, struct arena *arena)
+bool pve_guest_has(
+        const struct pve *pve, const struct guest *guest, const struct pci_device *device, struct arena *arena)
 {
 	for (size_t i = 0; i < guest->n_hostpci; i++) {
 		struct words addresses = pve_hostpci_addresses(pve, &guest->hostpci[i], arena);

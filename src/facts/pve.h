@@ -10,13 +10,13 @@
 
 enum guest_kind { GUEST_UNKNOWN, GUEST_VM, GUEST_CT };
 
-struct pve_line { /* every line of a guest file is kept, known or not */
-	const char *key;   /* NULL: blank, a section's header, or lost; "#": description */
-	const char *value; /* the rest, blanks at both ends removed ("#": verbatim, still url-encoded) */
-	const char *raw;   /* the line without its end, cut at a zero byte */
+struct pve_line {           /* every line of a guest file is kept, known or not */
+	const char *key;    /* NULL: blank, a section's header, or lost; "#": description */
+	const char *value;  /* the rest, blanks at both ends removed ("#": verbatim, still url-encoded) */
+	const char *raw;    /* the line without its end, cut at a zero byte */
 	struct bytes whole; /* the line with its end; points into the text that was parsed; all in a row are the file */
 	unsigned line;
-	bool lost;         /* PVE warns that it cannot parse it, and drops it at its next write of the file */
+	bool lost; /* PVE warns that it cannot parse it, and drops it at its next write of the file */
 };
 
 enum pve_section_kind { SECTION_ACTIVE, SECTION_PENDING, SECTION_SNAPSHOT, SECTION_SPECIAL };
@@ -32,7 +32,9 @@ struct pve_section {
 };
 
 /* A property string: "0000:01:00,pcie=1,x-vga=1". The default key's value is under its name (host, path, file, ...). */
-struct pve_property { const char *key, *value; };
+struct pve_property {
+	const char *key, *value;
+};
 struct pve_properties {
 	struct pve_property *property;
 	size_t n;
@@ -41,12 +43,13 @@ struct pve_properties {
 
 struct hostpci { /* hostpciN */
 	unsigned index;
-	struct words addresses; /* full, with domain; of each listed ID; without a function it ends without ".F" and counts for the slot */
+	struct words addresses; /* full, with domain; of each listed ID; without a function it ends without ".F" and
+	                           counts for the slot */
 	const char *mapping;    /* NONE: not by mapping */
 	const char *raw;
 	enum tri pcie, x_vga, rombar, legacy_igd, mdev; /* as set; UNKNOWN: not set (PVE's default holds) */
 	const char *romfile, *driver, *vendor_id, *device_id;
-	bool pending;           /* only in the pending section */
+	bool pending; /* only in the pending section */
 	/* PVE would not start the VM with it: not the format of qemu-server PCI.pm, an index above 15, host and mapping
 	 * together or neither of them. What it names stays readable in addresses and mapping. */
 	bool invalid;
@@ -64,10 +67,10 @@ struct ct_device { /* devN */
 struct guest {
 	enum guest_kind kind;
 	int64_t id;
-	const char *node;   /* of the cluster; other nodes' guests are not listed */
-	const char *name;   /* name: or hostname: */
-	const char *status; /* "running", "stopped"; NULL unknown */
-	const char *file;   /* "/etc/pve/qemu-server/100.conf" */
+	const char *node;             /* of the cluster; other nodes' guests are not listed */
+	const char *name;             /* name: or hostname: */
+	const char *status;           /* "running", "stopped"; NULL unknown */
+	const char *file;             /* "/etc/pve/qemu-server/100.conf" */
 	struct pve_section *sections; /* [0] is the active one */
 	size_t n_sections;
 	enum tri known;     /* the file could be read */
@@ -80,26 +83,35 @@ struct guest {
 	struct ct_device *devices; /* CT */
 	size_t n_devices;
 	enum tri onboot;
-	int64_t pid;        /* of the running VM's QEMU or the CT's init; UNKNOWN_NUMBER */
+	int64_t pid; /* of the running VM's QEMU or the CT's init; UNKNOWN_NUMBER */
 };
 
-struct mapping_entry { /* one map= line of a PCI mapping */
-	const char *node, *path; /* path: "0000:01:00.0" or without a function; several with ; between */
+struct mapping_entry {              /* one map= line of a PCI mapping */
+	const char *node, *path;    /* path: "0000:01:00.0" or without a function; several with ; between */
 	const char *id, *subsystem; /* "10de:2803"; subsystem NONE: not set */
 	const char *iommu_group;    /* NONE: not set */
 };
-struct mapping { const char *id; const char *description; struct mapping_entry *entries; size_t n; };
+struct mapping {
+	const char *id;
+	const char *description;
+	struct mapping_entry *entries;
+	size_t n;
+};
 
 /* content, path: NONE where the file does not state them. snapshots: can it snapshot a VM's raw disk (pve-storage, the
- * plugins' volume_has_feature; a directory and, with a volume chain, LVM can only do so for qcow2); UNKNOWN: type not known. */
-struct storage { const char *id, *type, *content, *path; enum tri snapshots; };
+ * plugins' volume_has_feature; a directory and, with a volume chain, LVM can only do so for qcow2); UNKNOWN: type not
+ * known. */
+struct storage {
+	const char *id, *type, *content, *path;
+	enum tri snapshots;
+};
 
 struct pve {
-	enum tri here;      /* Proxmox VE is installed */
-	enum tri readable;  /* /etc/pve could be listed and its guest files read */
-	const char *version; /* of pve-manager, "8.4.21" */
+	enum tri here;         /* Proxmox VE is installed */
+	enum tri readable;     /* /etc/pve could be listed and its guest files read */
+	const char *version;   /* of pve-manager, "8.4.21" */
 	struct words packages; /* "qemu-server 8.4.10" ... as dpkg status says; only those that rules ask for */
-	const char *node;   /* this node's name in the cluster */
+	const char *node;      /* this node's name in the cluster */
 	enum tri quorate;
 	struct guest *guests;
 	size_t n_guests;
@@ -119,8 +131,8 @@ void pve_gather(struct world *world, struct arena *arena, struct pve *ret, blind
 /* Pure parts. */
 /* Of a key that stands twice the last one counts, of a section that stands twice likewise (parse_vm_config). */
 void pve_parse_guest(struct bytes text, enum guest_kind kind, struct arena *arena, struct guest *ret);
-void pve_parse_mappings(struct bytes text, struct arena *arena, struct pve *ret);  /* /etc/pve/mapping/pci.cfg */
-void pve_parse_storages(struct bytes text, struct arena *arena, struct pve *ret);  /* /etc/pve/storage.cfg */
+void pve_parse_mappings(struct bytes text, struct arena *arena, struct pve *ret); /* /etc/pve/mapping/pci.cfg */
+void pve_parse_storages(struct bytes text, struct arena *arena, struct pve *ret); /* /etc/pve/storage.cfg */
 /* Cut at commas, blanks kept, as PVE's JSONSchema.pm does. default_key NULL: a value without key is invalid. */
 struct pve_properties pve_parse_properties(const char *value, const char *default_key, struct arena *arena);
 const char *pve_property(const struct pve_properties *properties, const char *key); /* NULL: not set */
@@ -134,4 +146,5 @@ const char *pve_value_next(const struct guest *guest, const char *key);
 struct words pve_hostpci_addresses(const struct pve *pve, const struct hostpci *hostpci, struct arena *arena);
 /* Does this guest use that PCI device, in its active or pending configuration? A hostpci that PVE would not start with
  * counts too, and so does vfio-pci in args. */
-bool pve_guest_has(const struct pve *pve, const struct guest *guest, const struct pci_device *device, struct arena *arena);
+bool pve_guest_has(
+        const struct pve *pve, const struct guest *guest, const struct pci_device *device, struct arena *arena);

@@ -20,10 +20,30 @@ struct gather {
 
 /* What the rules ask the version of. */
 static const char *const packages_asked[] = {
-	"proxmox-ve", "pve-manager", "qemu-server", "pve-container", "pve-qemu-kvm", "lxc-pve", "libpve-common-perl",
-	"pve-firmware", "proxmox-kernel-helper", "proxmox-kernel-*", "pve-kernel-*", "proxmox-headers-*", "pve-headers*",
-	"proxmox-default-headers", "dkms", "initramfs-tools", "dracut", "driverctl", "nvidia-*", "libnvidia-*",
-	"firmware-*", "intel-microcode", "amd64-microcode", NULL,
+	"proxmox-ve",
+	"pve-manager",
+	"qemu-server",
+	"pve-container",
+	"pve-qemu-kvm",
+	"lxc-pve",
+	"libpve-common-perl",
+	"pve-firmware",
+	"proxmox-kernel-helper",
+	"proxmox-kernel-*",
+	"pve-kernel-*",
+	"proxmox-headers-*",
+	"pve-headers*",
+	"proxmox-default-headers",
+	"dkms",
+	"initramfs-tools",
+	"dracut",
+	"driverctl",
+	"nvidia-*",
+	"libnvidia-*",
+	"firmware-*",
+	"intel-microcode",
+	"amd64-microcode",
+	NULL,
 };
 
 static const char dpkg_status[] = "/var/lib/dpkg/status";
@@ -140,15 +160,19 @@ static bool file_id(const char *name, int64_t *ret)
 
 static struct guest guest_new(struct gather *gather, const struct kind *kind, int64_t id, const char *file)
 {
-	return (struct guest){ .kind = kind->kind, .id = id, .node = gather->pve->node, .file = file, .known = NO,
-			       .pid = UNKNOWN_NUMBER };
+	return (struct guest){ .kind = kind->kind,
+		.id = id,
+		.node = gather->pve->node,
+		.file = file,
+		.known = NO,
+		.pid = UNKNOWN_NUMBER };
 }
 
 /* The guests of this node: /etc/pve/qemu-server and lxc are links of pmxcfs into nodes/NAME. */
 static void gather_folder(struct gather *gather, const struct kind *kind)
 {
 	const char *folder = arena_printf(gather->arena, "/etc/pve/%s", kind->folder);
-	struct words names = {0};
+	struct words names = { 0 };
 	int error = world_list(gather->world, folder, gather->arena, &names), told = 0;
 	if (error && error != ENOENT) {
 		gather->blind(gather->data, error, folder);
@@ -180,7 +204,7 @@ static void gather_folder(struct gather *gather, const struct kind *kind)
  * parse_cmdline). */
 static bool cmdline_is_vm(struct bytes cmdline, int64_t id, struct arena *arena)
 {
-	struct words words = {0};
+	struct words words = { 0 };
 	for (size_t at = 0; at < cmdline.size && words.n < 8;) {
 		size_t size = strnlen(cmdline.data + at, cmdline.size - at);
 		*arena_push(arena, words.word, words.n) = arena_strndup(arena, cmdline.data + at, size);
@@ -188,7 +212,8 @@ static bool cmdline_is_vm(struct bytes cmdline, int64_t id, struct arena *arena)
 	}
 	bool qemu = words.n && (text_ends(words.word[0], "kvm") || strstr(words.word[0], "qemu-"));
 	for (size_t i = 1; qemu && i + 1 < words.n; i++)
-		if (strcmp(words.word[i], "-id") == 0 && strcmp(words.word[i + 1], arena_printf(arena, "%ld", (long)id)) == 0)
+		if (strcmp(words.word[i], "-id") == 0 &&
+		        strcmp(words.word[i + 1], arena_printf(arena, "%ld", (long)id)) == 0)
 			return true;
 	return false;
 }
@@ -204,8 +229,8 @@ static enum tri vm_running(struct gather *gather, struct guest *guest)
 	if (!text_number(text, 10, 4194304, &pid) || pid == 0)
 		return UNKNOWN;
 	/* a VM with many disks has a command line of some ten kilobytes */
-	error = world_read(gather->world, arena_printf(gather->arena, "/proc/%u/cmdline", (unsigned)pid), 0, gather->arena,
-			   &cmdline);
+	error = world_read(gather->world, arena_printf(gather->arena, "/proc/%u/cmdline", (unsigned)pid), 0,
+	        gather->arena, &cmdline);
 	if (error)
 		return error == ENOENT ? NO : UNKNOWN;
 	if (!cmdline_is_vm(cmdline, guest->id, gather->arena))
@@ -217,7 +242,7 @@ static enum tri vm_running(struct gather *gather, struct guest *guest)
 /* The guests are sorted by id, which a VM and a CT of one cluster never share. */
 static struct guest *guest_of(struct pve *pve, enum guest_kind kind, const char *id)
 {
-	struct guest key = {0};
+	struct guest key = { 0 };
 	uint64_t number;
 	if (!pve->n_guests || !text_number(id, 10, INT64_MAX, &number))
 		return NULL;
@@ -268,7 +293,7 @@ static void gather_status(struct gather *gather)
 {
 	static const char *const said[] = { [NO] = "stopped", [YES] = "running" };
 	struct pve *pve = gather->pve;
-	bool lacking[3] = {0}, containers = false;
+	bool lacking[3] = { 0 }, containers = false;
 	struct bytes sockets;
 	struct outcome outcome;
 	for (size_t i = 0; i < pve->n_guests; i++)
@@ -313,7 +338,10 @@ static void gather_resources(struct gather *gather)
 
 static void gather_section_files(struct gather *gather)
 {
-	static const struct { const char *path; void (*parse)(struct bytes, struct arena *, struct pve *); } files[] = {
+	static const struct {
+		const char *path;
+		void (*parse)(struct bytes, struct arena *, struct pve *);
+	} files[] = {
 		{ "/etc/pve/mapping/pci.cfg", pve_parse_mappings },
 		{ "/etc/pve/storage.cfg", pve_parse_storages },
 	};
@@ -330,7 +358,7 @@ static void gather_section_files(struct gather *gather)
 void pve_gather(struct world *world, struct arena *arena, struct pve *ret, blind_fn *blind, void *data)
 {
 	struct gather gather = { world, arena, ret, blind, data };
-	struct words names = {0};
+	struct words names = { 0 };
 	gather_version(&gather);
 	int error = world_list(world, "/etc/pve", arena, &names);
 	if (ret->here == NO && (error || !names.n)) {

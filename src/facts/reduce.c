@@ -6,11 +6,13 @@
 
 #include "facts/facts.h"
 
-/* Modules that may claim a GPU, its audio function or its place: whatever else an alias names is of no interest here. */
+/* Modules that may claim a GPU, its audio function or its place: whatever else an alias names is of no interest here.
+ */
 static bool interesting(const char *module)
 {
-	static const char *const modules[] = { "nouveau", "nvidia*", "nova*", "i915", "xe", "amdgpu", "radeon", "ast", "mgag200",
-		"snd_hda_intel", "snd_sof*", "snd_soc_avs", "vfio*", "xhci_pci*", "ucsi_*", "i2c_nvidia_gpu" };
+	static const char *const modules[] = { "nouveau", "nvidia*", "nova*", "i915", "xe", "amdgpu", "radeon", "ast",
+		"mgag200", "snd_hda_intel", "snd_sof*", "snd_soc_avs", "vfio*", "xhci_pci*", "ucsi_*",
+		"i2c_nvidia_gpu" };
 	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
 		if (text_matches(modules[i], module))
 			return true;
@@ -25,7 +27,8 @@ static struct bytes reduced_aliases(struct bytes raw, struct arena *arena)
 	struct bytes line;
 	while (text_line(raw, &cursor, &line)) {
 		const char *text = arena_strndup(arena, line.data, line.size), *module = strrchr(text, ' ');
-		if (module && (text_starts(text, "alias pci:") || text_starts(text, "alias vfio_pci:")) && interesting(module + 1)) {
+		if (module && (text_starts(text, "alias pci:") || text_starts(text, "alias vfio_pci:")) &&
+		        interesting(module + 1)) {
 			end = mempcpy(end, text, strlen(text));
 			*end++ = '\n';
 		}

@@ -55,7 +55,8 @@ static bool ct_has(const struct facts *facts, const struct guest *guest, const s
 	return false;
 }
 
-bool facts_guest_has_gpu(const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena)
+bool facts_guest_has_gpu(
+        const struct facts *facts, const struct guest *guest, const struct gpu *gpu, struct arena *arena)
 {
 	if (guest->kind == GUEST_VM)
 		return pve_guest_has(&facts->pve, guest, gpu->pci, arena);

@@ -394,9 +394,9 @@ static void put_group(struct machine_growth *growth, const struct machine_device
 		tree_attribute(&growth->tree, folder, "type", "%s", value(device, KEY_GROUP_TYPE, "DMA-FQ"));
 	tree_attribute(&growth->tree, folder, "reserved_regions", "0x00000000fee00000 0x00000000feefffff msi");
 	uint64_t minor = 0;
-	if (strcmp(value(device, KEY_DRIVER, ""), "vfio-pci") == 0 && text_number(group, 10, UINT32_MAX, &minor)) /* dynamic major; 0600 root */
-		tree_device(
-		        &growth->tree, PRINT("/dev/vfio/%s", group), NODE_CHAR, 241, (unsigned)minor, 0600, 0);
+	if (strcmp(value(device, KEY_DRIVER, ""), "vfio-pci") == 0 &&
+	        text_number(group, 10, UINT32_MAX, &minor)) /* dynamic major; 0600 root */
+		tree_device(&growth->tree, PRINT("/dev/vfio/%s", group), NODE_CHAR, 241, (unsigned)minor, 0600, 0);
 }
 
 /* ---- the IOMMU itself ---- */

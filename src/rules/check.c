@@ -261,4 +261,3 @@ const char *check_cause(const struct inside *inside, const char *prefix)
 			return inside->firmware.word[i];
 	return NULL;
 }
-

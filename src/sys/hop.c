@@ -39,7 +39,8 @@ static bool only(const char *text, const char *signs, size_t max)
 static bool is_ipv6(const char *host)
 {
 	size_t size = strspn(host, ipv6_signs);
-	return strchr(host, ':') && (host[size] == '\0' || (host[size] == '%' && only(host + size + 1, scope_signs, 64)));
+	return strchr(host, ':') &&
+	       (host[size] == '\0' || (host[size] == '%' && only(host + size + 1, scope_signs, 64)));
 }
 
 /* "[::1]:22", "host:22", "host" of an ssh:// address. */
@@ -77,7 +78,8 @@ static bool read_address(const char *text, struct arena *arena, struct address *
 		*at = '\0';
 		ret->account = place;
 		place = at + 1;
-		*ret_why = strchr(ret->account, ':') ? "no password belongs into an address: use a key" : "bad user name";
+		*ret_why =
+		        strchr(ret->account, ':') ? "no password belongs into an address: use a key" : "bad user name";
 		if (!only(ret->account, account_signs, ACCOUNT_MAX))
 			return false;
 	}
@@ -92,21 +94,21 @@ static bool read_address(const char *text, struct arena *arena, struct address *
 
 bool hop_parse_ssh(const char *text, struct arena *arena, struct err *err, struct hop *ret)
 {
-	struct address address = {0};
+	struct address address = { 0 };
 	const char *why = "bad host name";
 	if (!read_address(text, arena, &address, &why)) {
 		/* what may hold a password is not repeated: messages end up in logs */
 		bool hide = address.account && strchr(address.account, ':');
 		err_set(err, ERR_USAGE, "'%s%.200s' is no ssh address: %s", hide ? "..." : "",
-			text_shown(arena, hide ? strrchr(text, '@') : text), why);
+		        text_shown(arena, hide ? strrchr(text, '@') : text), why);
 		return err_hint(err, "write it as ssh://USER@HOST or ssh://USER@HOST:PORT");
 	}
 	const char *account = address.account ? address.account : "", *at = address.account ? "@" : "";
 	bool bracket = strchr(address.host, ':') != NULL;
 	ret->kind = HOP_SSH;
 	ret->where = address.port ? arena_printf(arena, bracket ? "ssh://%s%s[%s]:%u" : "ssh://%s%s%s:%u", account, at,
-						 address.host, (unsigned)address.port)
-				  : arena_printf(arena, "%s%s%s", account, at, address.host);
+	                                    address.host, (unsigned)address.port)
+	                          : arena_printf(arena, "%s%s%s", account, at, address.host);
 	return true;
 }
 
@@ -136,7 +138,7 @@ static void wrap_ssh(const struct hop *hop, const struct command *command, struc
 		"ServerAliveInterval=15", "-o", "ControlMaster=no", "-o", "ClearAllForwardings=yes", "-o",
 		"UpdateHostKeys=no", "-o", "RemoteCommand=none", "-a", "-x", "-T", NULL };
 	put_all(arena, line, options);
-	struct address address = {0};
+	struct address address = { 0 };
 	const char *why = NULL;
 	if (!read_address(hop->where, arena, &address, &why)) {
 		/* never reached through hop_parse_ssh; a name that nothing answers to is better than an option */
@@ -206,7 +208,7 @@ struct command hop_wrap(const struct hop *hop, const struct command *command, st
 	struct command wrapped = *command;
 	if (hop->kind == HOP_NONE)
 		return wrapped;
-	struct line line = {0};
+	struct line line = { 0 };
 	transports[hop->kind].wrap(hop, command, arena, &line);
 	put(arena, &line, NULL);
 	wrapped.argv = line.word;
@@ -227,19 +229,21 @@ struct failure {
 	const char *start;  /* of that line: pct and docker pass the command's words on, so only theirs may count */
 	const char *needle; /* somewhere behind it */
 	enum err_kind error;
-	const char *says;   /* NULL: the transport's own last line */
+	const char *says; /* NULL: the transport's own last line */
 	const char *hint;
 };
 
-#define AGENT_HINT "install qemu-guest-agent in the guest, set agent: 1 (qm set VMID --agent 1), stop and start the guest"
+#define AGENT_HINT                                                                                                     \
+	"install qemu-guest-agent in the guest, set agent: 1 (qm set VMID --agent 1), stop and start the guest"
 
 static const struct failure failures[] = {
 	{ HOP_SSH, "", "Host key verification failed", ERR_SYSTEM, NULL,
-		"log in once by hand (ssh HOST) and accept its key, or mend known_hosts if the machine was reinstalled" },
+	        "log in once by hand (ssh HOST) and accept its key, or mend known_hosts if the machine was "
+	        "reinstalled" },
 	{ HOP_SSH, "", "REMOTE HOST IDENTIFICATION HAS CHANGED", ERR_SYSTEM, "its host key has changed",
-		"if the machine was reinstalled: ssh-keygen -R HOST, then log in once by hand" },
+	        "if the machine was reinstalled: ssh-keygen -R HOST, then log in once by hand" },
 	{ HOP_SSH, "", "Permission denied (", ERR_SYSTEM, NULL,
-		"passwords are never asked for here: put your key there with ssh-copy-id, or load it with ssh-add" },
+	        "passwords are never asked for here: put your key there with ssh-copy-id, or load it with ssh-add" },
 	{ HOP_SSH, "", "Could not resolve hostname", ERR_SYSTEM, NULL, "check the name, or use its IP address" },
 	{ HOP_SSH, "", "Connection refused", ERR_SYSTEM, NULL, "is sshd running there, and is the port right?" },
 	{ HOP_SSH, "", "timed out", ERR_TIMEOUT, NULL, "is the machine up and in reach?" },
@@ -251,26 +255,34 @@ static const struct failure failures[] = {
 	{ HOP_QM, "", "got timeout", ERR_SYSTEM, "the guest agent does not answer", AGENT_HINT },
 	{ HOP_QM, "", "unable to connect to", ERR_SYSTEM, "the guest agent does not answer", AGENT_HINT },
 	{ HOP_QM, "", "has been disabled", ERR_SYSTEM, "the guest agent does not allow guest-exec",
-		"allow guest-exec in the guest (/etc/sysconfig/qemu-ga or /etc/qemu/qemu-ga.conf), restart qemu-guest-agent" },
+	        "allow guest-exec in the guest (/etc/sysconfig/qemu-ga or /etc/qemu/qemu-ga.conf), restart "
+	        "qemu-guest-agent" },
 	{ HOP_QM, "", "command not allowed", ERR_SYSTEM, "the guest agent does not allow guest-exec",
-		"allow guest-exec in the guest (/etc/sysconfig/qemu-ga or /etc/qemu/qemu-ga.conf), restart qemu-guest-agent" },
+	        "allow guest-exec in the guest (/etc/sysconfig/qemu-ga or /etc/qemu/qemu-ga.conf), restart "
+	        "qemu-guest-agent" },
 	{ HOP_QM, "", "is not running", ERR_SYSTEM, "the VM is not running", "start it first: qm start VMID" },
-	{ HOP_QM, "", "does not exist", ERR_SYSTEM, "there is no such VM on this node", "qm list shows those of this node" },
+	{ HOP_QM, "", "does not exist", ERR_SYSTEM, "there is no such VM on this node",
+	        "qm list shows those of this node" },
 	{ HOP_QM, "", "limited to 1 MiB", ERR_SYSTEM, "more than 1 MiB of input does not pass the guest agent", "" },
 	{ HOP_QM, "", "", ERR_SYSTEM, NULL, "try it by hand: qm guest exec VMID -- true" },
 
-	{ HOP_PCT, "container '", "not running!", ERR_SYSTEM, "the container is not running", "start it first: pct start CTID" },
-	{ HOP_PCT, "Configuration file '", "does not exist", ERR_SYSTEM, "there is no such container on this node", "pct list shows those of this node" },
+	{ HOP_PCT, "container '", "not running!", ERR_SYSTEM, "the container is not running",
+	        "start it first: pct start CTID" },
+	{ HOP_PCT, "Configuration file '", "does not exist", ERR_SYSTEM, "there is no such container on this node",
+	        "pct list shows those of this node" },
 	{ HOP_PCT, "lxc-attach:", "", ERR_SYSTEM, NULL, "try it by hand: pct exec CTID -- true" },
 
 	{ HOP_DOCKER, "", "Cannot connect to the Docker daemon", ERR_SYSTEM, "the docker daemon does not answer",
-		"is it running? systemctl status docker" },
+	        "is it running? systemctl status docker" },
 	{ HOP_DOCKER, "", "permission denied while trying to connect", ERR_SYSTEM, "this user may not use docker",
-		"read it as root, or with a user in the group docker" },
-	{ HOP_DOCKER, "Error", "No such container", ERR_SYSTEM, "there is no such docker container", "docker ps shows those that run" },
-	{ HOP_DOCKER, "Error", "is not running", ERR_SYSTEM, "the docker container is not running", "docker ps shows those that run" },
+	        "read it as root, or with a user in the group docker" },
+	{ HOP_DOCKER, "Error", "No such container", ERR_SYSTEM, "there is no such docker container",
+	        "docker ps shows those that run" },
+	{ HOP_DOCKER, "Error", "is not running", ERR_SYSTEM, "the docker container is not running",
+	        "docker ps shows those that run" },
 	{ HOP_DOCKER, "Error", "is paused", ERR_SYSTEM, "the docker container is paused", "docker unpause NAME" },
-	{ HOP_DOCKER, "Error", "is restarting", ERR_SYSTEM, "the docker container keeps restarting", "docker logs NAME says why" },
+	{ HOP_DOCKER, "Error", "is restarting", ERR_SYSTEM, "the docker container keeps restarting",
+	        "docker logs NAME says why" },
 };
 
 /* How a transport says that the program to run is not there: that is an answer of the target, as a shell's 127. */
@@ -284,8 +296,9 @@ static const struct {
 	{ HOP_DOCKER, "OCI runtime exec failed", "no such file or directory" },
 };
 
-static const char *const hop_names[] = { [HOP_NONE] = "here", [HOP_SSH] = "ssh", [HOP_QM] = "VM", [HOP_PCT] = "CT",
-	[HOP_DOCKER] = "docker container" };
+static const char *const hop_names[] = {
+	[HOP_NONE] = "here", [HOP_SSH] = "ssh", [HOP_QM] = "VM", [HOP_PCT] = "CT", [HOP_DOCKER] = "docker container"
+};
 
 static bool holds(struct bytes text, const char *needle)
 {
@@ -304,7 +317,7 @@ static bool has_ink(struct bytes line)
 /* The last line that says something; perl and ssh put the reason there. */
 static const char *last_line(struct bytes text, struct arena *arena)
 {
-	struct bytes last = {0}, line;
+	struct bytes last = { 0 }, line;
 	for (size_t cursor = 0; text_line(text, &cursor, &line);)
 		if (has_ink(line))
 			last = line;
@@ -313,11 +326,11 @@ static const char *last_line(struct bytes text, struct arena *arena)
 	return text_printable(arena, (struct bytes){ last.data, last.size > 300 ? 300 : last.size });
 }
 
-static bool fail(const struct hop *hop, const struct failure *failure, struct bytes said, struct arena *arena,
-		 struct err *err)
+static bool fail(
+        const struct hop *hop, const struct failure *failure, struct bytes said, struct arena *arena, struct err *err)
 {
 	err_set(err, failure->error, "%s %s: %s", hop_names[hop->kind], text_shown(arena, hop->where),
-		failure->says ? failure->says : last_line(said, arena));
+	        failure->says ? failure->says : last_line(said, arena));
 	return err_hint(err, "%s", failure->hint);
 }
 
@@ -343,12 +356,16 @@ static const struct failure *find_failure(enum hop_kind kind, struct bytes said)
 /* A shell on the way (ssh's, or a script's) does not find the transport itself: this is no node, or has no docker. */
 static const struct failure *missing_tool(enum hop_kind kind, int status, struct bytes said)
 {
-	static const char *const names[] = { [HOP_NONE] = "", [HOP_SSH] = "ssh", [HOP_QM] = "qm", [HOP_PCT] = "pct",
-		[HOP_DOCKER] = "docker" };
+	static const char *const names[] = {
+		[HOP_NONE] = "", [HOP_SSH] = "ssh", [HOP_QM] = "qm", [HOP_PCT] = "pct", [HOP_DOCKER] = "docker"
+	};
 	static const struct failure missing[] = {
-		[HOP_SSH] = { HOP_SSH, "", "", ERR_SYSTEM, "ssh is not installed there", "install openssh-client there" },
-		[HOP_QM] = { HOP_QM, "", "", ERR_SYSTEM, "the machine asked is no Proxmox VE host: qm is not there", "a guest is reached from the host it runs on" },
-		[HOP_PCT] = { HOP_PCT, "", "", ERR_SYSTEM, "the machine asked is no Proxmox VE host: pct is not there", "a guest is reached from the host it runs on" },
+		[HOP_SSH] = { HOP_SSH, "", "", ERR_SYSTEM, "ssh is not installed there",
+		        "install openssh-client there" },
+		[HOP_QM] = { HOP_QM, "", "", ERR_SYSTEM, "the machine asked is no Proxmox VE host: qm is not there",
+		        "a guest is reached from the host it runs on" },
+		[HOP_PCT] = { HOP_PCT, "", "", ERR_SYSTEM, "the machine asked is no Proxmox VE host: pct is not there",
+		        "a guest is reached from the host it runs on" },
 		[HOP_DOCKER] = { HOP_DOCKER, "", "", ERR_SYSTEM, "docker is not installed there", "" },
 	};
 	static const char *const says[] = { ": not found", ": command not found" };
@@ -415,18 +432,18 @@ static bool truth(const json_t *value)
 static int small_number(const json_t *value, int fallback)
 {
 	return json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= 255
-		       ? (int)json_integer_value(value)
-		       : fallback;
+	               ? (int)json_integer_value(value)
+	               : fallback;
 }
 
-static bool unwrap_agent(const struct hop *hop, const struct outcome *outer, struct arena *arena, struct err *err,
-			 struct outcome *ret)
+static bool unwrap_agent(
+        const struct hop *hop, const struct outcome *outer, struct arena *arena, struct err *err, struct outcome *ret)
 {
 	struct bytes wide = widen(outer->out, arena);
 	json_t *answer JSON_SCOPED = json_loadb(wide.data, wide.size, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(answer)) {
-		err_set(err, ERR_SYSTEM, "VM %s: the answer of qm guest exec cannot be read%s", text_shown(arena, hop->where),
-			outer->cut ? ": it is too long" : "");
+		err_set(err, ERR_SYSTEM, "VM %s: the answer of qm guest exec cannot be read%s",
+		        text_shown(arena, hop->where), outer->cut ? ": it is too long" : "");
 		return err_hint(err, "try it by hand: qm guest exec VMID -- true");
 	}
 	/* past --timeout only the pid comes back: the command still runs there */
@@ -434,10 +451,10 @@ static bool unwrap_agent(const struct hop *hop, const struct outcome *outer, str
 		err_set(err, ERR_TIMEOUT, "VM %s: the command did not end in time", text_shown(arena, hop->where));
 		return err_hint(err, "is the guest busy or hanging?");
 	}
-	struct outcome inner = {0};
+	struct outcome inner = { 0 };
 	const json_t *signal = json_object_get(answer, "signal");
 	inner.status = json_is_integer(signal) ? 128 + small_number(signal, 127)
-					       : small_number(json_object_get(answer, "exitcode"), 255);
+	                                       : small_number(json_object_get(answer, "exitcode"), 255);
 	inner.out = narrow(json_object_get(answer, "out-data"), arena);
 	inner.err = narrow(json_object_get(answer, "err-data"), arena);
 	inner.cut = truth(json_object_get(answer, "out-truncated")) || truth(json_object_get(answer, "err-truncated"));
@@ -445,15 +462,16 @@ static bool unwrap_agent(const struct hop *hop, const struct outcome *outer, str
 	return true;
 }
 
-bool hop_unwrap(const struct hop *hop, const struct outcome *outer, struct arena *arena, struct err *err,
-		struct outcome *ret)
+bool hop_unwrap(
+        const struct hop *hop, const struct outcome *outer, struct arena *arena, struct err *err, struct outcome *ret)
 {
 	if (hop->kind == HOP_NONE) {
 		*ret = *outer;
 		return true;
 	}
 	if (outer->timed_out) {
-		err_set(err, ERR_TIMEOUT, "%s %s: no answer in time", hop_names[hop->kind], text_shown(arena, hop->where));
+		err_set(err, ERR_TIMEOUT, "%s %s: no answer in time", hop_names[hop->kind],
+		        text_shown(arena, hop->where));
 		return err_hint(err, "is the machine busy or hanging?");
 	}
 	const struct failure *failure = missing_tool(hop->kind, outer->status, outer->err);
@@ -463,8 +481,8 @@ bool hop_unwrap(const struct hop *hop, const struct outcome *outer, struct arena
 		*ret = (struct outcome){ .status = 127, .out = outer->out, .err = outer->err };
 		return true;
 	}
-	/* qm's code is about qm alone; ssh keeps 255 for itself; pct and docker pass the command's code on, so there the
-	 * words decide */
+	/* qm's code is about qm alone; ssh keeps 255 for itself; pct and docker pass the command's code on, so there
+	 * the words decide */
 	bool own = hop->kind == HOP_SSH ? outer->status == 255 : outer->status != 0;
 	failure = own ? find_failure(hop->kind, outer->err) : NULL;
 	if (failure)

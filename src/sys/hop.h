@@ -53,8 +53,8 @@ struct command hop_wrap(const struct hop *hop, const struct command *command, st
 /* What the inner command really answered. `qm guest exec` wraps it in JSON and its own return code says nothing;
  * ssh's 255 and a transport's own failure are errors, not answers: err says what an admin can do (hint). A program
  * that the target lacks is an answer: status 127, as a shell has it. */
-bool hop_unwrap(const struct hop *hop, const struct outcome *outer, struct arena *arena, struct err *err,
-		struct outcome *ret);
+bool hop_unwrap(
+        const struct hop *hop, const struct outcome *outer, struct arena *arena, struct err *err, struct outcome *ret);
 
 /* "ssh://root@pve:2222" or "root@pve"; refuses what ssh would take for an option, blanks and control characters. */
 bool hop_parse_ssh(const char *text, struct arena *arena, struct err *err, struct hop *ret);

@@ -217,7 +217,9 @@ static void ipv4_placeholder(size_t number, unsigned char part[4])
 {
 	unsigned char low = (unsigned char)(number < 508 ? number % 254 + 1 : number & 255);
 	if (number < 508)
-		memcpy(part, number < 254 ? (unsigned char[]){ 198, 51, 100, low } : (unsigned char[]){ 203, 0, 113, low }, 4);
+		memcpy(part,
+		        number < 254 ? (unsigned char[]){ 198, 51, 100, low } : (unsigned char[]){ 203, 0, 113, low },
+		        4);
 	else
 		memcpy(part, (unsigned char[]){ 198, 18, (unsigned char)(number >> 8), low }, 4);
 }
@@ -304,7 +306,10 @@ static bool match_mac(struct scan *scan)
 	size_t used = 0;
 	for (size_t i = 0; i < n; i++)
 		used += (size_t)snprintf(text + used, sizeof text - used, upper ? "%s%02X" : "%s%02x",
-		        i == 0 ? "" : gap == 3 ? "%3A" : sign, placeholder[i]);
+		        i == 0     ? ""
+		        : gap == 3 ? "%3A"
+		                   : sign,
+		        placeholder[i]);
 	replace(scan, scan->at, at, text);
 	return true;
 }
@@ -497,7 +502,8 @@ static bool match_by_id(struct scan *scan)
 	}
 	size_t prefix = strlen(buses[bus]);
 	/* nvme.VENDOR-SERIAL-MODEL-NAMESPACE, serial and model as hex digits of their letters (the kernel's wwid) */
-	const char *serial = size > prefix + 10 && memcmp(name + prefix, "nvme.", 5) == 0 ? memchr(name + prefix, '-', 10) : NULL;
+	const char *serial =
+	        size > prefix + 10 && memcmp(name + prefix, "nvme.", 5) == 0 ? memchr(name + prefix, '-', 10) : NULL;
 	const char *model = serial ? memchr(serial + 1, '-', (size_t)(name + size - serial - 1)) : NULL;
 	for (const char *sign = serial ? serial + 1 : NULL; model && sign < model; sign++)
 		if (!hex(*sign))
@@ -694,7 +700,8 @@ static bool match_key_alone(struct scan *scan, enum kind kind, size_t key_end, b
 	bool option = start > 1 && scan->in[start - 1] == '-' && scan->in[start - 2] == '-';
 	if (option && from == key_end && from + 1 < scan->size && scan->in[from] == '\0')
 		from++;
-	bool line = kind == KIND_SECRET && name >= 5 && from > key_end && scan->in[key_end] != '\0' && begins_line(scan);
+	bool line =
+	        kind == KIND_SECRET && name >= 5 && from > key_end && scan->in[key_end] != '\0' && begins_line(scan);
 	if (from == key_end || from >= scan->size || !(option || serial_number || line))
 		return false;
 	take_value(scan, kind, from, line);
@@ -709,7 +716,8 @@ static bool take_json_value(struct scan *scan, enum kind kind, size_t from, bool
 	if (!digit(scan->in[from]) && scan->in[from] != '-')
 		return false;
 	size_t number = number_of(scan->redactor, kind, scan->in + from, to - from);
-	snprintf(text, sizeof text, escaped ? "\\\"%s-%zu\\\"" : "\"%s-%zu\"", kind == KIND_SERIAL ? "SERIAL" : "REDACTED", number);
+	snprintf(text, sizeof text, escaped ? "\\\"%s-%zu\\\"" : "\"%s-%zu\"",
+	        kind == KIND_SERIAL ? "SERIAL" : "REDACTED", number);
 	replace(scan, from, to, text);
 	return true;
 }
@@ -916,8 +924,9 @@ static bool match_own(struct scan *scan)
 typedef bool match_fn(struct scan *scan);
 
 /* In the order in which they are asked; the first that takes it has it. */
-static match_fn *const by_word[] = { match_own, match_pem, match_secret_object, match_key, match_mac, match_ipv4, match_ipv6,
-	match_gpu_uuid, match_mac_name, match_by_id, match_bearer, match_userinfo, match_ssh_key, match_bare_key, match_login };
+static match_fn *const by_word[] = { match_own, match_pem, match_secret_object, match_key, match_mac, match_ipv4,
+	match_ipv6, match_gpu_uuid, match_mac_name, match_by_id, match_bearer, match_userinfo, match_ssh_key,
+	match_bare_key, match_login };
 
 static bool matched(struct scan *scan)
 {
@@ -982,7 +991,18 @@ static struct bytes hide_secrets(struct redactor *redactor, struct bytes raw, bo
 
 /* ---- whole files ------------------------------------------------------ */
 
-enum whole { WHOLE_NOT, WHOLE_LINES, WHOLE_SERIAL, WHOLE_MACHINE_ID, WHOLE_UUID, WHOLE_BINARY, WHOLE_CONFIG, WHOLE_ROUTE4, WHOLE_ROUTE6, WHOLE_BOOT };
+enum whole {
+	WHOLE_NOT,
+	WHOLE_LINES,
+	WHOLE_SERIAL,
+	WHOLE_MACHINE_ID,
+	WHOLE_UUID,
+	WHOLE_BINARY,
+	WHOLE_CONFIG,
+	WHOLE_ROUTE4,
+	WHOLE_ROUTE6,
+	WHOLE_BOOT
+};
 
 static const struct {
 	const char *pattern;
@@ -1010,7 +1030,9 @@ static const struct {
 	{ "/sys/*/config", WHOLE_CONFIG },
 	{ "/proc/*net/route", WHOLE_ROUTE4 },
 	{ "/proc/*net/ipv6_route", WHOLE_ROUTE6 },
-	{ "/sys/firmware/efi/efivars/Boot????" "-*", WHOLE_BOOT },
+	{ "/sys/firmware/efi/efivars/Boot????"
+	  "-*",
+	        WHOLE_BOOT },
 	{ "*/etc/machine-id", WHOLE_MACHINE_ID },
 	{ "*/var/lib/dbus/machine-id", WHOLE_MACHINE_ID },
 };

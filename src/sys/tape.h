@@ -24,17 +24,17 @@ struct tape_entry {
 	const char *path; /* absolute in the target, no "." or ".." parts, no double slashes */
 	int error;        /* 0, ENOENT: known absent, else: there but unreadable */
 	struct world_stat stat;
-	bool has_data;    /* a file: data are its bytes; else only its stat was asked */
-	bool listed;      /* a directory: its listing was asked, so what is not an entry below it is absent */
+	bool has_data; /* a file: data are its bytes; else only its stat was asked */
+	bool listed;   /* a directory: its listing was asked, so what is not an entry below it is absent */
 	struct bytes data;
 	const char *link; /* a link: where it points, as written */
 	int open_error;   /* of a device node that was probed; -1: not probed */
-	bool implied;     /* a directory known only because something below it is; perhaps it is reached through a link */
-	bool named;       /* the listing of its directory has it, even if nothing else could be asked */
+	bool implied; /* a directory known only because something below it is; perhaps it is reached through a link */
+	bool named;   /* the listing of its directory has it, even if nothing else could be asked */
 };
 
 struct tape_run {
-	const char **argv; /* NULL at the end */
+	const char **argv;      /* NULL at the end */
 	const char *input_hash; /* of stdin; "" without */
 	int error;              /* errno of the start (ENOENT: no such program), else 0 */
 	struct outcome outcome;
@@ -47,7 +47,7 @@ struct tape_target {
 	struct tape_run *runs;
 	size_t n_runs;
 	bool sorted;
-	bool partial; /* a bare tree, not a recording: absence proves nothing */
+	bool partial;    /* a bare tree, not a recording: absence proves nothing */
 	uint32_t *index; /* tape.c's own: a hash of the paths */
 	size_t index_room;
 };
@@ -70,12 +70,13 @@ bool tape_load(const char *path, struct arena *arena, struct err *err, struct ta
 /* The same of a tar in memory; name is for messages. */
 bool tape_load_bytes(struct bytes tar, const char *name, struct arena *arena, struct err *err, struct tape **ret);
 /* The lines of an entries.jsonl into an empty target; bytes that would stand in root/ are left out. */
-bool tape_parse_entries(struct bytes lines, const char *name, struct tape_target *target, struct arena *arena,
-			struct err *err);
+bool tape_parse_entries(
+        struct bytes lines, const char *name, struct tape_target *target, struct arena *arena, struct err *err);
 /* A machine at that path as a world: a folder laid out as a bare tree is used as a root where it lies (as
  * world_open_root does, partial), all else is loaded and its node replayed. Closed by world_close. */
 struct world *tape_open(const char *path, struct arena *arena, struct err *err);
-/* Writes a tar, compressed by its suffix (.gz, .tgz, .zst, .xz), whole or not at all (temporary file beside it, fsync, rename); "-" is standard output. */
+/* Writes a tar, compressed by its suffix (.gz, .tgz, .zst, .xz), whole or not at all (temporary file beside it, fsync,
+ * rename); "-" is standard output. */
 bool tape_save(const struct tape *tape, const char *path, struct err *err);
 
 struct tape *tape_new(struct arena *arena, int64_t time);
@@ -109,4 +110,4 @@ typedef bool tape_reduce_fn(void *data, const char *path, struct bytes raw, stru
 /* A world that passes on to `inner` (and closes it) and keeps what was asked, redacted, in the tape: the links on the
  * way, the stat of what was read, the kind of error. Targets seen from it are recorded too. reduce may be NULL. */
 struct world *tape_recorder(struct world *inner, struct tape *tape, struct redactor *redactor, tape_reduce_fn *reduce,
-			    void *data, struct arena *arena);
+        void *data, struct arena *arena);

@@ -109,9 +109,13 @@ int world_link_name(struct world *world, struct arena *arena, const char **ret, 
 
 enum node_type world_node_type(unsigned mode)
 {
-	static const enum node_type types[] = { [S_IFREG >> 12] = NODE_FILE, [S_IFDIR >> 12] = NODE_DIR,
-		[S_IFLNK >> 12] = NODE_LINK, [S_IFCHR >> 12] = NODE_CHAR, [S_IFBLK >> 12] = NODE_BLOCK,
-		[S_IFIFO >> 12] = NODE_OTHER, [S_IFSOCK >> 12] = NODE_OTHER };
+	static const enum node_type types[] = { [S_IFREG >> 12] = NODE_FILE,
+		[S_IFDIR >> 12] = NODE_DIR,
+		[S_IFLNK >> 12] = NODE_LINK,
+		[S_IFCHR >> 12] = NODE_CHAR,
+		[S_IFBLK >> 12] = NODE_BLOCK,
+		[S_IFIFO >> 12] = NODE_OTHER,
+		[S_IFSOCK >> 12] = NODE_OTHER };
 	size_t kind = mode >> 12 & 15;
 	return kind < sizeof types / sizeof *types ? types[kind] : NODE_UNKNOWN;
 }

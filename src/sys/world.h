@@ -54,7 +54,8 @@ struct world_ops {
 	void (*close)(struct world *);
 };
 
-/* The whole file; more than max bytes (0: READ_MAX) is EFBIG; a directory is EISDIR. Never blocks on a FIFO or device: EINVAL. */
+/* The whole file; more than max bytes (0: READ_MAX) is EFBIG; a directory is EISDIR. Never blocks on a FIFO or device:
+ * EINVAL. */
 int world_read(struct world *world, const char *path, size_t max, struct arena *arena, struct bytes *ret);
 /* The names in a directory, sorted by bytes, without . and .. */
 int world_list(struct world *world, const char *path, struct arena *arena, struct words *ret);
@@ -76,10 +77,10 @@ void world_close(struct world *world);
 /* Helpers over the above. */
 /* A one-line file, blanks removed: 0 or errno as above. */
 int world_attribute(struct world *world, struct arena *arena, const char **ret, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
 /* The last part of a link's target ("../../bus/pci/drivers/nouveau" -> "nouveau"). */
 int world_link_name(struct world *world, struct arena *arena, const char **ret, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
 /* Of st_mode; NODE_UNKNOWN where it says no type that Linux has. */
 enum node_type world_node_type(unsigned mode);
 /* YES here, NO known absent, UNKNOWN otherwise. */
