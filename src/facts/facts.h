@@ -40,7 +40,6 @@ struct host {
 	int64_t memory_kib;
 	struct words modules; /* loaded, kernel names (with _) */
 	enum tri modules_known;
-	struct words builtin_seen; /* names under /sys/module that are not in /proc/modules */
 	const char *console;       /* /sys/class/tty/console/active: "tty0", "ttyS0 tty0" */
 	enum tri serial_console;   /* reachable without a GPU: a serial console is active */
 };
@@ -63,7 +62,6 @@ struct gpu {
 	enum group_state group_state;           /* as product.md defines it */
 	const struct pci_device **group_others; /* in the group, outside the slot, bridges left out */
 	size_t n_group_others;
-	struct words group_foreign;           /* members of the group that are no PCI devices */
 	const struct drm_node *card, *render; /* NULL: none or unknown, see render_known */
 	enum tri render_known;                /* the DRM nodes could be read */
 	enum tri boot_display;

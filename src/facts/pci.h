@@ -41,7 +41,6 @@ struct pci_device {
 	enum tri bars_known;    /* UNKNOWN too for a display controller whose BARs are all zero: it has some */
 	enum tri resizable_bar; /* extended capability 0x15; UNKNOWN without 4096 bytes of config */
 	enum tri flr;           /* PCIe or AF capability says FLR; UNKNOWN without 256 bytes of config */
-	int64_t serial;         /* not kept: 0; reserved */
 };
 
 struct pci {

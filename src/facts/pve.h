@@ -77,7 +77,6 @@ struct guest {
 	const char *lock;   /* NONE: not locked */
 	const char *parent; /* snapshot the state hangs on; NONE */
 	enum tri ha;        /* in /etc/pve/ha/resources.cfg */
-	const char *pool;
 	struct hostpci *hostpci; /* VM */
 	size_t n_hostpci;
 	struct ct_device *devices; /* CT */

@@ -105,8 +105,6 @@ static const char *others_text(const struct gpu *gpu, struct arena *arena)
 	size_t more = gpu->n_group_others - shown.n;
 	if (more)
 		*arena_push(arena, shown.word, shown.n) = arena_printf(arena, "%zu more", more);
-	for (size_t i = 0; i < gpu->group_foreign.n && i < 4; i++)
-		*arena_push(arena, shown.word, shown.n) = gpu->group_foreign.word[i];
 	return check_join(&shown, ", ", arena);
 }
 

@@ -71,7 +71,6 @@ struct rule {
 	enum verdict (*check)(const struct scene *scene, struct answer *ret);
 	const char *explains; /* for docs/rules.md: why it matters, 1-3 sentences */
 	const char *source;   /* kernel document, PVE file, issue */
-	const char *repair;   /* id of the step kind that cures it; NULL: by hand */
 };
 
 /* The tables, in the order of the chain from the firmware to the encoded frame; each ends with id NULL. */
