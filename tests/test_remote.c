@@ -174,12 +174,56 @@ static struct target over_ssh(void)
 	return (struct target){ .label = "node", .hop = { { HOP_SSH, where } }, .n = 1 };
 }
 
-/* ---- reading ---------------------------------------------------------------- */
-
 static struct want file_want(const char *pattern)
 {
 	return (struct want){ WANT_FILE, pattern, NULL, 65536 };
 }
+
+/* A machine that answers the script at once and with nothing, sleeps over one question, and says at great length what
+ * it has to say: it is asked once, respectively a few times. */
+static void does_not_wait_for_a_liar(void **state)
+{
+	(void)state;
+	need_server();
+	static const struct {
+		const char *script;
+		bool opens;
+		size_t most;
+	} liars[] = {
+		{ "case $SSH_ORIGINAL_COMMAND in 'sh -s') printf '@gpuferry-frames 1 base64\\n@end\\n';; *) sleep 30;; esac", true, 2 },
+		{ "head -c 140000000 /dev/zero", false, 4 },
+	};
+	const char *authorized = in_place("authorized");
+	for (size_t i = 0; i < COUNT(liars); i++) {
+		struct arena arena ARENA_SCOPED = {0};
+		struct bytes keys = test_read(&arena, authorized);
+		put_file(in_place("liar"), arena_printf(&arena, "echo x >>%s\n%s\n", in_place("asked"), liars[i].script), 0644);
+		put_file(in_place("asked"), "", 0600);
+		put_file(authorized, arena_printf(&arena, "command=\"sh %s\" %s", in_place("liar"), keys.data), 0600);
+		const struct want wants[] = { file_want("/proc/version"), file_want("/proc/cpuinfo"), file_want("/proc/modules"),
+			file_want("/proc/meminfo"), file_want("/proc/mounts"), file_want("/proc/uptime"), { WANT_END } };
+		struct target target = over_ssh();
+		struct err err = {0};
+		struct world *world = remote_open(&target, wants, &arena, &err);
+		put_file(authorized, keys.data, 0600);
+		assert_int_equal(world != NULL, liars[i].opens);
+		if (world) {
+			put_file(authorized, arena_printf(&arena, "command=\"sh %s\" %s", in_place("liar"), keys.data), 0600);
+			const char *argv[] = { "true", NULL };
+			struct command command = { .argv = argv, .deadline_ms = 500 };
+			struct outcome outcome;
+			struct bytes bytes;
+			assert_int_equal(world_run(world, &command, &arena, &outcome), ETIMEDOUT);
+			assert_int_equal(world_read(world, "/proc/loadavg", 0, &arena, &bytes), ETIMEDOUT);
+			assert_int_equal(world_run(world, &command, &arena, &outcome), ETIMEDOUT);
+			world_close(world);
+			put_file(authorized, keys.data, 0600);
+		}
+		assert_in_range(test_read(&arena, in_place("asked")).size, 2, 2 * liars[i].most);
+	}
+}
+
+/* ---- reading ---------------------------------------------------------------- */
 
 static void reads_as_here(void **state)
 {
@@ -375,6 +419,7 @@ static void refuses_names_that_are_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(does_not_wait_for_a_liar),
 		cmocka_unit_test(reads_as_here),
 		cmocka_unit_test(fetches_what_was_not_asked_before),
 		cmocka_unit_test(runs_what_was_not_asked_before),

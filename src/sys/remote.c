@@ -12,11 +12,16 @@
 /* The script takes a second or two; a machine under load, a hanging disk or docker daemon may take each of its own
  * deadlines (10 s). */
 enum { SCRIPT_DEADLINE_MS = 90000, FETCH_DEADLINE_MS = 60000, FETCH_SLACK = 65536 };
+/* A machine that drips or lies could have each of hundreds of questions run to its deadline: what those after the
+ * script may take together, and what asking for a long answer in parts may. */
+enum { AFTERWARDS_MS = 180000, PARTS_MS = 180000, PARTS_MAX = 32 };
+#define PARTS_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define SCRIPT_OUTPUT_MAX ((size_t)128 * 1024 * 1024)
 
 struct remote {
 	struct world *answers; /* the tape of what it said */
 	struct target target;  /* all hops from this machine */
+	int64_t spent_ms;      /* on questions after the script */
 };
 
 /* ---- running through hops ------------------------------------------------ */
@@ -72,9 +77,31 @@ static bool run_through(const struct target *target, const struct command *comma
 
 /* ---- asking --------------------------------------------------------------- */
 
-/* Asks n wants. An answer that was too long for the way is asked for again in two halves. */
-static bool ask(const struct target *target, const struct want *wants, size_t n, struct tape_target *answers,
-		struct arena *arena, struct err *err)
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+struct budget {
+	int64_t end_ms;
+	unsigned parts;
+	size_t bytes;
+};
+
+/* Counts an answer; false: no more are asked for. */
+static bool affordable(struct budget *budget, size_t size)
+{
+	budget->parts++;
+	budget->bytes += size;
+	return budget->parts < PARTS_MAX && budget->bytes < PARTS_BYTES_MAX && now_ms() < budget->end_ms;
+}
+
+/* Asks n wants. An answer that was too long for the way is asked for again in two halves, as long as
+ * the budget lasts; then what came of it is taken. */
+static bool ask(const struct target *target, const struct want *wants, size_t n, struct budget *budget,
+		struct tape_target *answers, struct arena *arena, struct err *err)
 {
 	static const char *const shell[] = { "sh", "-s", NULL };
 	struct want *part = arena_alloc(arena, (n + 1) * sizeof *part); /* zeroed: WANT_END behind it */
@@ -84,9 +111,9 @@ static bool ask(const struct target *target, const struct want *wants, size_t n,
 	struct outcome outcome = {0};
 	if (!run_through(target, &command, arena, err, &outcome))
 		return false;
-	if (outcome.cut && n > 1) {
-		bool first = ask(target, wants, n / 2, answers, arena, err);
-		return ask(target, wants + n / 2, n - n / 2, answers, arena, first ? NULL : err) || first;
+	if (outcome.cut && n > 1 && affordable(budget, outcome.out.size)) {
+		bool first = ask(target, wants, n / 2, budget, answers, arena, err);
+		return ask(target, wants + n / 2, n - n / 2, budget, answers, arena, first ? NULL : err) || first;
 	}
 	/* sh itself: 127 is what a transport or a shell says for a program that is not there */
 	if (outcome.status == 127 && !outcome.out.size) {
@@ -99,6 +126,20 @@ static bool ask(const struct target *target, const struct want *wants, size_t n,
 	if (err)
 		*err = garbled;
 	return err_wrap(err, "%s", text_shown(arena, target->label));
+}
+
+/* A question after the script. Whoever let one run to its deadline is not asked again. */
+static int run_afterwards(struct remote *remote, struct command command, struct arena *arena, struct outcome *ret)
+{
+	int64_t begin = now_ms(), left = AFTERWARDS_MS - remote->spent_ms;
+	struct err err = {0};
+	if (left <= 0)
+		return ETIMEDOUT;
+	if (!command.deadline_ms || command.deadline_ms > left)
+		command.deadline_ms = left < FETCH_DEADLINE_MS ? (unsigned)left : FETCH_DEADLINE_MS;
+	bool good = run_through(&remote->target, &command, arena, &err, ret);
+	remote->spent_ms = err.kind == ERR_TIMEOUT ? AFTERWARDS_MS : remote->spent_ms + now_ms() - begin;
+	return good ? 0 : err.kind == ERR_TIMEOUT ? ETIMEDOUT : EIO;
 }
 
 /* ---- as a world ------------------------------------------------------------ */
@@ -122,7 +163,7 @@ static int cat_errno(const struct bytes said)
 
 /* A file that was not asked with the rest, because it is big and seldom wanted (an initramfs), is fetched now, as it is.
  * Only over ssh alone: the guest agent carries text, and nothing of that size. */
-static int fetch(const struct remote *remote, const char *path, size_t max, struct arena *arena, struct bytes *ret)
+static int fetch(struct remote *remote, const char *path, size_t max, struct arena *arena, struct bytes *ret)
 {
 	/* what a login prints comes first; the bytes begin behind the mark */
 	static const char mark[] = "gpuferry-bytes:";
@@ -130,9 +171,9 @@ static int fetch(const struct remote *remote, const char *path, size_t max, stru
 	size_t limit = max ? max : READ_MAX;
 	struct command command = { .argv = argv, .deadline_ms = FETCH_DEADLINE_MS, .output_max = limit + FETCH_SLACK };
 	struct outcome outcome = {0};
-	struct err err = {0};
-	if (!run_through(&remote->target, &command, arena, &err, &outcome))
-		return err.kind == ERR_TIMEOUT ? ETIMEDOUT : EIO;
+	int error = run_afterwards(remote, command, arena, &outcome);
+	if (error)
+		return error;
 	const char *start = outcome.out.size ? memmem(outcome.out.data, outcome.out.size, mark, strlen(mark)) : NULL;
 	if (outcome.status || !start)
 		return cat_errno(outcome.err);
@@ -146,7 +187,7 @@ static int fetch(const struct remote *remote, const char *path, size_t max, stru
 
 static int remote_read(struct world *world, const char *path, size_t max, struct arena *arena, struct bytes *ret)
 {
-	const struct remote *remote = remote_of(world);
+	struct remote *remote = remote_of(world);
 	int error = world_read(remote->answers, path, max, arena, ret);
 	bool ssh_alone = remote->target.n == 1 && remote->target.hop[0].kind == HOP_SSH;
 	return error == ENODATA && ssh_alone ? fetch(remote, path, max, arena, ret) : error;
@@ -180,9 +221,9 @@ static int remote_run(struct world *world, const struct command *command, struct
 	if (error != ENODATA)
 		return error;
 	struct outcome outcome = {0};
-	struct err err = {0};
-	if (!run_through(&remote->target, command, arena, &err, &outcome))
-		return err.kind == ERR_TIMEOUT ? ETIMEDOUT : EIO;
+	error = run_afterwards(remote, *command, arena, &outcome);
+	if (error)
+		return error;
 	/* what a login prints comes with every command, so an empty output proves nothing here */
 	if (outcome.status == 127 && outcome.err.size && memmem(outcome.err.data, outcome.err.size, "not found", strlen("not found")))
 		return ENOENT;
@@ -249,7 +290,8 @@ static struct world *open_target(const struct target *target, const struct want 
 	if (!usable(target, arena, err))
 		return NULL;
 	struct tape *tape = tape_new(arena, (int64_t)time(NULL));
-	if (!ask(target, wants, n, tape_target(tape, arena, target->label), arena, err))
+	struct budget budget = { .end_ms = now_ms() + PARTS_MS };
+	if (!ask(target, wants, n, &budget, tape_target(tape, arena, target->label), arena, err))
 		return NULL;
 	struct remote *remote = arena_new(arena, struct remote);
 	*remote = (struct remote){ .target = kept_target(target, arena) };
