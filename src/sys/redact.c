@@ -754,7 +754,7 @@ static bool match_secret_object(struct scan *scan)
 {
 	if (!starts(scan, scan->at, "secret,"))
 		return false;
-	size_t end = value_end(scan, scan->at + 7, false), part = scan->at + 7;
+	size_t end, part = scan->at + strlen("secret,");
 	for (int i = 0; i < 8 && part < scan->size; i++, part = end + 1) {
 		end = value_end(scan, part, false);
 		if (starts(scan, part, "data=")) {
