@@ -104,6 +104,15 @@ static void test_json_shows_no_sign_that_misleads(void **state)
 	}
 }
 
+static void test_text_sh_line_joins_words(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = {0};
+	const char *const argv[] = { "echo", "a b", "''", "", "c", NULL }, *const none[] = { NULL };
+	assert_string_equal(text_sh_line(&arena, argv), "echo 'a b' ''\\'''\\''' '' c");
+	assert_string_equal(text_sh_line(&arena, none), "");
+}
+
 static void test_text_printable_leaves_no_control_behind(void **state)
 {
 	(void)state;
@@ -221,6 +230,7 @@ int main(void)
 		cmocka_unit_test(test_text_matches), cmocka_unit_test(test_text_number_is_strict),
 		cmocka_unit_test(test_text_sh_quoted_survives_a_real_shell),
 		cmocka_unit_test(test_json_shows_no_sign_that_misleads),
+		cmocka_unit_test(test_text_sh_line_joins_words),
 		cmocka_unit_test(test_text_printable_leaves_no_control_behind), cmocka_unit_test(test_text_base64_is_its_own_inverse),
 		cmocka_unit_test(test_text_version_compare), cmocka_unit_test(test_json_keeps_the_three_answers_apart),
 		cmocka_unit_test(test_json_parse_refuses_what_it_should),

@@ -182,10 +182,16 @@ char *text_sh_quoted(struct arena *arena, const char *word)
 
 char *text_sh_line(struct arena *arena, const char *const *argv)
 {
-	const char *line = "";
-	for (; *argv; argv++)
-		line = arena_printf(arena, "%s%s%s", line, *line ? " " : "", text_sh_quoted(arena, *argv));
-	return arena_strdup(arena, line);
+	size_t size = 1;
+	for (const char *const *word = argv; *word; word++)
+		size += 4 * strlen(*word) + 3; /* each sign a quote at worst, quotes around, a blank */
+	char *line = arena_alloc(arena, size), *out = line;
+	for (; *argv; argv++) {
+		if (out != line)
+			*out++ = ' ';
+		out = stpcpy(out, text_sh_quoted(arena, *argv));
+	}
+	return line;
 }
 
 /* ---- UTF-8 ------------------------------------------------------------ */
