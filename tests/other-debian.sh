@@ -11,16 +11,24 @@ suite=$(. /etc/os-release; case ${VERSION_CODENAME-} in bookworm) echo trixie ;;
 command -v mmdebstrap >/dev/null || cannot "there is no mmdebstrap"
 unshare --mount --pid --fork mount -t tmpfs none /mnt 2>/dev/null || cannot "no mount namespace may be made here"
 root=build-check/$suite
+# Removes a folder of ours, never what is mounted in it: a run that was killed may have left mounts behind.
+remove() {
+	if grep -qF " $(realpath -m "$1")/" /proc/self/mountinfo; then
+		cannot "something is still mounted in $1: umount it first"
+	fi
+	rm -rf --one-file-system "$1"
+}
 list() { sed -n "s/^$1_packages=\"\(.*\)\"/\1/p" ./do; }
 packages="$(list build) $(list test)"
 
 if [ ! -e "$root/complete" ] || [ "$(cat "$root/complete")" != "$packages" ]; then
-	rm -rf "$root"
-	mmdebstrap --variant=minbase --include="$(echo "$packages" | tr -s ' ' ',')" "$suite" "$root"
+	remove "$root"
+	# in a mount namespace of its own, so that its mounts end with it, however it ends
+	unshare --mount mmdebstrap --mode=root --variant=minbase --include="$(echo "$packages" | tr -s ' ' ',')" "$suite" "$root"
 	echo "$packages" >"$root/complete"
 fi
 # the tree as it is checked out, with what is not committed
-rm -rf "$root/gpuferry"
+remove "$root/gpuferry"
 mkdir -p "$root/gpuferry" "$root/shared" "$root/proc" "$root/dev" "$root/sys"
 git ls-files -co --exclude-standard | while read -r file; do [ ! -e "$file" ] || echo "$file"; done |
 	tar -c -T - | tar -x -C "$root/gpuferry"
