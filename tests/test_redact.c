@@ -102,6 +102,7 @@ static const struct {
 	{ NULL, "/dev/disk/by-id/nvme-Samsung_SSD_990_PRO_S6Z1NJ0W123456_1", "/dev/disk/by-id/nvme-Samsung_SSD_990_PRO_SERIAL-1_1" },
 	{ NULL, "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4 nvme-eui.0025385b71b0a1c2-part3", "/dev/disk/by-id/wwn-SERIAL-1 nvme-SERIAL-2-part3" },
 	{ NULL, "by-id/nvme-nvme.144d-53364e-53616d-00000001-part2", "by-id/nvme-nvme.144d-SERIAL-1-53616d-00000001-part2" },
+	{ NULL, "by-id/usb-Kingston_DT_001A92_-part1", "by-id/usb-Kingston_DT_SERIAL-1_-part1" },
 	{ NULL, "usb-storage nvme-pci scsi-hd ata-piix virtio-gpu", NULL },
 	{ NULL, "ID_SERIAL_SHORT=S6Z1\nID_WWN=0x5000", "ID_SERIAL_SHORT=SERIAL-1\nID_WWN=SERIAL-2" },
 	/* whole files */
@@ -141,6 +142,23 @@ static void samples_are_redacted(void **state)
 			fail_msg("\"%s\"\n again became \"%s\"", wish, again.data);
 		again = redact_bytes(redact_new(&arena), samples[i].path, after, &arena);
 		assert_string_equal(again.data, wish);
+	}
+}
+
+/* Each sample cut at each length, in memory of exactly that size: nothing behind the end is looked at. */
+static void nothing_is_read_behind_the_end(void **state)
+{
+	(void)state;
+	static const char *const ends[] = { "usb-__", "usb-_1_", "nvme-a_b__", "ata-_", "wwn-0x" };
+	for (size_t i = 0; i < COUNT(samples) + COUNT(ends); i++) {
+		const char *text = i < COUNT(samples) ? samples[i].before : ends[i - COUNT(samples)];
+		for (size_t size = 1; size <= strlen(text); size++) {
+			struct arena arena ARENA_SCOPED = { 0 };
+			char *exact = malloc(size);
+			memcpy(exact, text, size);
+			redact_bytes(redact_new(&arena), NULL, (struct bytes){ exact, size }, &arena);
+			free(exact);
+		}
 	}
 }
 
@@ -285,6 +303,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(samples_are_redacted),
+		cmocka_unit_test(nothing_is_read_behind_the_end),
 		cmocka_unit_test(zeros_are_no_hiding_place),
 		cmocka_unit_test(the_same_secret_is_the_same_everywhere),
 		cmocka_unit_test(known_secrets_go_wherever_they_stand),

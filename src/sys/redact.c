@@ -496,7 +496,8 @@ static bool match_by_id(struct scan *scan)
 			end = i;
 	if (end == size && size > 4 && name[size - 4] == '-' && name[size - 2] == ':')
 		end = size - 4;
-	if (before && end - from <= 2 && digit(name[from])) { /* the namespace of an NVMe disk */
+	/* the last part is the namespace of an NVMe disk, or there is none: the serial is the one before */
+	if (before && end >= from && (end == from || (end - from <= 2 && digit(name[from])))) {
 		end = from - 1;
 		from = before;
 	}
@@ -822,6 +823,13 @@ static bool match_userinfo(struct scan *scan)
 	return false;
 }
 
+static bool only_digits(const struct scan *scan, size_t from, size_t to)
+{
+	while (from < to && digit(scan->in[from]))
+		from++;
+	return from == to;
+}
+
 /* user:password@host without a scheme (fstab, netroot=), "-u user:password", "--user=user:password". An image's
  * name:tag@sha256:... has the same form. */
 static bool match_login(struct scan *scan)
@@ -839,7 +847,7 @@ static bool match_login(struct scan *scan)
 	bool option = before < scan->at && ((before >= 2 && memcmp(scan->in + before - 2, "-u", 2) == 0) ||
 	                                           (before >= 6 && memcmp(scan->in + before - 6, "--user", 6) == 0));
 	bool host = sign_at(scan, to) == '@' && word(sign_at(scan, to + 1)) && !starts(scan, to + 1, "sha256:");
-	if (to == from || (!host && (!option || strspn(scan->in + from, "0123456789") >= to - from)))
+	if (to == from || (!host && (!option || only_digits(scan, from, to))))
 		return false;
 	replace_value(scan, KIND_SECRET, from, to);
 	return true;
@@ -1063,7 +1071,7 @@ static void whole_line(struct scan *scan)
 	while (to > from && strchr(" \t", scan->in[to - 1]))
 		to--;
 	if (memchr(scan->in + from, 0, to - from)) /* padded by tar */
-		to = from + strlen(scan->in + from);
+		to = from + strnlen(scan->in + from, scan->size - from);
 	replace_value(scan, KIND_SERIAL, from, to);
 }
 
