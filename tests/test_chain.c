@@ -211,6 +211,330 @@ static const struct chain_case {
 	{ "gpu.huc", "", OK, "enable_guc=2", CT "device 0000:00:02.0 8086:4e61\n"
 		"file /etc/modprobe.d/i915.conf\n\toptions i915 enable_guc=2\nfile /sys/module/i915/parameters/enable_guc\n\t2\n" },
 	{ "inside.media-driver", "", OK, "brings its own", CT },
+	{ "node.proxmox", "gpu=nvidia into=vm/100", BROKEN, NULL,
+		"base amd-4060ti\n"
+		"package pve-manager - qemu-server -\n" },
+	{ "node.quorum", "gpu=nvidia into=vm/100", WARN, NULL,
+		"base amd-4060ti\n"
+		"file /etc/pve/.members\n"
+		"\t{\"nodename\":\"pve\",\"version\":4,\"cluster\":{\"name\":\"home\",\"version\":2,\"nodes\":2,\"quorate\":0},\"nodelist\":{\"pve\":{\"id\":1,\"online\":1,\"ip\":\"192.168.1.10\"}}}\n" },
+	{ "node.virtualisation", "gpu=nvidia into=vm/100", BROKEN, NULL,
+		"base amd-4060ti\n"
+		"replace /proc/cpuinfo \" svm\" \"\" all\n" },
+	{ "vm.known", "gpu=nvidia into=vm/100", NOT_KNOWN, NULL,
+		"base amd-4060ti\n"
+		"unreadable /etc/pve/qemu-server/100.conf EACCES\n" },
+	{ "ct.known", "gpu=intel into=ct/105", NOT_KNOWN, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"unreadable /etc/pve/lxc/105.conf EACCES\n" },
+	{ "vm.hostpci-valid", "gpu=nvidia into=vm/100", BROKEN, NULL,
+		"base amd-4060ti-ready\n"
+		"replace /etc/pve/qemu-server/100.conf \"hostpci0: 0000:01:00\" \"hostpci0: 0000:01:00,pci=1\"\n" },
+	{ "vm.mapping", "gpu=nvidia into=vm/100", BROKEN, NULL,
+		"base pve9-mapping\n"
+		"replace /etc/pve/mapping/pci.cfg 10de:2803 10de:2504 all\n" },
+	{ "vm.vmstate", "gpu=nvidia into=vm/100", WARN, NULL,
+		"base amd-4060ti-ready\n"
+		"append /etc/pve/qemu-server/100.conf\n"
+		"\t[before]\n"
+		"\tmemory: 8192\n"
+		"\tsnaptime: 1700000000\n"
+		"\tvmstate: local-lvm:vm-100-state-before\n" },
+	{ "ct.lock", "gpu=intel into=ct/105", WARN, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tlock: backup\n" },
+	{ "ct.pending", "gpu=intel into=ct/105", WARN, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\t[pve:pending]\n"
+		"\tdev0: /dev/dri/renderD128,gid=44\n" },
+	{ "ct.node-name", "gpu=intel into=ct/105", WARN, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"device 0000:07:00.0 10de:2803 class=030000 parent=0000:00:1c.0 driver=nouveau group=40 drm=card1,renderD129\n" },
+	{ "gpu.kernel-floor", "gpu=intel into=ct/105", BROKEN, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"device 0000:00:02.0 8086:64a0\n" },
+	{ "gpu.rebar", "gpu=intel into=ct/105", BROKEN, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"device 0000:00:02.0 8086:e20b rebar=0\n" },
+	{ "inside.cloud-kernel", "gpu=nvidia into=vm/100", WARN, NULL,
+		"base amd-4060ti-ready\n"
+		"target vm/100\n"
+		"file /proc/sys/kernel/osrelease\n"
+		"\t6.1.0-18-cloud-amd64\n" },
+	{ "inside.nvidia-libraries", "gpu=nvidia into=vm/100", BROKEN, NULL,
+		"base amd-4060ti-ready\n"
+		"target vm/100\n"
+		"remove /usr/lib/x86_64-linux-gnu/libnvidia-encode.so.1\n" },
+	{ "inside.nvidia-smi", "gpu=nvidia into=vm/100", BROKEN, NULL,
+		"base amd-4060ti-ready\n"
+		"target vm/100\n"
+		"run nvidia-smi status=9\n"
+		"\tNVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n" },
+	{ "inside.branch", "gpu=nvidia into=vm/100", BROKEN, NULL,
+		"base amd-4060ti-ready\n"
+		"target vm/100\n"
+		"nvidia 470.256.02 user=470.256.02\n" },
+	{ "inside.docker-snap", "gpu=nvidia into=vm/100", BROKEN, NULL,
+		"base amd-4060ti-ready\n"
+		"target vm/100\n"
+		"docker 28.5.1 root=/var/snap/docker/common/var-lib-docker\n" },
+	{ "inside.toolkit", "gpu=nvidia into=vm/100", BROKEN, NULL,
+		"base amd-4060ti-ready\n"
+		"target vm/100\n"
+		"package nvidia-container-toolkit -\n"
+		"run nvidia-ctk --version missing\n" },
+	{ "inside.docker-cgroup", "gpu=nvidia into=vm/100", WARN, NULL,
+		"base amd-4060ti-ready\n"
+		"target vm/100\n"
+		"docker 28.5.1 cgroup=systemd\n"
+		"remove /dev/char\n" },
+	{ "inside.no-cgroups", "gpu=nvidia into=vm/100", WARN, NULL,
+		"base amd-4060ti-ready\n"
+		"target vm/100\n"
+		"append /etc/nvidia-container-runtime/config.toml\n"
+		"\tno-cgroups = true\n" },
+	{ "vm.secure-boot", "gpu=nvidia into=vm/100", WARN, NULL,
+		"base amd-4060ti\n"
+		"append /etc/pve/qemu-server/100.conf\n"
+		"\tbios: ovmf\n"
+		"\tefidisk0: local-lvm:vm-100-disk-1,efitype=4m,pre-enrolled-keys=1,size=4M\n"
+		"\thostpci0: 0000:01:00\n" },
+	{ "gpu.kernel-bug", "gpu=0000:03:00.0 into=ct/105", WARN, NULL,
+		"base intel-zfs-a380\n"
+		"file /etc/pve/lxc/105.conf\n"
+		"\tarch: amd64\n"
+		"\thostname: j\n"
+		"\tunprivileged: 1\n"
+		"guest ct/105 running pid=2105\n" },
+	{ "gpu.rebar", "gpu=0000:03:00.0 into=vm/101", OK, NULL,
+		"base intel-zfs-a380\n"
+		"device 0000:03:00.0 8086:e20b rebar=1 bar2=4000000000-43ffffffff:pref\n" },
+	{ "inside.flavour", "gpu=nvidia into=vm/100", BROKEN, NULL,
+		"base amd-4060ti-ready\n"
+		"device 0000:01:00.0 10de:2d04\n"
+		"target vm/100\n"
+		"device 0000:00:10.0 10de:2d04\n"
+		"nvidia 580.95.05 user=580.95.05\n" },
+	{ "gpu.secure-boot", "gpu=0000:01:00.0 into=ct/105", OK, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"device 0000:0e:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open user=580.95.05\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n"
+		"\tdev2: /dev/nvidia-uvm\n" },
+	{ "gpu.nvidia-flavour", "gpu=0000:01:00.0 into=ct/105", OK, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"device 0000:0e:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open user=580.95.05\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n"
+		"\tdev2: /dev/nvidia-uvm\n" },
+	{ "ct.nvidia-uvm", "gpu=0000:01:00.0 into=ct/105", OK, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"device 0000:0e:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open user=580.95.05\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n"
+		"\tdev2: /dev/nvidia-uvm\n" },
+	{ "ct.nvidia-nodes", "gpu=0000:01:00.0 into=ct/105", OK, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"device 0000:0e:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open user=580.95.05\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n"
+		"\tdev2: /dev/nvidia-uvm\n" },
+	{ "ct.nvidia-userspace", "gpu=0000:01:00.0 into=ct/105", OK, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"device 0000:0e:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open user=580.95.05\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n"
+		"\tdev2: /dev/nvidia-uvm\n"
+		"target ct/105\n"
+		"file /etc/group\n"
+		"\trender:x:106:\n"
+		"nvidia none user=580.95.05\n" },
+	{ "ct.nvidia-userspace", "gpu=0000:01:00.0 into=ct/105", BROKEN, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"device 0000:0e:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open user=580.95.05\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n"
+		"\tdev2: /dev/nvidia-uvm\n"
+		"target ct/105\n"
+		"nvidia none user=580.82.07\n" },
+	{ "goal.accept", "gpu=nvidia into=vm/100 accept=node.iommu", BROKEN, NULL,
+		"base amd-4060ti-ready\n" },
+	{ "goal.accept", "gpu=nvidia into=vm/100 accept=gpu.acs", OK, NULL,
+		"base amd-4060ti-ready\n" },
+	{ "vm.hugepages", "gpu=nvidia into=vm/100", OK, NULL,
+		"base amd-4060ti-ready\n"
+		"append /etc/pve/qemu-server/100.conf\n"
+		"\thugepages: 1024\n"
+		"\tnuma: 1\n" },
+	{ "vm.igpu", "gpu=intel into=vm/101", OK, NULL,
+		"base guide-wrong\n"
+		"device 0000:00:02.0 8086:3e92\n" },
+	{ "inside.kernel-floor", "gpu=0000:03:00.0 into=vm/101", BROKEN, NULL,
+		"base intel-zfs-a380\n"
+		"append /etc/pve/qemu-server/101.conf\n"
+		"\thostpci0: 0000:03:00\n"
+		"guest vm/101 running pid=1811 open=/dev/kvm\n"
+		"target vm/101\n"
+		"file /proc/sys/kernel/osrelease\n"
+		"\t5.15.0-100-generic\n" },
+	{ "inside.containerd", "gpu=intel into=ct/105", BROKEN, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"target ct/105\n"
+		"docker 28.5.1\n"
+		"package containerd.io 1.7.28-2~debian.12\n" },
+	{ "inside.containerd", "gpu=intel into=ct/105", OK, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"target ct/105\n"
+		"docker 28.5.1\n"
+		"package containerd.io 1.7.29-1~debian.12\n" },
+	{ "inside.docker-group", "gpu=intel into=ct/105", WARN, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"target ct/105\n"
+		"docker 28.5.1\n"
+		"container jellyfin jellyfin/jellyfin:10 devices=/dev/dri\n" },
+	{ "inside.docker-group", "gpu=intel into=ct/105", OK, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"target ct/105\n"
+		"docker 28.5.1\n"
+		"container jellyfin jellyfin/jellyfin:10 devices=/dev/dri groups=106\n" },
+	{ "inside.firmware", "gpu=intel into=ct/105", WARN, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"target ct/105\n"
+		"run dmesg\n"
+		"\t[   10.1] i915 0000:00:02.0: [drm] *ERROR* GT0: HuC firmware i915/tgl_huc.bin: fetch failed -ENOENT\n" },
+	{ "inside.firmware", "gpu=intel into=ct/105", OK, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"target ct/105\n"
+		"run dmesg\n"
+		"\t[    0.0] Linux version 6.8.12\n" },
+	{ "gpu.headers", "gpu=0000:01:00.0 into=ct/105", OK, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n"
+		"dir /usr/src/linux-headers-6.8.12-10-pve\n" },
+	{ "gpu.nvidia-flavour", "gpu=0000:01:00.0 into=ct/105", BROKEN, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 10de:2d04 driver=nvidia\n"
+		"nvidia 580.95.05\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n" },
+	{ "gpu.nvidia-branch", "gpu=0000:01:00.0 into=ct/105", BROKEN, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 10de:1b81 driver=nvidia\n"
+		"nvidia 590.48.01\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n" },
+	{ "gpu.nvidia-branch", "gpu=0000:01:00.0 into=ct/105", OK, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n" },
+	{ "ct.nvidia-uvm", "gpu=0000:01:00.0 into=ct/105", BROKEN, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open nouvm\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n" },
+	{ "ct.nvidia-nodes", "gpu=0000:01:00.0 into=ct/105", BROKEN, NULL,
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n" },
+	{ "gpu.secure-boot", "gpu=0000:01:00.0 into=ct/105", WARN, NULL,
+		"base twins\n"
+		"dir /sys/firmware/efi\n"
+		"file /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c hex\n"
+		"\t06 00 00 00 01\n" },
+	{ "vm.address-width", "gpu=nvidia into=vm/100", OK, NULL,
+		"base pve9-mapping\n"
+		"append /etc/pve/qemu-server/100.conf\n"
+		"\tcpu: host,phys-bits=39\n" },
+	{ "inside.kernel-bug", "gpu=0000:03:00.0 into=vm/101", WARN, NULL,
+		"base intel-zfs-a380\n"
+		"append /etc/pve/qemu-server/101.conf\n"
+		"\thostpci0: 0000:03:00\n"
+		"guest vm/101 running pid=1811 open=/dev/kvm\n"
+		"target vm/101\n"
+		"file /proc/sys/kernel/osrelease\n"
+		"\t6.8.7-1-generic\n" },
+	{ "inside.kernel-bug", "gpu=0000:03:00.0 into=vm/101", OK, NULL,
+		"base intel-zfs-a380\n"
+		"append /etc/pve/qemu-server/101.conf\n"
+		"\thostpci0: 0000:03:00\n"
+		"guest vm/101 running pid=1811 open=/dev/kvm\n"
+		"target vm/101\n"
+		"file /proc/sys/kernel/osrelease\n"
+		"\t6.12.5\n" },
+	{ "inside.kernel-floor", "gpu=0000:03:00.0 into=vm/101", OK, NULL,
+		"base intel-zfs-a380\n"
+		"append /etc/pve/qemu-server/101.conf\n"
+		"\thostpci0: 0000:03:00\n"
+		"guest vm/101 running pid=1811 open=/dev/kvm\n"
+		"target vm/101\n"
+		"file /proc/sys/kernel/osrelease\n"
+		"\t6.12.5\n" },
+	{ "inside.media-driver", "gpu=intel into=ct/105", WARN, NULL,
+		"base intel-uhd770-ct-ready\n"
+		"device 0000:00:02.0 8086:1912\n"
+		"target ct/105\n"
+		"package jellyfin-ffmpeg7 - jellyfin-ffmpeg6 - jellyfin - jellyfin-server - intel-media-va-driver 23.1.1 intel-media-va-driver-non-free -\n" },
+	{ "node.esp-copy", "gpu=0000:03:00.0 into=vm/101", OK, NULL,
+		"base intel-zfs-a380\n"
+		"append /proc/self/mounts\n"
+		"\t/dev/nvme0n1p2 /boot/efi vfat rw 0 0\n"
+		"\t/dev/nvme1n1p2 /boot/efi2 vfat rw 0 0\n"
+		"file /etc/modprobe.d/vfio.conf\n"
+		"\toptions vfio-pci ids=8086:56a5\n"
+		"initramfs /boot/initrd.img-6.8.12-10-pve fresh\n"
+		"initramfs /boot/efi/EFI/proxmox/6.8.12-10-pve/initrd.img-6.8.12-10-pve fresh\n"
+		"initramfs /boot/efi2/EFI/proxmox/6.8.12-10-pve/initrd.img-6.8.12-10-pve fresh\n" },
+	{ "node.esp-copy", "gpu=0000:03:00.0 into=vm/101", WARN, NULL,
+		"base intel-zfs-a380\n"
+		"append /proc/self/mounts\n"
+		"\t/dev/nvme0n1p2 /boot/efi vfat rw 0 0\n"
+		"\t/dev/nvme1n1p2 /boot/efi2 vfat rw 0 0\n"
+		"file /etc/modprobe.d/vfio.conf\n"
+		"\toptions vfio-pci ids=8086:56a5\n"
+		"initramfs /boot/initrd.img-6.8.12-10-pve fresh\n"
+		"initramfs /boot/efi/EFI/proxmox/6.8.12-10-pve/initrd.img-6.8.12-10-pve fresh\n"
+		"initramfs /boot/efi2/EFI/proxmox/6.8.12-10-pve/initrd.img-6.8.12-10-pve\n"
+		"\tmodule nvme\n" },
+	{ "gpu.headers", "gpu=0000:01:00.0 into=ct/105", WARN, "dkms status",
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n" },
 };
 
 struct chain {
@@ -446,9 +770,71 @@ static void test_troubles(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* ---- every rule has a machine that breaks it, and one that holds it ------------------------------------------- */
+
+enum { RULES_MAX = 256 };
+
+struct seen {
+	const struct rule *rule[RULES_MAX];
+	bool holds[RULES_MAX], breaks[RULES_MAX];
+	size_t n;
+};
+
+static void note(struct seen *seen, const struct rule *rule, enum verdict verdict)
+{
+	size_t i = 0;
+	while (i < seen->n && seen->rule[i] != rule)
+		i++;
+	if (i == seen->n) {
+		assert_true(seen->n < RULES_MAX);
+		seen->rule[seen->n++] = rule;
+	}
+	seen->holds[i] |= verdict == VERDICT_OK;
+	seen->breaks[i] |= verdict == VERDICT_WARN || verdict == VERDICT_BROKEN;
+	/* a configuration that cannot be read, an inside that cannot be reached: the only way these are not as wished */
+	seen->breaks[i] |= verdict == VERDICT_UNKNOWN && (strstr(rule->id, ".known") || strcmp(rule->id, "inside.reached") == 0);
+}
+
+static void test_every_rule_has_both_machines(void **state)
+{
+	(void)state;
+	/* where legacy-igd is not used nothing is asked, and where it is used rightly it is still a risk */
+	static const char never_holds[] = "vm.legacy-igd";
+	static const char *const goals[] = { "", "gpu=nvidia into=vm/100", "gpu=intel into=ct/105", "gpu=0000:03:00.0 into=vm/101",
+		"gpu=0000:00:02.0 into=vm/101" };
+	struct seen seen = { 0 };
+	for (size_t t = 0; rules_tables[t]; t++)
+		for (const struct rule *rule = rules_tables[t]; rule->id; rule++)
+			note(&seen, rule, VERDICT_SKIPPED);
+	for (size_t i = 0; i < COUNT(cases); i++) /* test_chain has seen these */
+		note(&seen, rules_find(cases[i].rule), cases[i].verdict);
+	for (size_t i = 0; i < COUNT(troubles); i++)
+		if (*troubles[i].first)
+			note(&seen, rules_find(troubles[i].first), VERDICT_BROKEN);
+	for (const struct machine_builtin *machine = machine_builtins; machine->name; machine++)
+		for (size_t g = 0; g < COUNT(goals); g++) {
+			struct chain chain;
+			chain_open(&chain, machine->text, goals[g]);
+			for (size_t f = 0; f < chain.report.n; f++)
+				note(&seen, chain.report.findings[f].rule, chain.report.findings[f].verdict);
+			chain_close(&chain);
+		}
+	unsigned missing = 0;
+	for (size_t i = 0; i < seen.n; i++) {
+		const struct rule *rule = seen.rule[i];
+		if (seen.holds[i] == text_has_word(never_holds, rule->id, " ") || !seen.breaks[i]) {
+			print_error("%s: %s, %s\n", rule->id, seen.holds[i] ? "holds" : "no machine holds it",
+				seen.breaks[i] ? "breaks" : "no machine breaks it");
+			missing++;
+		}
+	}
+	assert_int_equal(missing, 0);
+	assert_true(seen.n > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_chain), cmocka_unit_test(test_verdicts),
-		cmocka_unit_test(test_troubles) };
+		cmocka_unit_test(test_troubles), cmocka_unit_test(test_every_rule_has_both_machines) };
 	return cmocka_run_group_tests_name("chain", tests, NULL, NULL);
 }
