@@ -32,7 +32,27 @@ struct kernel {
 	struct bytes aliases; /* modules.alias lines that matter (display, audio, vfio); size 0: unknown */
 };
 
+/* A file that steers the boot, as it stands: what a plan may have to change, byte for byte. */
+struct boot_file {
+	const char *path;
+	int error; /* of reading it; 0 */
+	struct bytes data;
+	unsigned mode, uid, gid;
+};
+
+struct file_system {    /* a line of `df -Pk` */
+	const char *on; /* where it is mounted */
+	int64_t size_kib, free_kib;
+};
+
 struct boot {
+	const char *boot_id; /* of this boot */
+	/* /etc/kernel/cmdline, /etc/default/grub and its grub.d, modprobe.d, modules, modules-load.d, initramfs-tools'
+	 * modules, conf.d, hooks and scripts/init-top; those that are there, by path */
+	struct boot_file *files;
+	size_t n_files;
+	struct file_system *file_systems;
+	size_t n_file_systems;    /* 0: unknown */
 	const char *kernel;       /* running */
 	const char *cmdline;      /* in effect, /proc/cmdline */
 	enum loader loader;       /* the one that really booted this machine and will again */
@@ -81,6 +101,10 @@ void boot_gather_loader(struct world *world, struct arena *arena, struct boot *r
 void boot_gather_running(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
 
 const struct kernel *boot_kernel(const struct boot *boot, const char *version);
+/* NULL: not there, or not known. */
+const struct boot_file *boot_file_at(const struct boot *boot, const char *path);
+/* Free space of the file system that a path lies on; UNKNOWN_NUMBER. */
+int64_t boot_free_kib(const struct boot *boot, const char *path);
 
 /* Pure parts. */
 /* The words of a command line; double quotes keep blanks together, as lib/cmdline.c does. */

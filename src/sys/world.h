@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The one door to a machine: a root directory, a command runner and a clock for one
- * target. Real, recorded while read, replayed from a tape, or (later) rehearsed;
- * who reads does not know which.
+ * target. Real, recorded while read, replayed from a tape, or rehearsed; who reads or
+ * changes does not know which.
  *
  * Every question is answered by 0 or by an errno:
  *   ENOENT   known to be absent
@@ -32,7 +32,8 @@ struct world_stat {
 
 struct world {
 	const struct world_ops *ops;
-	const char *label; /* of the target: "node", "vm/100" */
+	const struct world_changes *changes; /* NULL: this world is only read */
+	const char *label;                   /* of the target: "node", "vm/100" */
 	void *state;
 	/* A bare sys/ tree or folder: what is missing there was perhaps never captured, so absence proves
 	 * nothing; such a world answers ENODATA instead of ENOENT. Kept here for messages only. */
@@ -52,6 +53,32 @@ struct world_ops {
 	struct world *(*inside)(struct world *, const struct target *, struct arena *, struct err *);
 	int64_t (*now)(struct world *);
 	void (*close)(struct world *);
+};
+
+/* Whose a file is and who may use it. */
+struct world_owner {
+	unsigned mode, uid, gid;
+};
+
+/* The changes, for exec alone. Each is one effect, and none of them is safe from a power cut until what it changed is
+ * synced: a file for its content, its directory for its name. Paths as above; a link at the end is never followed.
+ * 0 or errno. */
+struct world_changes {
+	/* Creates a file, or empties the one there and fills it. */
+	int (*put)(struct world *, const char *path, struct bytes content, const struct world_owner *owner);
+	int (*append)(struct world *, const char *path, struct bytes content); /* ENOENT: it must be there */
+	int (*sync)(struct world *, const char *path);                         /* a file or a directory */
+	int (*rename)(struct world *, const char *from, const char *to);       /* replaces what is there */
+	int (*remove)(struct world *, const char *path);                       /* a file, a link, an empty directory */
+	int (*mkdir)(struct world *, const char *path, unsigned mode);
+	int (*symlink)(struct world *, const char *target, const char *path);
+	/* One write(2) to a sysfs attribute, in a child with a deadline: ETIMEDOUT: the kernel is still in it, and the
+	 * child cannot be ended. */
+	int (*attribute)(struct world *, const char *path, const char *value, unsigned deadline_ms);
+	/* An exclusive lock on a file, made if there is none, held until the world is closed. EWOULDBLOCK: another has
+	 * it.
+	 */
+	int (*lock)(struct world *, const char *path);
 };
 
 /* The whole file; more than max bytes (0: READ_MAX) is EFBIG; a directory is EISDIR. Never blocks on a FIFO or device:
@@ -91,8 +118,21 @@ const char *world_why(int error);
 /* A reader tells here what it could not read: an errno of a world, and a path or a thing. */
 typedef void blind_fn(void *data, int error, const char *what);
 
+/* Changes that last: each is there whole after a power cut, or the old state is. EROFS where the world is only read. */
+/* A new file beside it, synced, renamed over it, the directory synced. */
+int world_write(struct world *world, const char *path, struct bytes content, const struct world_owner *owner);
+int world_append(struct world *world, const char *path, struct bytes content); /* and the file synced */
+int world_remove(struct world *world, const char *path);                       /* ENOENT is 0 */
+int world_mkdir(struct world *world, const char *path, unsigned mode);         /* with those above; EEXIST is 0 */
+int world_symlink(struct world *world, const char *target, const char *path);  /* replaces a link or file */
+/* Not lasting: sysfs, locks. */
+int world_set(struct world *world, const char *path, const char *value, unsigned deadline_ms);
+int world_lock(struct world *world, const char *path);
+
 /* This machine, or a folder used as its root (openat2 with RESOLVE_IN_ROOT; commands do not run there: ENODATA).
  * root NULL: this machine. partial: see struct world. */
 struct world *world_open_root(const char *root, bool partial, struct arena *arena, struct err *err);
+/* The same with changes. Commands and sysfs writes belong to the real root (root NULL) alone: ENODATA in a folder. */
+struct world *world_open_writable(const char *root, struct arena *arena, struct err *err);
 /* A node reached over ssh: one round trip takes all its wants. */
 struct world *world_open_ssh(const struct target *target, struct arena *arena, struct err *err);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The computed boot: which driver will claim which device. Pure: facts in, drivers out. The rules ask it about a real
+ * node, the rehearsal boots its machine with it, the lab holds it against a real kernel.
+ *
+ * What is gone through, in the order of a boot with initramfs-tools and systemd:
+ *   1. the kernel with the command line of the entry that boots next; builtin drivers claim what they match
+ *   2. the initramfs as it was frozen: scripts/init-top before `udev` (ours writes driver_override), then udev's
+ *      coldplug: modules.alias of the modules it holds, its own modprobe.d (blacklists, softdeps, options, install),
+ *      then conf/modules
+ *   3. the root file system: systemd-modules-load (modules-load.d, /etc/modules), udev's coldplug again for devices
+ *      without driver, with /etc's modprobe.d
+ * A driver claims a device that has none, at its own registration or when the device is probed; driver_override and
+ * vfio-pci's ids= (only from options or command line that the loading stage sees) decide for vfio-pci.
+ */
+#pragma once
+#include "facts/facts.h"
+
+struct predicted {
+	const struct pci_device *device;
+	const char *driver; /* NONE: none will claim it; NULL: it cannot be told */
+	const char *why;    /* the sentence: "the initramfs is older than /etc/modprobe.d/vfio.conf, so nouveau ..." */
+	const char *stage;  /* "builtin", "initramfs", "root" */
+};
+
+struct prediction {
+	const char *kernel, *cmdline; /* that were reckoned with; NULL unknown */
+	enum tri iommu;
+	struct predicted *devices; /* those whose driver matters: GPUs, the functions of their slots, their group */
+	size_t n;
+	struct words modules; /* that will be loaded, as far as they matter */
+	const char *blind;    /* what is missing to be sure; NULL: nothing */
+};
+
+/* The boot of kernel_next as the machine is configured now. all: every PCI device, for the rehearsal. */
+void predict_boot(const struct facts *facts, bool all, struct arena *arena, struct prediction *ret);
+const struct predicted *predict_device(const struct prediction *prediction, const char *address); /* NULL: not in it */
