@@ -52,11 +52,17 @@ struct exec {
 	bool stop_guests; /* the person, or --yes, has agreed to what the plan interrupts */
 	bool in_window;   /* now lies in the goal's window, or there is none */
 	bool reboot;      /* reboot by ourselves where the plan needs it; else end with EXEC_REBOOT */
+	/* What facts_gather looks into besides, as it was when the plan was built; may be NULL. */
+	const struct target *also;
+	/* How a plan is built again, to see whether the machine still is the one it was made for. NULL: plan_build. */
+	void (*build)(const struct facts *, const struct goal *, struct arena *, struct plan *ret);
 };
 
 struct run {
-	const char *id;    /* "20261124-151600": the clock at its begin; a number behind it if that was taken */
-	const char *state; /* "open", "reboot", "confirm", "done", "reverted", "rolled-back", "left" */
+	const char *id; /* "20261124-151600": the clock at its begin; a number behind it if that was taken */
+	/* "open", "reboot", "confirm", "reverting", "stuck": not ended; "done", "reverted", "rolled-back", "left":
+	 * ended */
+	const char *state;
 	const char *gpu, *guest;
 	int64_t began;
 	size_t steps, done, undone;
@@ -70,7 +76,7 @@ struct runs {
 
 /* All runs. A damaged one is listed with state "damaged". */
 bool exec_runs(struct world *node, struct arena *arena, struct err *err, struct runs *ret);
-/* A run that is not ended (open, reboot, confirm); NULL: none. */
+/* A run that is not ended; NULL: none. */
 const struct run *exec_open_run(const struct runs *runs);
 
 /* Applies a plan that was shown: takes the lock, gathers facts again, builds the plan again and compares digests,
@@ -85,19 +91,28 @@ enum exec_end exec_confirm(struct exec *exec, struct err *err, const char **ret_
  * a run is refused and err names them. Never refuses for reasons of policy. ret: what was left. */
 enum exec_end exec_rollback(struct exec *exec, const char *run, bool later, struct err *err, struct words *ret_left);
 
-/* How each kind is read, reached and taken back. */
-struct step_run { /* what a kind works with */
-	struct exec *exec;
+/* How each kind is read, reached and taken back. Rules for those who write one:
+ * - state is asked before and after every change; its words are compared with `from`, with what was noted, and by
+ * holds.
+ * - apply may be asked twice, also when its state already holds: a run that was cut does its last step again.
+ * - undo may be asked twice as well, and from any state between the wished and the old one.
+ * - ETIMEDOUT of a write into the kernel is an err of kind ERR_TIMEOUT; nothing else is. */
+struct step_run {          /* what a kind works with */
+	struct exec *exec; /* NULL in script() */
 	const struct step *step;
 	const char *folder; /* of the run: blobs lie there */
 	struct err *err;
 };
 struct step_ops {
 	const char *kind;
+	/* Old and wished state follow each other in one effect: a third one is never ours, but another's. */
+	bool atomic;
+	/* A timeout (ERR_TIMEOUT) means that the kernel hangs: nothing more may be written before a reboot. */
+	bool hangs;
 	/* The present state in the words of plan.h ("sha256:..."); NONE: absent. False: cannot be read (err). */
 	bool (*state)(struct step_run *, struct arena *, const char **ret);
-	/* Saves what undo will need beyond the state's words (a file's bytes, owner) below the run's folder, synced.
-	 * NULL: nothing. */
+	/* Saves what undo will need beyond the state's words (a file's bytes, owner), synced. blob is a path below the
+	 * run's folder that is this step's own, as are those that begin with it and a dot. NULL: nothing. */
 	bool (*save)(struct step_run *, const char *blob);
 	/* Makes it so; may be asked twice. */
 	bool (*apply)(struct step_run *);
@@ -105,7 +120,9 @@ struct step_ops {
 	bool (*holds)(const struct step *, const char *state);
 	/* Back to the old state. NULL: nothing to be done. */
 	bool (*undo)(struct step_run *, const char *old, const char *blob);
-	/* Lines of rollback.sh that do the same with sh alone, on the node; NULL: only PVE can (then guest part). */
+	/* Lines of rollback.sh that do the same with sh alone, on the node (steps.h has its words); NULL: only PVE can
+	 * (then guest part). */
 	void (*script)(struct step_run *, const char *old, const char *blob, struct arena *, struct words *ret);
 };
-extern const struct step_ops exec_kinds[]; /* one row for each of plan_kinds; kind NULL at the end */
+extern const struct step_ops *const exec_kinds[];   /* one for each of plan_kinds; NULL at the end */
+const struct step_ops *exec_kind(const char *kind); /* NULL: there is none */
