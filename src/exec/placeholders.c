@@ -20,12 +20,6 @@ static bool absent_apply(struct step_run *run)
 ABSENT(file);
 ABSENT(link);
 ABSENT(directory);
-ABSENT(module);
-ABSENT(package);
-ABSENT(hold);
-ABSENT(initramfs);
-ABSENT(boot);
-ABSENT(bind);
 ABSENT(mapping);
 ABSENT(power);
 ABSENT(config);
