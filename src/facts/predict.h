@@ -12,6 +12,13 @@
  *      without driver, with /etc's modprobe.d
  * A driver claims a device that has none, at its own registration or when the device is probed; driver_override and
  * vfio-pci's ids= (only from options or command line that the loading stage sees) decide for vfio-pci.
+ *
+ * Our own script in the initramfs, scripts/init-top/gpuferry, sorts before udev and does nothing with gpuferry=off on
+ * the command line. What it binds stands in it as lines, one per function, that both it and the prediction read:
+ *   #gpuferry bind ADDRESS VENDOR:DEVICE SUBVENDOR:SUBDEVICE CLASS DRIVER
+ *   #gpuferry bind 0000:01:00.0 10de:2803 1043:88f5 030000 vfio-pci
+ * Four hex digits each, six for the class. Where all of them are the device's own it writes DRIVER to driver_override;
+ * then it loads the drivers by name and writes each address to drivers_probe.
  */
 #pragma once
 #include "facts/facts.h"
@@ -20,7 +27,9 @@ struct predicted {
 	const struct pci_device *device;
 	const char *driver; /* NONE: none will claim it; NULL: it cannot be told */
 	const char *why;    /* the sentence: "the initramfs is older than /etc/modprobe.d/vfio.conf, so nouveau ..." */
-	const char *stage;  /* "builtin", "initramfs", "root" */
+	const char *stage;  /* "builtin", "initramfs", "root"; NULL: only known as it is now, or not at all */
+	const char *override; /* driver_override as a script of this boot writes it; NULL: none */
+	struct words rivals;  /* with driver NULL: those that race for it, its own driver first; else empty */
 };
 
 struct prediction {
@@ -29,6 +38,7 @@ struct prediction {
 	struct predicted *devices; /* those whose driver matters: GPUs, the functions of their slots, their group */
 	size_t n;
 	struct words modules; /* that will be loaded, as far as they matter */
+	const char *vfio_ids; /* vfio-pci's ids= as it gets them; NULL: none, or it is not loaded */
 	const char *blind;    /* what is missing to be sure; NULL: nothing */
 };
 

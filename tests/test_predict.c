@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The computed boot against boots whose outcome is known (the order of initramfs-tools, udev and systemd; what guides do
+ * wrong), one machine each, written as small changes of the guides' one: an RTX 4060 Ti at 01:00, the CPU's graphics at
+ * 0c:00.
+ */
+#include "facts/predict.h"
+#include "rehearse/machine.h"
+#include "test.h"
+
+#define BASE "base amd-4060ti\n"
+#define IMAGE "initramfs /boot/initrd.img-6.8.12-10-pve fresh\n"
+#define OLD_IMAGE "initramfs /boot/initrd.img-6.8.12-10-pve mtime=1600000000\n"
+#define UDEV "\tscript init-top/udev\n"
+#define CONF "file /etc/modprobe.d/vfio.conf\n"
+#define IDS "\toptions vfio-pci ids=10de:2803,10de:22bd\n"
+#define SOFTDEP "\tsoftdep nouveau pre: vfio-pci\n"
+#define BOTH SOFTDEP "\tsoftdep snd_hda_intel pre: vfio-pci\n"
+#define CARD "0000:01:00.0"
+#define SOUND "0000:01:00.1"
+#define GRUB(words) "replace /boot/grub/grub.cfg \"ro  quiet\" \"ro  quiet " words "\" all\n"
+#define BUILTIN(module) "append /usr/lib/modules/6.8.12-10-pve/modules.builtin\n\tkernel/drivers/" module ".ko\n"
+#define HOLDS "\tmodule nouveau snd_hda_intel vfio_pci vfio_pci_core vfio\n"
+#define SCRIPT(name, body) "\tfile scripts/init-top/" name "\n" body "\tscript init-top/" name "\n" UDEV
+#define BIND "\t\t#gpuferry bind 0000:01:00.0 10de:2803 1043:88f5 030000 vfio-pci\n"
+#define BIND_SOUND "\t\t#gpuferry bind 0000:01:00.1 10de:22bd 1043:88f5 040300 vfio-pci\n"
+
+/* Drivers that cannot be told: more than one may win, or something is not known. */
+#define RACE "?"
+#define UNTOLD "!"
+
+static const struct boot_case {
+	const char *what, *address, *driver, *why, *machine;
+} cases[] = {
+	{ "nothing is set", CARD, "nouveau", "root file system", BASE },
+	{ "nothing is set: its sound", SOUND, "snd_hda_intel", NULL, BASE },
+	{ "another function, as it is now", "0000:0c:00.2", "ccp", NULL, BASE },
+	{ "a bridge has no setting", "0000:00:01.1", "pcieport", "as it is now", BASE },
+	{ "ids and softdep", CARD, "vfio-pci", "/etc/modprobe.d/vfio.conf", BASE CONF IDS BOTH },
+	{ "ids and softdep: its sound", SOUND, "vfio-pci", NULL, BASE CONF IDS BOTH },
+	{ "ids without softdep, nothing loads vfio-pci", CARD, "nouveau", "softdep", BASE CONF IDS },
+	{ "ids, a softdep for the card only: its sound is a race", SOUND, RACE, "wait", BASE CONF IDS SOFTDEP },
+	{ "ids of the card only", SOUND, "snd_hda_intel", NULL,
+	        BASE CONF "\toptions vfio-pci ids=10de:2803\n" BOTH },
+	{ "vfio-pci in /etc/modules without softdep", CARD, RACE, "wait",
+	        BASE CONF IDS "file /etc/modules\n\tvfio-pci\n" },
+	{ "vfio-pci in /etc/modules, nouveau blacklisted", CARD, "vfio-pci", NULL,
+	        BASE CONF IDS "\tblacklist nouveau\nfile /etc/modules\n\tvfio-pci\n" },
+	{ "vfio-pci with its parameters in /etc/modules is no name", CARD, "nouveau", "nothing loads",
+	        BASE CONF IDS "file /etc/modules\n\tvfio-pci ids=10de:2803\n" },
+	{ "vfio-pci blacklisted: systemd leaves it out of /etc/modules", CARD, "nouveau", NULL,
+	        BASE CONF IDS "\tblacklist vfio-pci\nfile /etc/modules\n\tvfio-pci\n" },
+	{ "vfio-pci blacklisted: a softdep loads it all the same", CARD, "vfio-pci", NULL,
+	        BASE CONF IDS BOTH "\tblacklist vfio_pci\n" },
+	{ "nouveau blacklisted, nothing else", CARD, "", "blacklisted", BASE CONF "\tblacklist nouveau\n" },
+	{ "nouveau installed as /bin/false", CARD, "", NULL, BASE CONF "\tinstall nouveau /bin/false\n" },
+	{ "an install line that loads vfio-pci before", CARD, "vfio-pci", NULL,
+	        BASE CONF IDS "\tinstall nouveau /sbin/modprobe vfio-pci; /sbin/modprobe --ignore-install nouveau\n" },
+	{ "an install line that runs a script", CARD, UNTOLD, "override.sh",
+	        BASE CONF "\tinstall nouveau /usr/local/sbin/override.sh\n" },
+	{ "alias nouveau off: udev does not ask by that name", CARD, "nouveau", NULL,
+	        BASE CONF "\talias nouveau off\n" },
+	{ "an alias of the device goes before modules.alias", CARD, "vfio-pci", NULL,
+	        BASE CONF "\talias pci:v000010DEd00002803sv*sd*bc*sc*i* vfio-pci\n" IDS },
+	{ "two blanks before pre: libkmod does not see the line", CARD, "nouveau", NULL,
+	        BASE CONF IDS "\tsoftdep nouveau  pre: vfio-pci\n" },
+	{ "pre:vfio-pci in one word is nothing", CARD, "nouveau", NULL,
+	        BASE CONF IDS "\tsoftdep nouveau pre:vfio-pci\n" },
+	/* the initramfs holds the drivers: its own settings decide */
+	{ "fresh initramfs", CARD, "vfio-pci", NULL, BASE CONF IDS BOTH IMAGE UDEV HOLDS },
+	{ "stale initramfs", CARD, "nouveau", "older than /etc/modprobe.d/vfio.conf",
+	        BASE CONF IDS BOTH OLD_IMAGE UDEV HOLDS },
+	{ "stale initramfs: its sound", SOUND, "snd_hda_intel", "older than", BASE CONF IDS BOTH OLD_IMAGE UDEV HOLDS },
+	{ "stale initramfs that holds no driver does no harm", CARD, "vfio-pci", NULL,
+	        BASE CONF IDS BOTH OLD_IMAGE UDEV "\tmodule nvme\n" },
+	{ "settings taken away, but still in the initramfs", CARD, "vfio-pci", "older than",
+	        BASE OLD_IMAGE UDEV HOLDS "\tfile etc/modprobe.d/vfio.conf\n\t" IDS "\t\tsoftdep nouveau pre: vfio-pci\n" },
+	{ "stale blacklist: the initramfs loads it", CARD, "nouveau", "older than",
+	        BASE CONF "\tblacklist nouveau\n" OLD_IMAGE UDEV HOLDS },
+	{ "softdep, but the initramfs lacks vfio-pci", CARD, "nouveau", NULL,
+	        BASE CONF IDS BOTH IMAGE UDEV "\tmodule nouveau\n" },
+	{ "vfio-pci in conf/modules only: too late", CARD, "nouveau", "too late",
+	        BASE CONF IDS "file /etc/initramfs-tools/modules\n\tvfio-pci\n" IMAGE UDEV HOLDS },
+	{ "vfio-pci in conf/modules, nouveau only behind it: in time", CARD, "vfio-pci", NULL,
+	        BASE CONF IDS "file /etc/initramfs-tools/modules\n\tvfio-pci\n" IMAGE UDEV "\tmodule vfio_pci\n" },
+	{ "ids given in conf/modules", CARD, "vfio-pci", "conf/modules",
+	        BASE "file /etc/initramfs-tools/modules\n\tvfio-pci ids=10de:2803\n" IMAGE UDEV "\tmodule vfio_pci\n" },
+	{ "nouveau in conf/modules: by name no blacklist holds", CARD, "nouveau", NULL,
+	        BASE CONF "\tblacklist nouveau\nfile /etc/initramfs-tools/modules\n\tnouveau\n" IMAGE UDEV HOLDS },
+	{ "a later file's ids win", CARD, "nouveau", NULL,
+	        BASE CONF IDS BOTH "file /etc/modprobe.d/zz.conf\n\toptions vfio-pci ids=1002:ab28\n" },
+	{ "ids with another subsystem", CARD, "nouveau", NULL,
+	        BASE CONF "\toptions vfio-pci ids=10de:2803:1043:0001\n" BOTH },
+	{ "ids with any subsystem and a class", CARD, "vfio-pci", NULL,
+	        BASE CONF "\toptions vfio-pci ids=10de:ffffffff:ffffffff:ffffffff:030000:ff0000\n" BOTH },
+	/* command line */
+	{ "ids on the command line, softdep", CARD, "vfio-pci", "command line",
+	        BASE CONF BOTH GRUB("vfio-pci.ids=10de:2803") },
+	{ "modprobe.blacklist on the command line", CARD, "", NULL, BASE GRUB("modprobe.blacklist=nouveau") },
+	{ "module_blacklist stops loading by name too", CARD, "", NULL,
+	        BASE GRUB("module_blacklist=nouveau") "file /etc/modules\n\tnouveau\n" },
+	{ "blacklist=, which initramfs-tools knows, in the initramfs", CARD, "nouveau", "root",
+	        BASE GRUB("blacklist=nouveau") IMAGE "\tscript init-top/blacklist\n" UDEV HOLDS },
+	{ "nomodeset", CARD, "", NULL, BASE GRUB("nomodeset") },
+	{ "nomodeset, but nouveau.modeset=1", CARD, "nouveau", NULL, BASE GRUB("nomodeset nouveau.modeset=1") },
+	{ "initcall_blacklist of a module", CARD, "", NULL, BASE GRUB("initcall_blacklist=nouveau_drm_init") },
+	{ "dracut's words do nothing", CARD, "nouveau", NULL, BASE GRUB("rd.driver.pre=vfio-pci rd.driver.blacklist=nouveau") },
+	{ "an unknown word", CARD, "nouveau", NULL, BASE GRUB("nouvau.blacklist=1 vfio_pci") },
+	{ "configured, but the menu was not written: it does not count", CARD, "nouveau", NULL,
+	        BASE CONF BOTH "replace /etc/default/grub quiet \"quiet vfio-pci.ids=10de:2803\"\n" },
+	{ "pci-stub by ids", CARD, "pci-stub", NULL,
+	        BASE BUILTIN("pci/pci-stub") GRUB("pci-stub.ids=10de:2803") },
+	/* built in */
+	{ "vfio-pci built in reads no modprobe.d", CARD, "nouveau", "built into",
+	        BASE CONF IDS BOTH BUILTIN("vfio/pci/vfio-pci") },
+	{ "vfio-pci built in, ids on the command line", CARD, "vfio-pci", NULL,
+	        BASE BUILTIN("vfio/pci/vfio-pci") GRUB("vfio-pci.ids=10de:2803") },
+	{ "vfio-pci and the driver built in: gpu comes first", CARD, "nouveau", "built into",
+	        BASE BUILTIN("vfio/pci/vfio-pci") BUILTIN("gpu/drm/nouveau/nouveau") GRUB("vfio-pci.ids=10de:2803") },
+	/* IOMMU */
+	{ "IOMMU switched off: vfio-pci takes nothing", CARD, "nouveau", "IOMMU",
+	        BASE CONF IDS BOTH GRUB("amd_iommu=off") },
+	{ "no IOMMU in the firmware", CARD, "nouveau", "IOMMU", BASE CONF IDS BOTH "iommu off tables=none\n" },
+	/* our script */
+	{ "our script", CARD, "vfio-pci", "gpuferry", BASE IMAGE SCRIPT("gpuferry", BIND BIND_SOUND) HOLDS },
+	{ "our script: its sound", SOUND, "vfio-pci", NULL, BASE IMAGE SCRIPT("gpuferry", BIND BIND_SOUND) HOLDS },
+	{ "our script with gpuferry=off", CARD, "nouveau", NULL,
+	        BASE GRUB("gpuferry=off") IMAGE SCRIPT("gpuferry", BIND BIND_SOUND) HOLDS },
+	{ "our script at a card that moved", CARD, "nouveau", NULL,
+	        BASE "device 0000:01:00.0 10de:2504\n" IMAGE SCRIPT("gpuferry", BIND) HOLDS },
+	{ "our script without vfio-pci in the initramfs", CARD, "", "nothing loads",
+	        BASE IMAGE SCRIPT("gpuferry", BIND) "\tmodule nouveau\n" },
+	{ "our script behind udev is too late", CARD, "nouveau", NULL,
+	        BASE IMAGE UDEV "\tfile scripts/init-top/gpuferry\n" BIND "\tscript init-top/gpuferry\n" HOLDS },
+	{ "twins: by address only the one", CARD, "vfio-pci", NULL,
+	        "base twins\n" IMAGE SCRIPT("gpuferry", "\t\t#gpuferry bind 0000:01:00.0 10de:2504 1462:397d 030000 vfio-pci\n") HOLDS },
+	{ "twins: the other stays", "0000:0e:00.0", "nouveau", NULL,
+	        "base twins\n" IMAGE SCRIPT("gpuferry", "\t\t#gpuferry bind 0000:01:00.0 10de:2504 1462:397d 030000 vfio-pci\n") HOLDS },
+	{ "twins: ids take both", "0000:0e:00.0", "vfio-pci", NULL,
+	        "base twins\n" CONF "\toptions vfio-pci ids=10de:2504\n" SOFTDEP },
+	{ "a foreign script of the common form", CARD, "vfio-pci", "vfio-override",
+	        BASE IMAGE SCRIPT("vfio-override", "\t\tDEVS=\"0000:01:00.0 0000:01:00.1\"\n\t\tfor DEV in $DEVS; do\n"
+	        "\t\techo \"vfio-pci\" > /sys/bus/pci/devices/$DEV/driver_override\n\t\tdone\n\t\tmodprobe -i vfio-pci\n") HOLDS },
+	{ "a foreign script that decides by itself", CARD, UNTOLD, "vfio-override",
+	        BASE IMAGE SCRIPT("vfio-override", "\t\tfor i in $(find /sys/devices -name boot_vga); do\n"
+	        "\t\techo vfio-pci > $i/driver_override\n\t\tdone\n\t\tmodprobe -i vfio-pci\n") HOLDS },
+	/* two drivers that know a card */
+	{ "i915 and xe: i915 by default", "0000:00:02.0", "i915", NULL,
+	        "base pve8-base\nappend /usr/lib/modules/6.8.12-10-pve/modules.alias\n"
+	        "\talias pci:v00008086d00004690sv*sd*bc03sc*i* xe\n" },
+	{ "xe by force_probe", "0000:00:02.0", "xe", NULL,
+	        "base pve8-base\nappend /usr/lib/modules/6.8.12-10-pve/modules.alias\n"
+	        "\talias pci:v00008086d00004690sv*sd*bc03sc*i* xe\n" GRUB("i915.force_probe=!4690 xe.force_probe=4690") },
+	{ "nouveau and nvidia: the kernel's own comes first", CARD, "nouveau", NULL,
+	        BASE "append /usr/lib/modules/6.8.12-10-pve/modules.alias\n\talias pci:v000010DEd*sv*sd*bc03sc00i00* nvidia\n" },
+	{ "nvidia with nouveau blacklisted", CARD, "nvidia", NULL,
+	        BASE CONF "\tblacklist nouveau\nappend /usr/lib/modules/6.8.12-10-pve/modules.alias\n"
+	        "\talias pci:v000010DEd*sv*sd*bc03sc00i00* nvidia\n" },
+	/* what is not known */
+	{ "no initramfs", CARD, UNTOLD, "initrd.img", BASE "unknown /boot/initrd.img-6.8.12-10-pve\n" },
+	{ "no modprobe.d", CARD, UNTOLD, "modprobe.d", BASE "unknown /etc/modprobe.d\n" },
+	{ "no command line", CARD, UNTOLD, NULL,
+	        BASE "unknown /boot/grub/grub.cfg\nunknown /etc/default/grub\n" },
+	{ "no modules.alias: the table of cards tells", CARD, "nouveau", NULL,
+	        BASE "unknown /usr/lib/modules/6.8.12-10-pve/modules.alias\n" },
+	{ "guides followed wrongly: stale, but its initramfs holds no i915", "0000:00:02.0", "vfio-pci", NULL,
+	        "base guide-wrong\n" },
+};
+
+struct boot_run {
+	struct arena arena;
+	struct world *world;
+	struct facts *facts;
+	struct prediction prediction;
+};
+
+static void boot_open(struct boot_run *boot, const char *machine)
+{
+	struct err err = { 0 };
+	struct tape *tape = NULL;
+	memset(boot, 0, sizeof *boot);
+	if (!machine_parse(bytes_of(machine), "case", machine_builtin_text, NULL, &boot->arena, &err, &tape))
+		fail_msg("%s\n%s", err.text, machine);
+	boot->world = tape_world(tape, "node", &boot->arena, &err);
+	if (!boot->world)
+		fail_msg("%s", err.text);
+	const struct facts_want want = { .depth = FACTS_DEVICES | FACTS_LOADER | FACTS_BOOT };
+	boot->facts = facts_gather(boot->world, &want, &boot->arena);
+	predict_boot(boot->facts, true, &boot->arena, &boot->prediction);
+}
+
+static void boot_close(struct boot_run *boot)
+{
+	world_close(boot->world);
+	arena_release(&boot->arena);
+}
+
+static const char *said(const struct predicted *device)
+{
+	if (!device)
+		return "not in it";
+	return device->driver ? device->driver : device->rivals.n ? RACE : UNTOLD;
+}
+
+static void test_boots(void **state)
+{
+	(void)state;
+	unsigned failed = 0;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct boot_run boot;
+		boot_open(&boot, cases[i].machine);
+		const struct predicted *device = predict_device(&boot.prediction, cases[i].address);
+		const char *why = device && device->why ? device->why : "";
+		if (strcmp(said(device), cases[i].driver) != 0 || (cases[i].why && !strstr(why, cases[i].why))) {
+			print_error("%s: \"%s\" instead of \"%s\" (%s): %s; blind: %s\n", cases[i].what, said(device),
+				cases[i].driver, cases[i].why ? cases[i].why : "", why,
+				boot.prediction.blind ? boot.prediction.blind : "no");
+			failed++;
+		}
+		boot_close(&boot);
+	}
+	assert_int_equal(failed, 0);
+	assert_true(COUNT(cases) >= 40);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_boots) };
+	return cmocka_run_group_tests_name("predict", tests, NULL, NULL);
+}
