@@ -10,7 +10,8 @@
  *   boots          how often rollback.sh --boot has run; removed when the run asks for its reboot
  *   taken-back     rollback.sh writes it: "begun" before it takes back by itself, "done" behind it
  * rollback.sh writes taken-back and then looks for confirmed; exec_confirm writes confirmed and then looks for
- * taken-back: whoever finds the other's takes its own away again, so never do both go through.
+ * taken-back: whoever finds the other's takes its own away again, so never do both go through. Where a cut leaves both,
+ * taken-back counts.
  *
  * The last line may be torn by a power cut: then it was never written. The invariants stand in journal.c.
  */
@@ -19,6 +20,7 @@
 #include "sys/world.h"
 
 #define JOURNAL_RUNS PLAN_FOLDER "/runs"
+#define JOURNAL_BOOT_ID "/proc/sys/kernel/random/boot_id"
 
 enum journal_note {
 	JOURNAL_UNKNOWN,
@@ -48,14 +50,17 @@ struct journal {
 	const char *state, *why;
 	int64_t began;        /* seconds since 1970 */
 	const char *reverted; /* by rollback.sh itself: "begun", "done"; NULL: not */
-	/* journal.c's own: all whole lines; whether the file holds exactly these */
+	/* journal.c's own: all whole lines, how much of them is in the file, and whether the file holds anything else
+	 */
 	struct bytes lines;
+	size_t written;
 	bool torn;
 };
 
 bool journal_begin(
         struct world *node, const struct plan *plan, struct arena *arena, struct err *err, struct journal *ret);
-/* ENOENT-like: err of kind ERR_INPUT. A line that is damaged and not the last is an error that names it. */
+/* A run that is not there, or that is damaged: ERR_INPUT. A damaged line that is not the last is an error that names
+ * it; what was cut off before its first change comes as "reverted". */
 bool journal_open(struct world *node, const char *id, struct arena *arena, struct err *err, struct journal *ret);
 /* Notes and syncs; step is ignored by notes that have none. The first noted old state is never overwritten. Old states
  * noted before the run is armed are written together, with what comes next. */
@@ -63,5 +68,11 @@ bool journal_note(struct world *node, struct journal *journal, enum journal_note
         struct arena *arena, struct err *err);
 /* Where step N saves what its undo needs. */
 const char *journal_blob(const struct journal *journal, size_t step, struct arena *arena);
-/* Has the run ended, one way or the other? One that was never armed has changed nothing. */
+/* Has the run ended, one way or the other? */
 bool journal_ended(const struct journal *journal);
+bool journal_is_id(const char *id);
+/* The empty files beside the journal: "confirmed", "ended", "boots". Removing one that is not there is no error. */
+bool journal_mark(
+        struct world *node, const struct journal *journal, const char *mark, struct arena *arena, struct err *err);
+bool journal_unmark(
+        struct world *node, const struct journal *journal, const char *mark, struct arena *arena, struct err *err);
