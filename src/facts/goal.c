@@ -400,7 +400,7 @@ const struct goal_key goal_keys[] = {
 	{ "encoder.veto", "veto", CODECS, "codecs never to choose", AT(veto), .list = true, .set = add_codec },
 	{ "window", "window", "HH:MM-HH:MM", "when guests may stop or the node reboot, in the node's time zone",
 	        AT(window_from), .set = set_window },
-	{ "confirm", "confirm", "90s | 10m | 1h", "after a reboot: revert unless confirmed in time",
+	{ "confirm", "confirm-within", "90s | 10m | 1h", "after a reboot: revert unless confirmed in time",
 	        AT(confirm_seconds), .set = set_confirm },
 	{ "affinity", "affinity", "0-3,8", "the node's CPUs for the VM", AT(affinity), .set = set_affinity },
 	{ "hugepages", "hugepages", "2 | 1024 | any", "size of the VM's huge pages in MiB", AT(hugepages), .bare = true,
