@@ -82,7 +82,25 @@ static const struct chain_case {
 	{ "gpu.not-vfio", "", BROKEN, "no /dev/dri", CT "device 0000:00:02.0 driver=vfio-pci\n" },
 	{ "gpu.nomodeset", "", BROKEN, "nomodeset", CT "replace /proc/cmdline quiet \"quiet nomodeset\"\n" },
 	{ "gpu.blacklist", "", WARN, "i915 and xe",
-	        CT "file /etc/modprobe.d/gpu.conf\n\tblacklist i915\n\tblacklist xe\n" },
+	        CT "unknown /boot/initrd.img-6.8.12-10-pve\n"
+	           "file /etc/modprobe.d/gpu.conf\n\tblacklist i915\n\tblacklist xe\n" },
+	{ "gpu.next-boot", "", OK, "Proxmox takes it", READY },
+	{ "gpu.next-boot", "", OK, "vfio-pci",
+	        READY "file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803,10de:22bd\n"
+	              "\tsoftdep nouveau pre: vfio-pci\n" },
+	{ "gpu.next-boot", "gpu=nvidia into=vm/100", BROKEN, "the initramfs is older than /etc/modprobe.d/vfio.conf",
+	        "base amd-4060ti\ndevice 0000:01:00.0 boot_vga=1 fb=fb1:nouveaudrmfb\ndevice 0000:0c:00.0 boot_vga=0\n"
+	        "file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803,10de:22bd\n"
+	        "\tsoftdep nouveau pre: vfio-pci\n"
+	        "initramfs /boot/initrd.img-6.8.12-10-pve mtime=1600000000\n\tscript init-top/udev\n"
+	        "\tmodule nouveau vfio_pci snd_hda_intel\n" },
+	{ "gpu.next-boot", "", NOT_KNOWN, "initrd.img", READY "unknown /boot/initrd.img-6.8.12-10-pve\n" },
+	{ "gpu.next-boot", "", OK, "i915", CT },
+	{ "gpu.next-boot", "", BROKEN, "i915 is blacklisted in /etc/modprobe.d/gpu.conf",
+	        CT "file /etc/modprobe.d/gpu.conf\n\tblacklist i915\n" },
+	{ "node.next-iommu", "", OK, NULL, READY },
+	{ "node.next-iommu", "", BROKEN, "amd_iommu=off",
+	        READY "replace /boot/grub/grub.cfg \"ro  quiet\" \"ro  quiet amd_iommu=off\" all\n" },
 	{ "gpu.driver", "", OK, "i915", CT },
 	{ "vm.known", "", OK, "emby", READY },
 	{ "vm.lock", "", WARN, "backup", READY "replace " VM_FILE " \"memory:\" \"lock: backup\\nmemory:\"\n" },
@@ -188,7 +206,8 @@ static const struct chain_case {
 	{ "gpu.builtin-vfio", "", NOT_KNOWN, "not known",
 		READY "unknown /etc/default/grub\nfile /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803\n"
 		      "append /usr/lib/modules/6.8.12-10-pve/modules.builtin\n\tkernel/drivers/vfio/pci/vfio-pci.ko\n" },
-	{ "gpu.blacklist", "", WARN, "i915 is blacklisted", CT "file /etc/modprobe.d/gpu.conf\n\tblacklist i915\n" },
+	{ "gpu.blacklist", "", WARN, "i915 is blacklisted", CT "unknown /boot/initrd.img-6.8.12-10-pve\n"
+		"file /etc/modprobe.d/gpu.conf\n\tblacklist i915\n" },
 	{ "gpu.blacklist", "", OK, NULL, CT "file /etc/modprobe.d/gpu.conf\n\tblacklist xe\n" },
 	{ "gpu.blacklist", "", WARN, "i915 is blacklisted",
 		CT "replace /etc/default/grub quiet \"quiet modprobe.blacklist=i915\"\n" },

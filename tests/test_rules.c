@@ -146,7 +146,10 @@ static void boot_set(struct lab *lab)
 		.headers = YES,
 		.initramfs = lab->images,
 		.n_initramfs = 2,
-		.builtin_known = YES };
+		.builtin_known = YES,
+		.aliases = bytes_of("alias pci:v000010DEd*sv*sd*bc03sc*i* nouveau\n"
+		                    "alias pci:v00008086d00004680sv*sd*bc03sc*i* i915\n"
+		                    "alias pci:v*d*sv*sd*bc04sc03i00* snd_hda_intel\n") };
 	boot->kernels = &lab->kernel;
 	boot->n_kernels = 1;
 	lab->esp = (struct esp){ .uuid = "1234-ABCD", .mode = "grub", .mounted = YES, .mountpoint = "/boot/efi" };
@@ -799,6 +802,36 @@ CHANGE(nomodeset)
 CHANGE(i915_blacklisted)
 {
 	modprobe_with(lab, "blacklist i915\nblacklist xe\n");
+}
+CHANGE(i915_blacklisted_blind)
+{
+	i915_blacklisted(lab);
+	lab->kernel.n_initramfs = 0;
+}
+/* the image holds nouveau, and not what /etc says now */
+CHANGE(next_boot_stale)
+{
+	early(lab);
+	lab->kernel.n_initramfs = 1;
+	memset(&lab->image.modprobe, 0, sizeof lab->image.modprobe);
+	lab->image.modules = words_of(lab, "nouveau vfio_pci");
+	lab->devices[0].driver = "nouveau";
+	lab->gpus[0].hot_release = NO;
+	lab->gpus[0].hot_why = "a console runs on it";
+}
+CHANGE(next_boot_stale_but_free)
+{
+	next_boot_stale(lab);
+	lab->gpus[0].hot_release = YES;
+}
+CHANGE(next_boot_blind)
+{
+	early(lab);
+	lab->kernel.n_initramfs = 0;
+}
+CHANGE(next_iommu_off)
+{
+	BOOT.cmdline_generated = BOOT.cmdline_next = "quiet intel_iommu=off";
 }
 CHANGE(no_headers)
 {
@@ -1590,7 +1623,17 @@ static const struct machine_case cases[] = {
 	{ "gpu.nomodeset", ct, same, OK, NULL },
 	{ "gpu.nomodeset", ct, nomodeset, BROKEN, "nomodeset" },
 	{ "gpu.blacklist", ct, same, OK, NULL },
-	{ "gpu.blacklist", ct, i915_blacklisted, WARN, "i915 and xe" },
+	{ "gpu.blacklist", ct, i915_blacklisted_blind, WARN, "i915 and xe" },
+	{ "gpu.next-boot", vm, same, OK, NULL },
+	{ "gpu.next-boot", vm, early, OK, "vfio-pci" },
+	{ "gpu.next-boot", vm, next_boot_stale, BROKEN, "older than /etc/modprobe.d" },
+	{ "gpu.next-boot", vm, next_boot_stale_but_free, OK, "Proxmox takes it" },
+	{ "gpu.next-boot", vm, next_boot_blind, UNKNOWN_, "initramfs" },
+	{ "gpu.next-boot", ct, same, OK, "i915" },
+	{ "gpu.next-boot", ct, i915_blacklisted, BROKEN, "i915 is blacklisted" },
+	{ "node.next-iommu", vm, same, OK, NULL },
+	{ "node.next-iommu", vm, next_iommu_off, BROKEN, "intel_iommu=off" },
+	{ "node.next-iommu", vm, no_next, OK, NULL },
 	{ "gpu.headers", ct_nvidia, same, OK, NULL },
 	{ "gpu.headers", ct_nvidia, no_headers, WARN, "proxmox-headers-6.8.12-4-pve" },
 	{ "gpu.headers", ct_nvidia, headers_unknown, UNKNOWN_, NULL },

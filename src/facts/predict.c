@@ -257,6 +257,23 @@ static void explain(
 
 /* ---- the answer -------------------------------------------------------------------------------------------------- */
 
+static bool ids_mean(const struct modprobe *config, const struct boot_device *device, struct arena *arena)
+{
+	return predict_ids_name(modprobe_option(config, "vfio_pci", "ids"), device->pci, arena);
+}
+
+static bool meant(const struct boot_run *run, const struct modprobe *frozen, const struct modprobe *root,
+        const struct boot_device *device)
+{
+	const struct loaded *loaded = run->loaded;
+	bool given = false; /* with the name, in conf/modules */
+	for (size_t i = 0; i < run->n_loaded; i++)
+		given |= strcmp(loaded[i].module, "vfio_pci") == 0 &&
+		         predict_ids_name(loaded[i].ids, device->pci, run->arena);
+	return given || (device->override && strcmp(device->override, "vfio-pci") == 0) ||
+	       ids_mean(frozen, device, run->arena) || ids_mean(root, device, run->arena);
+}
+
 /* GPUs, the functions of their slots, and what shares their group. */
 static bool matters(const struct facts *facts, const struct pci_device *device)
 {
@@ -271,7 +288,8 @@ static bool matters(const struct facts *facts, const struct pci_device *device)
 	return false;
 }
 
-static void answer(const struct boot_run *run, bool all, struct prediction *ret)
+static void answer(const struct boot_run *run, const struct modprobe *frozen, const struct modprobe *root, bool all,
+        struct prediction *ret)
 {
 	for (size_t i = 0; i < run->n; i++) {
 		const struct boot_device *device = &run->devices[i];
@@ -281,6 +299,7 @@ static void answer(const struct boot_run *run, bool all, struct prediction *ret)
 				.why = device->why,
 				.stage = device->stage,
 				.override = device->override,
+				.meant = meant(run, frozen, root, device),
 				.rivals = device->rivals };
 	}
 	for (size_t i = 0; i < run->n_loaded; i++)
@@ -348,7 +367,7 @@ void predict_boot(const struct facts *facts, bool all, struct arena *arena, stru
 		go(&fresh, &config);
 	}
 	explain(&run, readable ? &fresh : NULL, &frozen, &root);
-	answer(&run, all, ret);
+	answer(&run, &frozen, &root, all, ret);
 }
 
 const struct predicted *predict_device(const struct prediction *prediction, const char *address)

@@ -29,6 +29,7 @@ struct predicted {
 	const char *why;    /* the sentence: "the initramfs is older than /etc/modprobe.d/vfio.conf, so nouveau ..." */
 	const char *stage;  /* "builtin", "initramfs", "root"; NULL: only known as it is now, or not at all */
 	const char *override; /* driver_override as a script of this boot writes it; NULL: none */
+	bool meant;           /* for vfio-pci: ids= of /etc or of the initramfs name it, or a script binds it */
 	struct words rivals;  /* with driver NULL: those that race for it, its own driver first; else empty */
 };
 

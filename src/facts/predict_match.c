@@ -120,7 +120,6 @@ static void modules_by_table(const struct boot_run *run, struct boot_device *dev
 	for (size_t i = 0; i < known.n; i++)
 		if (strcmp(known.word[i], "nvidia") != 0 || (nvidia && *nvidia))
 			push_once(&device->modules, known.word[i], run->arena);
-	device->modules_known = device->modules.n ? UNKNOWN : NO;
 }
 
 static void modules_by_class(const struct boot_run *run, struct boot_device *device)
@@ -140,7 +139,24 @@ static void modules_as_now(const struct boot_run *run, struct boot_device *devic
 		push_once(&device->modules, module_of(driver, run->arena), run->arena);
 	else if (driver && *driver)
 		modules_by_class(run, device);
-	device->modules_known = device->modules.n ? YES : NO;
+}
+
+/* What has it today on the very kernel that boots next, although modules.alias does not name it: another's module, or
+ * a device that was not kept. It won before, so it goes first. */
+static void modules_by_proof(const struct boot_run *run, struct boot_device *device)
+{
+	const char *driver = device->pci->driver, *running = run->facts->boot.kernel;
+	if (!driver || !*driver || is_vfio(driver) || !running || strcmp(running, run->kernel->version) != 0)
+		return;
+	const char *module = module_of(driver, run->arena);
+	struct words ret = { 0 };
+	for (size_t i = 0; i < device->modules.n; i++)
+		if (strcmp(device->modules.word[i], module) == 0)
+			return;
+	*arena_push(run->arena, ret.word, ret.n) = module;
+	for (size_t i = 0; i < device->modules.n; i++)
+		*arena_push(run->arena, ret.word, ret.n) = device->modules.word[i];
+	device->modules = ret;
 }
 
 void predict_modules(struct boot_run *run)
@@ -156,11 +172,11 @@ void predict_modules(struct boot_run *run)
 		for (size_t i = 0; modalias && i < aliases.n; i++)
 			if (text_matches(aliases.alias[i].pattern, modalias))
 				push_once(&device->modules, aliases.alias[i].module, run->arena);
-		device->modules_known = aliases.n && modalias ? YES : NO;
 		if (!aliases.n && predict_display(device->pci))
 			modules_by_table(run, device);
 		else if (!aliases.n)
-			modules_by_class(run, device), device->modules_known = device->modules.n ? UNKNOWN : NO;
+			modules_by_class(run, device);
+		modules_by_proof(run, device);
 	}
 }
 

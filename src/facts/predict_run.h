@@ -10,7 +10,6 @@ struct boot_device {
 	const struct pci_device *pci;
 	struct gpu_model model;     /* of display controllers */
 	struct words modules;       /* that match it, in modules.alias' order; names with _ */
-	enum tri modules_known;     /* NO: none is known, what has it today stands for it; UNKNOWN: guessed by table */
 	const char *override;       /* driver_override of this boot; NULL: none */
 	const char *override_by;    /* the script that writes it */
 	bool claimed;               /* a driver has it */

@@ -327,7 +327,7 @@ static void claim(struct boot_run *run, struct boot_device *device, const struct
 	if (device->override)
 		device->why = arena_printf(arena, "%s gives it to %s by its address", device->override_by, driver);
 	else if (by->ids)
-		device->why = arena_printf(arena, "ids= of %s name it, and %s is loaded first", by->ids_from, driver);
+		device->why = arena_printf(arena, "ids= in %s names it, and %s is loaded first", by->ids_from, driver);
 	else if (!predict_display(device->pci) && !predict_audio(device->pci))
 		device->why = "as it is now";
 	else

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "facts/predict.h"
 #include "rules/check.h"
 
 static const struct {
@@ -585,6 +586,129 @@ static enum verdict card_power(const struct scene *scene, struct answer *answer)
 	return answer_warn(answer, "the card sleeps without power (D3cold); some cards do not wake up for a VM");
 }
 
+/* ---- the next boot ---- */
+
+static const char *rivals_text(const struct predicted *next, struct arena *arena)
+{
+	return next->rivals.n ? check_join(&next->rivals, " or ", arena) : "another driver";
+}
+
+/* Can Proxmox's rebind at the VM's start take it from the driver that the next boot gives it to? What was seen of the
+ * same driver counts; of another one only that it does not show the node's screen. */
+static enum tri taken_later(const struct gpu *gpu, const char *driver)
+{
+	if (gpu->pci->driver && !strcmp(gpu->pci->driver, driver))
+		return gpu->hot_release;
+	if (!strcmp(driver, "nvidia"))
+		return UNKNOWN;
+	return gpu->boot_display == UNKNOWN ? UNKNOWN : tri_of(gpu->boot_display == NO);
+}
+
+/* The worst of those that may get it. */
+static enum tri all_taken_later(const struct gpu *gpu, const struct predicted *next)
+{
+	enum tri ret = YES;
+	for (size_t i = 0; i < next->rivals.n; i++) {
+		const char *rival = next->rivals.word[i];
+		enum tri one = !strcmp(rival, "vfio-pci") ? YES : taken_later(gpu, rival);
+		ret = one == NO || ret == NO ? NO : one == UNKNOWN ? UNKNOWN : ret;
+	}
+	return ret;
+}
+
+static void step_next_boot(const struct scene *scene, struct answer *answer, const struct predicted *next)
+{
+	const struct boot *boot = &scene->facts->boot;
+	const char *own = next->rivals.n ? next->rivals.word[0] : next->driver;
+	const char *why = next->why ? next->why : "";
+	if (strstr(why, "built into"))
+		answer_step(answer, "see gpu.builtin-vfio: name the ids on the command line");
+	else if (strstr(why, "IOMMU"))
+		answer_step(answer, "see node.next-iommu: the IOMMU must be on");
+	else if (!strstr(why, "older than") && scene->vm && own && *own)
+		answer_step(answer, "echo 'softdep %s pre: vfio-pci' >> /etc/modprobe.d/vfio.conf", own);
+	else if (!strstr(why, "older than"))
+		answer_step(answer,
+		        "take the card's ids and the blacklist of its driver out of /etc/modprobe.d and off the "
+		        "command line");
+	step_initramfs(answer, boot);
+	answer_step(answer, "look at it before the reboot: gpuferry verify");
+}
+
+static enum verdict next_boot_vm(
+        const struct scene *scene, struct answer *answer, const struct predicted *next, bool blind)
+{
+	const struct gpu *gpu = scene->gpu;
+	if (!blind && !next->meant && !next->driver && check_on_vfio(gpu->pci))
+		return answer_ok(answer, "nothing is set for the next boot; Proxmox takes the card when the VM starts, "
+		                         "as it did at this one");
+	if (!next->driver && !next->rivals.n)
+		return answer_unknown(answer, "which driver the next boot gives the card to is not known: %s",
+		        next->why ? next->why : "reason unknown");
+	if (next->driver && (!strcmp(next->driver, "vfio-pci") || !strcmp(next->driver, "pci-stub")))
+		return answer_ok(answer, "the next boot gives the card to %s: %s", next->driver, next->why);
+	if (next->driver && !*next->driver)
+		return answer_ok(answer,
+		        "the next boot gives the card to no driver (%s); Proxmox binds it when the VM "
+		        "starts",
+		        next->why);
+	const char *drivers = next->driver ? next->driver : rivals_text(next, answer->arena);
+	enum tri taken = next->driver ? taken_later(gpu, next->driver) : all_taken_later(gpu, next);
+	if (taken == YES || (!next->meant && check_on_vfio(gpu->pci)))
+		return answer_ok(answer,
+		        "the next boot gives the card to %s, and Proxmox takes it from there when the VM starts",
+		        drivers);
+	if (!next->meant)
+		return answer_none(); /* nothing is set for it, and whether it lets go is gpu.release's question */
+	if (taken == UNKNOWN)
+		return answer_unknown(answer,
+		        "the next boot gives the card to %s (%s); whether that lets go of it for the VM is not known",
+		        drivers, next->why);
+	step_next_boot(scene, answer, next);
+	return next->driver
+	               ? answer_broken(answer, "the next boot will bind %s and not vfio-pci: %s", drivers, next->why)
+	               : answer_broken(answer, "the next boot may bind %s: %s", drivers, next->why);
+}
+
+static bool driver_expected(const struct gpu *gpu, const char *driver, struct arena *arena);
+
+static enum verdict next_boot_ct(const struct scene *scene, struct answer *answer, const struct predicted *next)
+{
+	const struct gpu *gpu = scene->gpu;
+	const char *now = gpu->pci->driver;
+	if (next->driver && driver_expected(gpu, next->driver, answer->arena))
+		return answer_ok(answer, "the next boot gives the card to %s", next->driver);
+	if (now && !driver_expected(gpu, now, answer->arena))
+		return answer_none(); /* it is not with the right driver now: that is said elsewhere */
+	if (!next->driver && !next->rivals.n)
+		return answer_unknown(answer, "which driver the next boot gives the card to is not known: %s",
+		        next->why ? next->why : "reason unknown");
+	step_next_boot(scene, answer, next);
+	if (!next->driver)
+		return answer_broken(answer, "the next boot may give the card to %s: %s",
+		        rivals_text(next, answer->arena), next->why);
+	return answer_broken(answer, "the next boot takes the card from the CT, %s%s gets it: %s",
+	        *next->driver ? "" : "no driver", next->driver, next->why);
+}
+
+static enum verdict card_next_boot(const struct scene *scene, struct answer *answer)
+{
+	if (!scene->vm && !scene->ct)
+		return answer_none();
+	struct prediction prediction;
+	predict_boot(scene->facts, false, answer->arena, &prediction);
+	const struct predicted *next = predict_device(&prediction, scene->gpu->pci->address);
+	if (!next)
+		return answer_unknown(answer, "what the next boot does is not known");
+	/* what is not read decides as much as what is: the copy that boots may hold other settings */
+	bool unsure = prediction.blind && next->driver && next->meant;
+	if (unsure && scene->vm)
+		return answer_unknown(answer, "the next boot gives the card to %s, as far as can be told: %s",
+		        *next->driver ? next->driver : "no driver", prediction.blind);
+	return scene->vm ? next_boot_vm(scene, answer, next, prediction.blind != NULL)
+	                 : next_boot_ct(scene, answer, next);
+}
+
 /* ---- sharing with a CT: the node's own driver ---- */
 
 static const char *vm_holder(const struct scene *scene, struct arena *arena)
@@ -982,6 +1106,18 @@ const struct rule rules_gpu[] = {
 	                    "of two different "
 	                    "ones, are both taken.",
 	        .source = "Linux drivers/vfio/pci/vfio_pci.c; pve-common PVE/SysFSTools.pm" },
+	{ .id = "gpu.next-boot",
+	        .about = ABOUT_GPU,
+	        .pains = { 2, 9 },
+	        .check = card_next_boot,
+	        .asks = "Will the next boot give the card to the right driver?",
+	        .explains =
+	                "What is configured, what the initramfs froze, what is built into the kernel and the order "
+	                "in which all of it is loaded decide together which driver gets the card. The next boot is "
+	                "computed from them. For a VM vfio-pci is right, or a driver that Proxmox can take the card "
+	                "from when the VM starts; for a CT the node's own.",
+	        .source = "initramfs-tools scripts; systemd udev; libkmod; Linux drivers/base/dd.c, "
+	                  "drivers/vfio/pci/vfio_pci.c" },
 	{ .id = "gpu.builtin-vfio",
 	        .about = ABOUT_GPU,
 	        .route = ROUTE_VM,
@@ -996,6 +1132,7 @@ const struct rule rules_gpu[] = {
 	        .route = ROUTE_VM,
 	        .pains = { 9 },
 	        .check = card_early_bind,
+	        .after = { "gpu.next-boot" },
 	        .asks = "If the card is meant to be bound early, does vfio-pci win?",
 	        .explains = "ids= alone does not make vfio-pci load before the card's own driver; a softdep or a "
 	                    "blacklist does. "
@@ -1083,6 +1220,7 @@ const struct rule rules_gpu[] = {
 	        .route = ROUTE_CT,
 	        .pains = { 43, 9 },
 	        .check = card_blacklist,
+	        .after = { "gpu.next-boot" },
 	        .asks = "Will the card's driver still get it at the next boot?",
 	        .explains = "Guides for VMs blacklist the drivers that a CT needs.",
 	        .source = "modprobe.d(5)" },

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "facts/predict.h"
 #include "rules/check.h"
 
 /* ---- what the node is ---- */
@@ -370,6 +371,27 @@ static enum verdict node_iommu(const struct scene *scene, struct answer *answer)
 	return answer_broken(answer, "/sys/class/iommu is empty: Proxmox would say \"IOMMU not present\"");
 }
 
+static enum verdict node_next_iommu(const struct scene *scene, struct answer *answer)
+{
+	const struct facts *facts = scene->facts;
+	struct prediction next;
+	if (facts->pci.firmware_dmar == NO && facts->pci.firmware_ivrs == NO)
+		return answer_none(); /* node.firmware-iommu says it */
+	predict_boot(facts, false, answer->arena, &next);
+	if (next.iommu == YES)
+		return answer_ok(answer, "the next boot has its IOMMU on");
+	const char *off = iommu_off_word(next.cmdline);
+	if (next.iommu == UNKNOWN)
+		return answer_unknown(answer, "whether the next boot has its IOMMU on is not known%s",
+		        next.cmdline ? "" : ", because its command line is not");
+	if (facts->pci.iommu != YES)
+		return answer_none(); /* it is off now, and node.iommu says why */
+	if (off)
+		step_cmdline_remove(answer, &facts->boot, off);
+	return answer_broken(answer, "the next boot has its IOMMU off%s%s", off ? ": the boot menu has the word " : "",
+	        off ? off : "");
+}
+
 static enum verdict node_interrupt_remapping(const struct scene *scene, struct answer *answer)
 {
 	const struct facts *facts = scene->facts;
@@ -672,8 +694,18 @@ const struct rule rules_node[] = {
 	                    "/etc/default/grub or "
 	                    "/etc/kernel/cmdline. Words in the other file are never read.",
 	        .source = "pve-docs system-booting.adoc; efivar LoaderInfo" },
-	{ .id = "node.boot-pending",
+	{ .id = "node.next-iommu",
 	        .after = { "node.proxmox" },
+	        .about = ABOUT_NODE,
+	        .route = ROUTE_VM,
+	        .pains = { 3 },
+	        .check = node_next_iommu,
+	        .asks = "Will the IOMMU be on at the next boot?",
+	        .explains = "Words on the command line that boots next, the kernel's own default and the firmware's "
+	                    "tables decide it. Without an IOMMU vfio-pci takes no device, and no VM with a GPU starts.",
+	        .source = "Linux arch/x86/kernel/pci-dma.c, drivers/iommu; pve-docs qm-pci-passthrough.adoc" },
+	{ .id = "node.boot-pending",
+	        .after = { "node.proxmox", "node.next-iommu" },
 	        .about = ABOUT_NODE,
 	        .pains = { 1 },
 	        .check = node_boot_pending,
