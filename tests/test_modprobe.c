@@ -89,6 +89,8 @@ static void test_questions(void **state)
 	assert_false(modprobe_softdep(&got, "drm", "vfio-pci"));  /* no blank behind pre: is no list */
 	assert_false(modprobe_softdep(&got, "i915", "vfio-pci")); /* nor is it with two blanks in front */
 	assert_true(modprobe_softdep(&got, "xe", "vfio-pci"));
+	modprobe_parse(bytes_of("softdep xe pre: later\n"), "y", &arena, &got);
+	assert_false(modprobe_softdep(&got, "xe", "later")); /* a second line does nothing */
 	assert_string_equal(modprobe_option(&got, "vfio-pci", "ids"), "1:2");
 	assert_string_equal(modprobe_option(&got, "vfio-pci", "disable_vga"), "0");
 	assert_string_equal(modprobe_option(&got, "vfio-pci", "flag"), "");

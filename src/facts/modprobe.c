@@ -437,12 +437,13 @@ static bool softdep_pre(const char *rest, const char *first)
 	return false;
 }
 
+/* libkmod (kmod_module_get_softdeps) stops at a module's first line: a second one does nothing. */
 bool modprobe_softdep(const struct modprobe *modprobe, const char *module, const char *first)
 {
 	for (size_t i = 0; i < modprobe->n; i++) {
 		const struct modprobe_line *line = modprobe->lines + i;
-		if (line->kind == MODPROBE_SOFTDEP && same_name(line->module, module) && softdep_pre(line->rest, first))
-			return true;
+		if (line->kind == MODPROBE_SOFTDEP && same_name(line->module, module))
+			return softdep_pre(line->rest, first);
 	}
 	return false;
 }

@@ -61,7 +61,7 @@ void modprobe_parse_cmdline(const char *cmdline, struct arena *arena, struct mod
 void modprobe_gather(struct world *world, struct arena *arena, struct modprobe *ret, blind_fn *blind, void *data);
 
 bool modprobe_blacklisted(const struct modprobe *modprobe, const char *module);
-/* Is there a softdep that loads `first` before `module`? */
+/* Does the softdep that counts, the module's first line, load `first` before it? */
 bool modprobe_softdep(const struct modprobe *modprobe, const char *module, const char *first);
 /* The value of the last `options module option=value` (modprobe passes all, the kernel keeps the last); NULL: none. */
 const char *modprobe_option(const struct modprobe *modprobe, const char *module, const char *option);

@@ -202,6 +202,14 @@ static struct initramfs fresh_image(const struct boot_run *run, struct modprobe 
 	return ret;
 }
 
+static const struct modprobe_line *softdep_line(const struct modprobe *config, const char *module)
+{
+	for (size_t i = 0; i < config->n; i++)
+		if (config->lines[i].kind == MODPROBE_SOFTDEP && text_matches(config->lines[i].module, module))
+			return &config->lines[i];
+	return NULL;
+}
+
 static const char *reason(const struct boot_run *run, const struct boot_device *device, const struct modprobe *root)
 {
 	struct arena *arena = run->arena;

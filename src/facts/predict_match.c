@@ -9,6 +9,20 @@
 
 #include "facts/predict_run.h"
 
+bool predict_has(const struct words *words, const char *word)
+{
+	for (size_t i = 0; i < words->n; i++)
+		if (strcmp(words->word[i], word) == 0)
+			return true;
+	return false;
+}
+
+void predict_push_once(struct words *words, const char *word, struct arena *arena)
+{
+	if (!predict_has(words, word))
+		*arena_push(arena, words->word, words->n) = word;
+}
+
 bool predict_display(const struct pci_device *device)
 {
 	return device->class_code != UNKNOWN_NUMBER && device->class_code >> 16 == 0x03;
@@ -58,14 +72,6 @@ static struct aliases parse_aliases(struct bytes text, struct arena *arena)
 			        (struct alias){ word.word[1], modprobe_name(arena, word.word[2]) };
 	}
 	return ret;
-}
-
-static void push_once(struct words *words, const char *word, struct arena *arena)
-{
-	for (size_t i = 0; i < words->n; i++)
-		if (strcmp(words->word[i], word) == 0)
-			return;
-	*arena_push(arena, words->word, words->n) = word;
 }
 
 /* What takes a device of a class where modules.alias does not tell, or was not kept for it. */
@@ -119,7 +125,7 @@ static void modules_by_table(const struct boot_run *run, struct boot_device *dev
 	struct words known = text_split(run->arena, device->model.driver ? device->model.driver : "", " ");
 	for (size_t i = 0; i < known.n; i++)
 		if (strcmp(known.word[i], "nvidia") != 0 || (nvidia && *nvidia))
-			push_once(&device->modules, known.word[i], run->arena);
+			predict_push_once(&device->modules, known.word[i], run->arena);
 }
 
 static void modules_by_class(const struct boot_run *run, struct boot_device *device)
@@ -128,7 +134,7 @@ static void modules_by_class(const struct boot_run *run, struct boot_device *dev
 	for (size_t i = 0; i < sizeof class_modules / sizeof *class_modules; i++)
 		if (pci->class_code != UNKNOWN_NUMBER &&
 		        (pci->class_code & class_modules[i].mask) == class_modules[i].class_code)
-			push_once(&device->modules, class_modules[i].module, run->arena);
+			predict_push_once(&device->modules, class_modules[i].module, run->arena);
 }
 
 /* Of devices that are neither display nor audio, modules.alias was not kept: what has one today will have it. */
@@ -136,7 +142,7 @@ static void modules_as_now(const struct boot_run *run, struct boot_device *devic
 {
 	const char *driver = device->pci->driver;
 	if (driver && *driver && !is_vfio(driver))
-		push_once(&device->modules, module_of(driver, run->arena), run->arena);
+		predict_push_once(&device->modules, module_of(driver, run->arena), run->arena);
 	else if (driver && *driver)
 		modules_by_class(run, device);
 }
@@ -171,7 +177,7 @@ void predict_modules(struct boot_run *run)
 		}
 		for (size_t i = 0; modalias && i < aliases.n; i++)
 			if (text_matches(aliases.alias[i].pattern, modalias))
-				push_once(&device->modules, aliases.alias[i].module, run->arena);
+				predict_push_once(&device->modules, aliases.alias[i].module, run->arena);
 		if (!aliases.n && predict_display(device->pci))
 			modules_by_table(run, device);
 		else if (!aliases.n)
@@ -213,14 +219,6 @@ bool predict_ids_name(const char *ids, const struct pci_device *device, struct a
 }
 
 /* ---- probe -------------------------------------------------------------------------------------------------- */
-
-static bool has(const struct words *words, const char *word)
-{
-	for (size_t i = 0; i < words->n; i++)
-		if (strcmp(words->word[i], word) == 0)
-			return true;
-	return false;
-}
 
 /* drm_nomodeset.c and each driver's init: the word stops them, unless their own modeset= says otherwise. */
 static const struct modeset_driver {
@@ -277,7 +275,7 @@ static enum tri intel_takes(
 static enum tri amd_takes(
         const struct boot_run *run, const char *module, const struct modprobe *config, const struct boot_device *device)
 {
-	if (!has(&device->modules, "radeon") || !has(&device->modules, "amdgpu"))
+	if (!predict_has(&device->modules, "radeon") || !predict_has(&device->modules, "amdgpu"))
 		return YES;
 	const char *si = modprobe_option(config, "radeon", "si_support"),
 	           *cik = modprobe_option(config, "radeon", "cik_support");
@@ -314,7 +312,7 @@ enum tri predict_takes(const struct boot_run *run, const struct loaded *loaded, 
 		return vfio_takes(run, loaded, device);
 	if (strcmp(module, "pci_stub") == 0)
 		return tri_of(device->override || predict_ids_name(loaded->ids, device->pci, run->arena));
-	if (!has(&device->modules, module) || without_modeset(run, config, module))
+	if (!predict_has(&device->modules, module) || without_modeset(run, config, module))
 		return NO;
 	if (strcmp(module, "i915") == 0 || strcmp(module, "xe") == 0)
 		return intel_takes(run, module, config, device);

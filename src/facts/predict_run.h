@@ -58,6 +58,26 @@ const char *predict_driver_of(const char *module); /* the driver's name: vfio_pc
 bool predict_display(const struct pci_device *device);
 bool predict_audio(const struct pci_device *device);
 
+bool predict_has(const struct words *words, const char *word);
+void predict_push_once(struct words *words, const char *word, struct arena *arena);
+
+/* ---- predict_load.c ---- */
+struct stage {
+	struct boot_run *run;
+	const struct modprobe *config;
+	const char *name; /* "initramfs", "root" */
+	size_t first;     /* of run->loaded: those of this stage that have not looked for devices yet */
+	const char *by;   /* who loads by name; NULL: udev, by aliases */
+	unsigned chain;
+	unsigned depth;
+};
+bool predict_is_builtin(const struct boot_run *run, const char *module);
+bool predict_refused(const struct boot_run *run, const char *module); /* by the kernel, whoever asks */
+/* Loads by name, with what goes before it; rest: its parameters, or NULL; blacklist: it holds for this name too. */
+void predict_load_name(struct stage *stage, const char *name, const char *rest, bool blacklist);
+/* What udev loads for all devices there are. */
+void predict_coldplug(struct stage *stage);
+
 /* ---- predict_stage.c ---- */
 void predict_builtin(struct boot_run *run, const struct modprobe *config);
 void predict_initramfs(struct boot_run *run, const struct modprobe *config);

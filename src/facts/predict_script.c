@@ -40,14 +40,6 @@ static bool parse_bind(const char *line, struct arena *arena, struct script_bind
 	return true;
 }
 
-static void push_once(struct words *words, const char *word, struct arena *arena)
-{
-	for (size_t i = 0; i < words->n; i++)
-		if (strcmp(words->word[i], word) == 0)
-			return;
-	*arena_push(arena, words->word, words->n) = word;
-}
-
 static void push_bind(struct script *ret, struct script_bind bind, struct arena *arena)
 {
 	for (size_t i = 0; i < ret->n; i++)
@@ -84,7 +76,7 @@ static void take_modprobe(const char *line, struct arena *arena, struct script *
 			if (strcmp(word.word[i], "-r") == 0)
 				return;
 		if (i < word.n && !strchr(word.word[i], '$'))
-			push_once(&ret->modules, modprobe_name(arena, word.word[i]), arena);
+			predict_push_once(&ret->modules, modprobe_name(arena, word.word[i]), arena);
 	}
 }
 
@@ -134,7 +126,7 @@ void predict_script(const char *name, struct bytes text, struct arena *arena, st
 				continue;
 			}
 			push_bind(ret, bind, arena);
-			push_once(&ret->modules, modprobe_name(arena, bind.driver), arena);
+			predict_push_once(&ret->modules, modprobe_name(arena, bind.driver), arena);
 		}
 		if (ret->ours || !*line || *line == '#')
 			continue;

@@ -1,297 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The stages of a boot: which modules each loads, in which order, and which driver takes which device.
+ * The stages of a boot, and which driver takes which device in each.
  *
  * udev handles devices side by side, so of two modules that one stage loads only a softdep, the list of one device's
  * own aliases, or one list of names says which comes first. Where nothing says it, the outcome is not known.
- * Sources: libkmod libkmod-module.c (probe list: softdeps, install; the blacklist holds for what is asked for, not for
- * softdeps), systemd src/udev/udev-builtin-kmod.c and src/shared/module-util.c (both apply the blacklist),
- * initramfs-tools scripts/functions load_modules (plain modprobe: no blacklist), Linux kernel/module/main.c
- * (module_blacklist), init/main.c (initcall_blacklist), drivers/Makefile (the order of what is built in).
+ * Sources: systemd src/udev/udev-builtin-kmod.c, src/modules-load (both apply the blacklist), initramfs-tools init and
+ * scripts/functions load_modules (plain modprobe: no blacklist), Linux drivers/base/dd.c, drivers/Makefile (the order
+ * of what is built in).
  */
 #include <string.h>
 
 #include "facts/predict_run.h"
-
-struct stage {
-	struct boot_run *run;
-	const struct modprobe *config;
-	const char *name;
-	size_t first; /* of run->loaded: those of this stage */
-	const char *by;
-	unsigned chain;
-	unsigned depth;
-};
-
-static bool has(const struct words *words, const char *word)
-{
-	for (size_t i = 0; i < words->n; i++)
-		if (strcmp(words->word[i], word) == 0)
-			return true;
-	return false;
-}
-
-static void push_once(struct words *words, const char *word, struct arena *arena)
-{
-	if (!has(words, word))
-		*arena_push(arena, words->word, words->n) = word;
-}
-
-static bool builtin(const struct boot_run *run, const char *module)
-{
-	return has(&run->kernel->builtin, module);
-}
-
-/* ---- what the kernel itself refuses -------------------------------------------------------------------------- */
-
-static bool kernel_refuses(const struct boot_run *run, const char *module)
-{
-	static const struct {
-		const char *module, *init;
-	} inits[] = { { "vfio_pci", "vfio_pci_init" }, { "pci_stub", "pci_stub_init" }, { "i915", "i915_init" },
-		{ "xe", "xe_init" }, { "nouveau", "nouveau_drm_init" }, { "amdgpu", "amdgpu_init" },
-		{ "radeon", "radeon_module_init" }, { "snd_hda_intel", "azx_driver_init" },
-		{ "nvidia", "nvidia_init_module" } };
-	const char *list = boot_cmdline_value(run->cmdline, "module_blacklist", run->arena);
-	struct words refused = text_split(run->arena, list && !builtin(run, module) ? list : "", ",");
-	if (has(&refused, module)) /* by its name with _ alone */
-		return true;
-	struct words words = boot_cmdline_words(run->cmdline, run->arena);
-	for (size_t w = 0; w < words.n; w++) {
-		if (!text_starts(words.word[w], "initcall_blacklist="))
-			continue;
-		struct words calls = text_split(run->arena, strchr(words.word[w], '=') + 1, ",");
-		for (size_t i = 0; i < sizeof inits / sizeof *inits; i++)
-			if (strcmp(inits[i].module, module) == 0 && has(&calls, inits[i].init))
-				return true;
-	}
-	return false;
-}
-
-/* ---- loading -------------------------------------------------------------------------------------------------- */
-
-static struct loaded *find_loaded(const struct boot_run *run, const char *module)
-{
-	for (size_t i = 0; i < run->n_loaded; i++)
-		if (strcmp(run->loaded[i].module, module) == 0)
-			return &run->loaded[i];
-	return NULL;
-}
-
-static bool available(const struct stage *stage, const char *module)
-{
-	return strcmp(stage->name, "root") == 0 || (stage->run->image && initramfs_holds(stage->run->image, module));
-}
-
-static const struct modprobe_line *option_line(const struct modprobe *config, const char *module, const char *option)
-{
-	const struct modprobe_line *found = NULL;
-	struct arena scratch ARENA_SCOPED = { 0 };
-	const char *start = arena_printf(&scratch, "%s=", option);
-	for (size_t i = 0; i < config->n; i++) {
-		const struct modprobe_line *line = &config->lines[i];
-		if (line->kind != MODPROBE_OPTIONS || strcmp(line->module, module) != 0)
-			continue;
-		for (size_t w = 0; w < line->words.n; w++)
-			if (text_starts(line->words.word[w], start))
-				found = line;
-	}
-	return found;
-}
-
-/* ids= as given with the name ("vfio-pci ids=10de:2803" in conf/modules), else of the options this stage sees. */
-static void take_ids(const struct stage *stage, const char *rest, struct loaded *ret)
-{
-	struct boot_run *run = stage->run;
-	if (strcmp(ret->module, "vfio_pci") != 0 && strcmp(ret->module, "pci_stub") != 0)
-		return;
-	struct words words = boot_cmdline_words(rest ? rest : "", run->arena);
-	for (size_t i = 0; i < words.n; i++)
-		if (text_starts(words.word[i], "ids=")) {
-			ret->ids = words.word[i] + strlen("ids=");
-			ret->ids_from = stage->by;
-		}
-	if (ret->ids)
-		return;
-	ret->ids = modprobe_option(stage->config, ret->module, "ids");
-	const struct modprobe_line *line = option_line(stage->config, ret->module, "ids");
-	ret->ids_from = line ? line->file : NULL;
-}
-
-static void insert(struct stage *stage, const char *module, const char *rest, struct words before)
-{
-	struct boot_run *run = stage->run;
-	if (find_loaded(run, module) || builtin(run, module) || !available(stage, module) ||
-	        kernel_refuses(run, module))
-		return;
-	struct loaded loaded = {
-		.module = module, .before = before, .stage = stage->name, .by = stage->by, .chain = stage->chain
-	};
-	take_ids(stage, rest, &loaded);
-	*arena_push(run->arena, run->loaded, run->n_loaded) = loaded;
-}
-
-static void load(struct stage *stage, const char *module, const char *rest, bool ignore_install, struct words *before);
-
-/* The pre: or post: words of a module's softdep lines. A blank in front: libkmod does not see the first word. */
-static struct words softdeps(const struct stage *stage, const char *module, bool post)
-{
-	struct words ret = { 0 };
-	for (size_t i = 0; i < stage->config->n; i++) {
-		const struct modprobe_line *line = &stage->config->lines[i];
-		if (line->kind != MODPROBE_SOFTDEP || strcmp(line->module, module) != 0)
-			continue;
-		struct words words = text_split(stage->run->arena, line->rest, " \t\n\v\f\r");
-		int in = 0;
-		for (size_t w = *line->rest == ' '; w < words.n; w++) {
-			if (strcmp(words.word[w], "pre:") == 0)
-				in = 1;
-			else if (strcmp(words.word[w], "post:") == 0)
-				in = 2;
-			else if (in == (post ? 2 : 1))
-				push_once(&ret, modprobe_name(stage->run->arena, words.word[w]), stage->run->arena);
-		}
-	}
-	return ret;
-}
-
-static const struct modprobe_line *install_line(const struct stage *stage, const char *module)
-{
-	for (size_t i = 0; i < stage->config->n; i++)
-		if (stage->config->lines[i].kind == MODPROBE_INSTALL &&
-		        strcmp(stage->config->lines[i].module, module) == 0)
-			return &stage->config->lines[i]; /* the first one counts */
-	return NULL;
-}
-
-static bool does_nothing(const char *word)
-{
-	return text_ends(word, "/false") || text_ends(word, "/true") || strcmp(word, "false") == 0 ||
-	       strcmp(word, "true") == 0 || strcmp(word, ":") == 0;
-}
-
-/* One command of an install line. False: what it does is not known. */
-static bool install_command(
-        struct stage *stage, const char *module, const char *rest, struct words words, struct words *before)
-{
-	size_t i = 0;
-	bool ignore = false, all = false, taken = false;
-	if (!words.n || does_nothing(words.word[0]))
-		return true;
-	if (!text_ends(words.word[0], "modprobe"))
-		return false;
-	for (i = 1; i < words.n && words.word[i][0] == '-'; i++) {
-		ignore |= strcmp(words.word[i], "--ignore-install") == 0 || strcmp(words.word[i], "-i") == 0;
-		all |= strcmp(words.word[i], "-a") == 0 || strcmp(words.word[i], "--all") == 0;
-		if (strcmp(words.word[i], "-r") == 0 || strcmp(words.word[i], "--remove") == 0)
-			return false;
-	}
-	for (; i < words.n && (all || !taken); i++, taken = true) {
-		const char *name = modprobe_name(stage->run->arena, words.word[i]);
-		if (strcmp(name, module) == 0 && ignore)
-			load(stage, module, rest, true, before);
-		else if (strcmp(name, module) != 0)
-			load(stage, name, NULL, ignore, before);
-		else
-			return false; /* calls itself for ever */
-	}
-	return true;
-}
-
-/* The commands of an install line, one after the other. "a || b" and "a && b" are taken as if all went well. */
-static void install(struct stage *stage, const struct modprobe_line *line, const char *rest, struct words *before)
-{
-	struct arena *arena = stage->run->arena;
-	struct words words = text_split(arena, line->rest, " \t"), command = { 0 };
-	bool known = true, skip = false;
-	for (size_t i = 0; i <= words.n; i++) {
-		char *word = i < words.n ? arena_strdup(arena, words.word[i]) : NULL;
-		bool ends = !word || strcmp(word, ";") == 0 || strcmp(word, "&&") == 0 || strcmp(word, "||") == 0;
-		if (!ends && (strcmp(word, "{") == 0 || strcmp(word, "}") == 0 || strcmp(word, "$CMDLINE_OPTS") == 0))
-			continue;
-		size_t size = word ? strlen(word) : 0;
-		if (!ends && size > 1 && word[size - 1] == ';') {
-			word[size - 1] = '\0';
-			*arena_push(arena, command.word, command.n) = word;
-			ends = true;
-		}
-		if (!ends) {
-			*arena_push(arena, command.word, command.n) = word;
-			continue;
-		}
-		known = (skip || install_command(stage, line->module, rest, command, before)) && known;
-		skip = word && strcmp(word, "||") == 0;
-		command = (struct words){ 0 };
-	}
-	if (!known)
-		stage->run->foreign =
-		        arena_printf(arena, "\"install %s %s\" of %s", line->module, line->rest, line->file);
-}
-
-static void load(struct stage *stage, const char *module, const char *rest, bool ignore_install, struct words *before)
-{
-	struct arena *arena = stage->run->arena;
-	if (stage->depth >= 16)
-		return;
-	stage->depth++;
-	const struct modprobe_line *line = ignore_install ? NULL : install_line(stage, module);
-	if (find_loaded(stage->run, module) || builtin(stage->run, module)) {
-		push_once(before, module, arena);
-	} else if (line) {
-		install(stage, line, rest, before);
-	} else {
-		struct words pre = softdeps(stage, module, false), post = softdeps(stage, module, true), own = *before;
-		for (size_t i = 0; i < pre.n; i++)
-			load(stage, pre.word[i], NULL, false, &own);
-		struct words surely = { 0 };
-		for (size_t i = 0; i < own.n; i++)
-			push_once(&surely, own.word[i], arena);
-		insert(stage, module, rest, surely);
-		push_once(before, module, arena);
-		for (size_t i = 0; i < post.n; i++) {
-			struct words nothing = { 0 };
-			load(stage, post.word[i], NULL, false, &nothing);
-		}
-	}
-	stage->depth--;
-}
-
-/* What a name or a modalias stands for in modprobe.d's alias lines: these come before modules.alias. */
-static struct words aliased(const struct stage *stage, const char *name)
-{
-	struct words ret = { 0 };
-	for (size_t i = 0; name && i < stage->config->n; i++)
-		if (stage->config->lines[i].kind == MODPROBE_ALIAS &&
-		        text_matches(stage->config->lines[i].module, name))
-			push_once(&ret, modprobe_name(stage->run->arena, stage->config->lines[i].rest),
-			        stage->run->arena);
-	return ret;
-}
-
-static void load_name(struct stage *stage, const char *name, const char *rest, bool blacklist)
-{
-	struct words names = aliased(stage, name), before = { 0 };
-	if (!names.n)
-		*arena_push(stage->run->arena, names.word, names.n) = name;
-	for (size_t i = 0; i < names.n; i++)
-		if (!blacklist || !modprobe_blacklisted(stage->config, names.word[i]))
-			load(stage, names.word[i], rest, false, &before);
-}
-
-static void coldplug(struct stage *stage)
-{
-	for (size_t d = 0; d < stage->run->n; d++) {
-		const struct boot_device *device = &stage->run->devices[d];
-		struct words names = aliased(stage, predict_modalias(device->pci, stage->run->arena));
-		if (!names.n)
-			names = device->modules;
-		for (size_t i = 0; i < names.n; i++) {
-			struct words before = { 0 };
-			if (!modprobe_blacklisted(stage->config, names.word[i]))
-				load(stage, names.word[i], NULL, false, &before);
-		}
-	}
-}
 
 /* ---- who takes it ------------------------------------------------------------------------------------------- */
 
@@ -305,10 +24,10 @@ static size_t position(const struct words *words, const char *word)
 
 static bool precedes(const struct boot_device *device, const struct loaded *left, const struct loaded *right)
 {
-	if (has(&right->before, left->module))
+	if (predict_has(&right->before, left->module))
 		return true;
 	/* udev may be faster than the list of names that systemd goes through */
-	bool udev_too = strcmp(right->stage, "root") == 0 && has(&device->modules, right->module);
+	bool udev_too = strcmp(right->stage, "root") == 0 && predict_has(&device->modules, right->module);
 	if (left->chain && left->chain == right->chain)
 		return left < right && !udev_too;
 	if (left->chain || right->chain)
@@ -392,10 +111,11 @@ static void settle(struct stage *stage, struct boot_device *device)
 		return;
 	}
 	for (size_t i = 0; i < all.n; i++) /* its own driver before vfio-pci */
-		if (has(&device->modules, all.candidate[i].loaded->module))
-			push_once(&device->rivals, predict_driver_of(all.candidate[i].loaded->module), run->arena);
+		if (predict_has(&device->modules, all.candidate[i].loaded->module))
+			predict_push_once(
+			        &device->rivals, predict_driver_of(all.candidate[i].loaded->module), run->arena);
 	for (size_t i = 0; i < all.n; i++)
-		push_once(&device->rivals, predict_driver_of(all.candidate[i].loaded->module), run->arena);
+		predict_push_once(&device->rivals, predict_driver_of(all.candidate[i].loaded->module), run->arena);
 	const char *rivals = names_text(&device->rivals, run->arena);
 	lose(run, device, stage->name,
 	        !winner ? arena_printf(run->arena,
@@ -443,7 +163,7 @@ static bool vfio_before(const struct pci_device *device)
 
 static void push_builtin(struct boot_run *run, const char *module, const char *parameter)
 {
-	if (!builtin(run, module) || kernel_refuses(run, module))
+	if (!predict_is_builtin(run, module) || predict_refused(run, module))
 		return;
 	*arena_push(run->arena, run->loaded, run->n_loaded) = (struct loaded){ .module = module,
 		.stage = "builtin",
@@ -460,7 +180,8 @@ void predict_builtin(struct boot_run *run, const struct modprobe *config)
 		struct boot_device *device = &run->devices[d];
 		struct loaded first = { 0 };
 		for (size_t i = 0; i < device->modules.n && !first.module; i++)
-			if (builtin(run, device->modules.word[i]) && !kernel_refuses(run, device->modules.word[i]))
+			if (predict_is_builtin(run, device->modules.word[i]) &&
+			        !predict_refused(run, device->modules.word[i]))
 				first = (struct loaded){ .module = device->modules.word[i], .stage = "builtin" };
 		for (size_t i = 0; i < run->n_loaded && !device->claimed; i++) {
 			bool stub = strcmp(run->loaded[i].module, "pci_stub") == 0;
@@ -523,7 +244,7 @@ static void run_script(struct stage *stage, const char *name, struct bytes text)
 	stage->by = arena_printf(run->arena, "scripts/init-top/%s", name);
 	stage->chain++;
 	for (size_t i = 0; i < script.modules.n; i++)
-		load_name(stage, script.modules.word[i], NULL, false);
+		predict_load_name(stage, script.modules.word[i], NULL, false);
 	if (script.ours && script.n) /* it probes what it bound, so what was there before it may take it too */
 		stage->first = 0;
 	settle_all(stage);
@@ -571,7 +292,7 @@ void predict_initramfs(struct boot_run *run, const struct modprobe *config)
 	lose_to_foreign(&stage);
 	unsigned chain = stage.chain;
 	stage.chain = 0;
-	coldplug(&stage);
+	predict_coldplug(&stage);
 	settle_all(&stage);
 	lose_to_foreign(&stage);
 	stage.chain = chain + 1;
@@ -579,7 +300,7 @@ void predict_initramfs(struct boot_run *run, const struct modprobe *config)
 		if (!text_ends(own.loads[i].file, "conf/modules"))
 			continue;
 		stage.by = own.loads[i].file;
-		load_name(&stage, own.loads[i].module, own.loads[i].rest, false);
+		predict_load_name(&stage, own.loads[i].module, own.loads[i].rest, false);
 		settle_all(&stage);
 	}
 }
@@ -599,11 +320,11 @@ void predict_root(struct boot_run *run, const struct modprobe *config)
 		if (*config->loads[i].rest || text_ends(config->loads[i].file, "conf/modules"))
 			continue;
 		stage.by = config->loads[i].file;
-		load_name(&stage, config->loads[i].module, NULL, true);
+		predict_load_name(&stage, config->loads[i].module, NULL, true);
 	}
 	stage.by = NULL;
 	stage.chain = 0;
-	coldplug(&stage);
+	predict_coldplug(&stage);
 	lose_to_foreign(&stage);
 	settle_all(&stage);
 }
