@@ -35,6 +35,7 @@ struct changing {
 	const char *fault;
 	int fault_errno;
 	unsigned fault_times; /* 0: always */
+	unsigned long fault_from, matched, faults; /* from which matching effect on; how many matched, and failed */
 	const char *last;     /* the last effect's name */
 	int64_t now;
 	unsigned boots;
@@ -101,8 +102,11 @@ static inline int changing_effect(struct changing *disk, const char *verb, const
 	disk->effects++;
 	if (!disk->fault || !text_matches(disk->fault, disk->last))
 		return 0;
+	if (++disk->matched < disk->fault_from)
+		return 0;
 	if (disk->fault_times && !--disk->fault_times)
 		disk->fault = NULL;
+	disk->faults++;
 	return disk->fault_errno;
 }
 
@@ -331,6 +335,7 @@ static inline void changing_start(struct changing *disk)
 	changing_edit(disk, "/proc/sys/kernel/random/boot_id",
 	        arena_printf(&disk->arena, "00000000-0000-0000-0000-%012u\n", ++disk->boots), 0444);
 	disk->effects = disk->cut = 0;
+	disk->matched = disk->faults = disk->fault_from = 0;
 	disk->off = disk->held = false;
 	disk->fault = NULL;
 }

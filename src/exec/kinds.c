@@ -13,7 +13,7 @@ const struct step_ops *const exec_kinds[] = {
 	&step_module,
 	&step_package,
 	&step_hold,
-	&step_initramfs,
+	&step_initrd,
 	&step_boot,
 	&step_reboot,
 	&step_confirm,

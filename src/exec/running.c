@@ -16,6 +16,11 @@ bool run_is(const struct step *step, const char *kind)
 	return strcmp(step->kind, kind) == 0;
 }
 
+bool run_is_barrier(const struct step *step)
+{
+	return run_is(step, "reboot") || run_is(step, "confirm");
+}
+
 void run_event(const struct running *running, enum exec_what what, size_t step, const char *text)
 {
 	const struct plan *plan = &running->journal.plan;
@@ -70,4 +75,17 @@ bool run_boot_id(struct exec *exec, struct err *err, const char **ret)
 		return true;
 	return err_set(err, ERR_UNKNOWN, "%s: %s: whether the node has booted anew cannot be told", JOURNAL_BOOT_ID,
 	        world_why(error ? error : ENODATA));
+}
+
+/* Behind the state that ends it nothing can go wrong any more: both are only there to be tidy. */
+bool run_end(struct running *running, const char *state)
+{
+	struct exec *exec = running->exec;
+	const char *target, *script = arena_printf(exec->arena, "%s/rollback.sh", running->journal.folder);
+	if (!run_journal(running, JOURNAL_STATE, 0, state))
+		return false;
+	journal_mark(exec->node, &running->journal, "ended", exec->arena, NULL);
+	if (world_link(exec->node, PLAN_REVERT, exec->arena, &target) == 0 && strcmp(target, script) == 0)
+		world_remove(exec->node, PLAN_REVERT);
+	return true;
 }

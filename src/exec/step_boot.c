@@ -92,7 +92,7 @@ static void initramfs_script(
 	        arena_printf(arena, "back_initramfs %s", text_sh_quoted(arena, run->step->key));
 }
 
-const struct step_ops step_initramfs = { .kind = "initramfs",
+const struct step_ops step_initrd = { .kind = "initramfs",
 	.state = initramfs_state,
 	.apply = initramfs_apply,
 	.undo = initramfs_undo,

@@ -14,7 +14,7 @@
 #pragma once
 #include "exec/exec.h"
 
-extern const struct step_ops step_file, step_link, step_directory, step_module, step_package, step_hold, step_initramfs,
+extern const struct step_ops step_file, step_link, step_directory, step_module, step_package, step_hold, step_initrd,
         step_boot, step_reboot, step_confirm, step_bind, step_mapping, step_power, step_config, step_create, step_reach,
         step_snapshot;
 
