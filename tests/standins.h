@@ -21,7 +21,7 @@ static inline char *standin_above(struct arena *arena, const char *path)
 STANDIN int world_write(struct world *world, const char *path, struct bytes content, const struct world_owner *owner)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
-	const char *beside = arena_printf(&arena, "%s.gpuferry-new", path);
+	const char *beside = arena_printf(&arena, "%s" WORLD_BESIDE, path);
 	int error = world->changes->put(world, beside, content, owner);
 	if (!error)
 		error = world->changes->sync(world, beside);
@@ -62,7 +62,7 @@ STANDIN int world_mkdir(struct world *world, const char *path, unsigned mode)
 STANDIN int world_symlink(struct world *world, const char *target, const char *path)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
-	const char *beside = arena_printf(&arena, "%s.gpuferry-new", path);
+	const char *beside = arena_printf(&arena, "%s" WORLD_BESIDE, path);
 	int error = world->changes->symlink(world, target, beside);
 	if (error == EEXIST && !(error = world->changes->remove(world, beside)))
 		error = world->changes->symlink(world, target, beside);

@@ -63,9 +63,9 @@ bool run_back_step(struct running *running, size_t step)
 	bool old = strcmp(state, noted->old) == 0, wished = exec_holds(what, state);
 	if (noted->undone && (old || !wished))
 		return true;
-	if (old && !noted->undoing)
+	if (old && noted->done && !noted->undoing)
 		return undone(running, step);
-	/* old, but perhaps not on disk yet; wished; in the middle; or made from files that are old again */
+	/* old, but perhaps not on disk yet or not tidy; wished; in the middle; or made from files that are old again */
 	bool middle = !ops->atomic && (noted->undoing || !noted->done);
 	if (old || wished || middle || is_derived(what))
 		return undo(running, step);

@@ -112,9 +112,17 @@ static bool file_put(struct step_run *run, struct bytes content, const struct wo
 	return said(run, error, "writing") && owner_holds(run, owner);
 }
 
+/* With what a write that was cut has left beside it. */
 static bool path_remove(struct step_run *run)
 {
-	return said(run, world_remove(run->exec->node, run->step->key), "removing");
+	struct arena scratch ARENA_SCOPED = { 0 };
+	struct world *node = run->exec->node;
+	const char *beside = arena_printf(&scratch, "%s" WORLD_BESIDE, run->step->key), *target;
+	int error = world_link(node, beside, &scratch, &target);
+	if (error != ENOENT)
+		error = world_remove(node, beside);
+	return (error == ENOENT || said(run, error, "tidying up beside")) &&
+	       said(run, world_remove(node, run->step->key), "removing");
 }
 
 static bool file_apply(struct step_run *run)

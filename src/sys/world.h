@@ -119,7 +119,9 @@ const char *world_why(int error);
 typedef void blind_fn(void *data, int error, const char *what);
 
 /* Changes that last: each is there whole after a power cut, or the old state is. EROFS where the world is only read. */
-/* A new file beside it, synced, renamed over it, the directory synced. */
+/* A new file beside it (PATH WORLD_BESIDE), synced, renamed over it, the directory synced. A power cut may leave the one
+ * beside; the next write replaces it. */
+#define WORLD_BESIDE ".gpuferry-new"
 int world_write(struct world *world, const char *path, struct bytes content, const struct world_owner *owner);
 int world_append(struct world *world, const char *path, struct bytes content); /* and the file synced */
 int world_remove(struct world *world, const char *path);                       /* ENOENT is 0 */
