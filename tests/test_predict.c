@@ -60,6 +60,11 @@ static const struct boot_case {
 	        BASE CONF "\tinstall nouveau /usr/local/sbin/override.sh\n" },
 	{ "an install line is not run where a softdep stands", CARD, "nouveau", NULL,
 	        BASE CONF SOFTDEP "\tinstall nouveau /bin/false\n" },
+	{ "a softdep of drm, which every graphics driver needs", CARD, "vfio-pci", NULL,
+	        BASE CONF IDS "\tsoftdep drm pre: vfio-pci\n" },
+	{ "a softdep of drm says nothing of sound", SOUND, RACE, NULL, BASE CONF IDS "\tsoftdep drm pre: vfio-pci\n" },
+	{ "a softdep of drm where drm is built in", CARD, "nouveau", NULL,
+	        BASE CONF IDS "\tsoftdep drm pre: vfio-pci\n" BUILTIN("gpu/drm/drm") },
 	{ "of two softdep lines only the first counts", CARD, "nouveau", "a.conf",
 	        BASE "file /etc/modprobe.d/a.conf\n\tsoftdep nouveau pre: drm\n" CONF IDS SOFTDEP },
 	{ "install with a pattern", CARD, "", NULL, BASE CONF "\tinstall nouv* /bin/true\n" },
@@ -228,8 +233,80 @@ static void test_boots(void **state)
 	assert_true(COUNT(cases) >= 40);
 }
 
+/* ---- a real node: what was configured, and what its kernel then said ------------------------------------------- */
+
+#define CAPTURE "gammaman88-proxmox-amd-5700u-gpu-passthrough-"
+
+/* A capture's file as a file of the machine. */
+static const char *captured(struct arena *arena, const char *data, const char *name, const char *path)
+{
+	struct bytes text = test_read(arena, arena_printf(arena, "%s/%s", data, name)), line;
+	const char *ret = arena_printf(arena, "file %s\n", path);
+	for (size_t cursor = 0; text_line(text, &cursor, &line);)
+		ret = arena_printf(arena, "%s\t%.*s\n", ret, (int)line.size, line.data);
+	return ret;
+}
+
+/* The words of its own command line, behind "quiet". */
+static const char *captured_words(struct arena *arena, struct bytes log)
+{
+	struct bytes line;
+	for (size_t cursor = 0; text_line(log, &cursor, &line);) {
+		const char *text = text_trimmed(arena, line), *found = strstr(text, "Kernel command line: ");
+		if (found && strstr(found, " quiet "))
+			return strstr(found, " quiet ") + strlen(" quiet ");
+	}
+	fail_msg("the capture has no command line");
+	return NULL;
+}
+
+/* The driver that the kernel's log names for a device: "vfio-pci 0000:05:00.0: ...". */
+static const char *observed(struct arena *arena, struct bytes log, const char *address)
+{
+	static const char *const drivers[] = { "vfio-pci", "snd_hda_intel", "amdgpu" };
+	struct bytes line;
+	for (size_t cursor = 0; text_line(log, &cursor, &line);)
+		for (size_t i = 0; i < COUNT(drivers); i++)
+			if (strstr(text_trimmed(arena, line), arena_printf(arena, "] %s %s: ", drivers[i], address)))
+				return drivers[i];
+	fail_msg("the capture names no driver for %s", address);
+	return NULL;
+}
+
+/* Proxmox VE on a Ryzen 5700U: ids= without a softdep, vfio-pci in /etc/modules, amdgpu kept away by nomodeset alone. */
+static void test_real_node(void **state)
+{
+	(void)state;
+	static const char *const addresses[] = { "0000:05:00.0", "0000:05:00.1", "0000:05:00.6" };
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *data = test_data("GPUFERRY_DATA");
+	if (!data) {
+		print_message("# no captures here\n");
+		skip();
+	}
+	struct bytes log = test_read(&arena, arena_printf(&arena, "%s/dmesg/" CAPTURE "dmesg.txt", data));
+	const char *machine = arena_printf(&arena,
+		"base pve8-amd\n%s%s%s"
+		"device 0000:05:00.0 1002:164c class=030000 subsystem=1002:164c parent=0000:00:08.1 group=30 driver=amdgpu\n"
+		"device 0000:05:00.1 1002:1637 class=040300 subsystem=1002:1637 parent=0000:00:08.1 group=31 driver=snd_hda_intel\n"
+		"device 0000:05:00.6 1022:15e3 class=040300 subsystem=1022:15e3 parent=0000:00:08.1 group=32 driver=snd_hda_intel\n"
+		"replace /boot/grub/grub.cfg \"ro  quiet\" \"ro  quiet %s\" all\n",
+		captured(&arena, data, "modprobe/" CAPTURE "vfio.conf", "/etc/modprobe.d/vfio.conf"),
+		captured(&arena, data, "modprobe/" CAPTURE "blacklist.conf", "/etc/modprobe.d/blacklist.conf"),
+		captured(&arena, data, "boot/" CAPTURE "modules.txt", "/etc/modules"), captured_words(&arena, log));
+	struct boot_run boot;
+	boot_open(&boot, machine);
+	for (size_t i = 0; i < COUNT(addresses); i++) {
+		const struct predicted *device = predict_device(&boot.prediction, addresses[i]);
+		assert_non_null(device);
+		assert_string_equal(said(device), observed(&arena, log, addresses[i]));
+		assert_string_equal(device->stage, "root"); /* in the log after systemd's first line */
+	}
+	boot_close(&boot);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_boots) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_boots), cmocka_unit_test(test_real_node) };
 	return cmocka_run_group_tests_name("predict", tests, NULL, NULL);
 }

@@ -232,6 +232,12 @@ static const char *reason(const struct boot_run *run, const struct boot_device *
 	if (vfio && strcmp(vfio->stage, "builtin") == 0)
 		return "vfio-pci is built into the kernel, but the card's driver too, and that comes first";
 	word = device->modules.n ? device->modules.word[0] : "the driver";
+	const struct modprobe_line *softdep = softdep_line(root, word);
+	if (!vfio && softdep && !modprobe_softdep(root, word, "vfio_pci"))
+		return arena_printf(arena,
+		        "ids= names it, but of %s's softdep lines only the first counts, and that of %s does not load "
+		        "vfio-pci",
+		        word, softdep->file);
 	if (!vfio)
 		return arena_printf(
 		        arena, "ids= names it, but nothing loads vfio-pci before (no softdep %s pre: vfio-pci)", word);

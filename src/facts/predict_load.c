@@ -111,6 +111,20 @@ static bool found(const struct stage *stage, const char *module)
 	return predict_is_builtin(stage->run, module) || available(stage, module);
 }
 
+/* modules.dep is not read: these are the dependencies whose softdeps guides write. libkmod heeds a dependency's softdep
+ * as the module's own; what is built in is no dependency. */
+static const struct {
+	const char *module, *needs;
+} dependencies[] = {
+	{ "nouveau", "drm drm_kms_helper ttm drm_ttm_helper video mxm_wmi i2c_algo_bit" },
+	{ "i915", "drm drm_kms_helper ttm drm_buddy drm_display_helper cec video i2c_algo_bit" },
+	{ "xe", "drm drm_kms_helper ttm drm_buddy drm_display_helper cec video i2c_algo_bit" },
+	{ "amdgpu", "drm drm_kms_helper ttm drm_ttm_helper gpu_sched drm_buddy drm_display_helper video i2c_algo_bit" },
+	{ "radeon", "drm drm_kms_helper ttm drm_ttm_helper drm_display_helper video i2c_algo_bit" },
+	{ "nvidia_drm", "drm drm_kms_helper nvidia_modeset nvidia" },
+	{ "snd_hda_intel", "snd snd_pcm snd_hda_core snd_hda_codec snd_intel_dspcfg soundcore" },
+};
+
 static const struct modprobe_line *first_line(const struct stage *stage, enum modprobe_kind kind, const char *module)
 {
 	for (size_t i = 0; i < stage->config->n; i++)
@@ -133,6 +147,21 @@ static void softdeps(const struct stage *stage, const char *module, struct words
 		else if (list && found(stage, name))
 			predict_push_once(list, name, stage->run->arena);
 	}
+}
+
+/* What the softdeps of its dependencies load before it. */
+static struct words needs_softdeps(const struct stage *stage, const char *module)
+{
+	struct words pre = { 0 }, post = { 0 };
+	for (size_t i = 0; i < sizeof dependencies / sizeof *dependencies; i++) {
+		if (strcmp(dependencies[i].module, module) != 0)
+			continue;
+		struct words needs = text_split(stage->run->arena, dependencies[i].needs, " ");
+		for (size_t n = 0; n < needs.n; n++)
+			if (!predict_is_builtin(stage->run, needs.word[n]))
+				softdeps(stage, needs.word[n], &pre, &post);
+	}
+	return pre;
 }
 
 static bool does_nothing(const char *word)
@@ -207,6 +236,9 @@ static void load_with(struct stage *stage, const char *module, const char *rest,
 	struct words own = { 0 };
 	for (size_t i = 0; i < before->n; i++)
 		predict_push_once(&own, before->word[i], arena);
+	struct words needs = needs_softdeps(stage, module);
+	for (size_t i = 0; i < needs.n; i++)
+		load(stage, needs.word[i], NULL, false, &own);
 	for (size_t i = 0; i < pre->n; i++)
 		load(stage, pre->word[i], NULL, false, &own);
 	insert(stage, module, rest, own);

@@ -322,6 +322,9 @@ void predict_root(struct boot_run *run, const struct modprobe *config)
 		stage.by = config->loads[i].file;
 		predict_load_name(&stage, config->loads[i].module, NULL, true);
 	}
+	stage.by = "modprobe@drm.service"; /* systemd-logind wants it */
+	stage.chain++;
+	predict_load_name(&stage, "drm", NULL, true);
 	stage.by = NULL;
 	stage.chain = 0;
 	predict_coldplug(&stage);
