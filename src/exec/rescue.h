@@ -16,3 +16,5 @@
 bool rescue_write(struct world *node, const struct journal *journal, struct arena *arena, struct err *err);
 /* The text alone. Pure. */
 const char *rescue_script(const struct journal *journal, struct arena *arena);
+/* What stands in every rollback.sh behind the run's own lines: src/exec/rollback.sh. */
+extern const char rescue_text[];

@@ -1,0 +1,355 @@
+#!/bin/sh
+# The way back without gpuferry: rollback.sh run by dash and by busybox, on another root and in a root of its own that
+# has nothing but a shell and its tools: no gpuferry, no /etc/pve. The end is compared with the beginning: bytes, mode,
+# owner, links, absence.
+set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/tap.sh"
+source=${GPUFERRY_SOURCE:-$(dirname "$0")/..}
+busybox=$(command -v busybox || :)
+if [ -z "$busybox" ]; then
+	echo "1..0 # SKIP there is no busybox"
+	exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+	if ! unshare -Ur true 2>/dev/null; then
+		echo "1..0 # SKIP not root, and no user namespace can be had"
+		exit 0
+	fi
+	rm -rf "$work"
+	exec unshare -Ur sh "$0"
+fi
+owner=7:9
+chown $owner "$work" 2>/dev/null || owner=0:0 # a namespace of one user
+chown 0:0 "$work"
+id=20261124-151600
+run=var/lib/gpuferry/runs/$id
+kernel=6.8.12-4-pve
+
+# ---- a machine ------------------------------------------------------------------------------------------------
+
+# Everything that gpuferry did not make: the tools, and a configuration.
+odd="odd name's \"\$(touch hit)\` -n *.conf"
+lines="two
+lines.conf"
+base() { # ROOT
+	mkdir -p "$1/bin" "$1/usr/sbin" "$1/proc/self" "$1/dev" "$1/boot" "$1/tmp" "$1/etc/modprobe.d" "$1/etc/default/grub.d" \
+		"$1/etc/systemd/system/sysinit.target.wants" "$1/etc/one" "$1/etc/two" "$1/$run/old"
+	mknod -m 666 "$1/dev/null" c 1 3 2>/dev/null || : >"$1/dev/null"
+	cp "$busybox" "$1/bin/busybox"
+	cp "$(command -v dash || command -v sh)" "$1/bin/dash"
+	for library in $(ldd "$busybox" "$1/bin/dash" 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
+		mkdir -p "$1${library%/*}"
+		cp "$library" "$1$library"
+	done
+	"$busybox" --list | while read -r tool; do ln -s busybox "$1/bin/$tool" 2>/dev/null; done
+	rm -f "$1/bin/sync" "$1/bin/reboot" "$1/bin/mount"
+	printf '#!/bin/sh\nexit 0\n' >"$1/bin/sync"
+	: >"$1/boot/vmlinuz-$kernel"
+	# an image is what it is made from
+	printf '#!/bin/sh\n[ "$1 $2" = "-u -k" ] || exit 1\ncat /etc/modprobe.d/* >/boot/new && mv /boot/new "/boot/initrd.img-$3"\n' \
+		>"$1/usr/sbin/update-initramfs"
+	printf '#!/bin/sh\ncat /etc/default/grub.d/* >/boot/grub.new 2>/dev/null\nmv /boot/grub.new /boot/grub.cfg\n' \
+		>"$1/usr/sbin/update-grub"
+	chmod 755 "$1/bin/sync" "$1"/usr/sbin/*
+	echo 'options vfio ids=none' >"$1/etc/modprobe.d/vfio.conf"
+	chmod 640 "$1/etc/modprobe.d/vfio.conf"
+	chown $owner "$1/etc/modprobe.d/vfio.conf"
+	echo odd >"$1/etc/modprobe.d/$odd"
+	echo lines >"$1/etc/modprobe.d/$lines"
+	echo moded >"$1/etc/moded"
+	chmod 600 "$1/etc/moded"
+	ln -s one "$1/etc/leads"
+	ln -s /nowhere "$1/etc/lost"
+	cat "$1/etc/modprobe.d"/* >"$1/boot/initrd.img-$kernel"
+	: >"$1/boot/grub.cfg"
+}
+
+sum() { printf '%s' "$1" | sha256sum | cut -d ' ' -f 1; }
+quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
+
+back=''
+# save N PATH, then it is changed: a file's old bytes, as exec keeps them
+save() {
+	cp "$root$2" "$root/$run/old/$1"
+	stat -c '%a %u %g' "$root$2" >"$root/$run/old/$1.owner"
+}
+line() { back="$*
+$back"; }
+
+# What a run of gpuferry does to it, and its rollback.sh.
+change() { # ROOT
+	root=$1 back=''
+	new='words of ours
+'
+	line back_link /etc/systemd/system/sysinit.target.wants/gpuferry-revert.service none ../gpuferry-revert.service
+	ln -s ../gpuferry-revert.service "$root/etc/systemd/system/sysinit.target.wants/gpuferry-revert.service"
+	line back_file /etc/systemd/system/gpuferry-revert.service none "$(sum "$new")" 0
+	printf '%s' "$new" >"$root/etc/systemd/system/gpuferry-revert.service"
+	temporary=$back back=''
+	line back_file /etc/default/grub.d/gpuferry.cfg none "$(sum "$new")" 1
+	printf '%s' "$new" >"$root/etc/default/grub.d/gpuferry.cfg"
+	line back_file /etc/modprobe.d/vfio.conf "$(sha256sum <"$root/etc/modprobe.d/vfio.conf" | cut -d ' ' -f 1)" "$(sum "$new")" 2
+	save 2 /etc/modprobe.d/vfio.conf
+	printf '%s' "$new" >"$root/etc/modprobe.d/vfio.conf"
+	chown 0:0 "$root/etc/modprobe.d/vfio.conf"
+	chmod 644 "$root/etc/modprobe.d/vfio.conf"
+	line back_file "$(quoted "/etc/modprobe.d/$odd")" "$(printf 'odd\n' | sha256sum | cut -d ' ' -f 1)" "$(sum "$new")" 3
+	save 3 "/etc/modprobe.d/$odd"
+	printf '%s' "$new" >"$root/etc/modprobe.d/$odd"
+	line back_file "$(quoted "/etc/modprobe.d/$lines")" "$(printf 'lines\n' | sha256sum | cut -d ' ' -f 1)" none 4
+	save 4 "/etc/modprobe.d/$lines"
+	rm "$root/etc/modprobe.d/$lines"
+	line back_file /etc/moded "$(printf 'moded\n' | sha256sum | cut -d ' ' -f 1)" "$(printf 'moded\n' | sha256sum | cut -d ' ' -f 1)" 5
+	save 5 /etc/moded
+	chmod 644 "$root/etc/moded"
+	line back_link /etc/leads one two
+	rm "$root/etc/leads"
+	ln -s two "$root/etc/leads"
+	line back_link /etc/lost /nowhere none
+	rm "$root/etc/lost"
+	line back_folder /etc/made
+	line back_file /etc/made/inside none "$(sum "$new")" 6
+	mkdir "$root/etc/made"
+	printf '%s' "$new" >"$root/etc/made/inside"
+	cat "$root/etc/modprobe.d"/* >"$root/boot/initrd.img-$kernel"
+	cat "$root/etc/default/grub.d"/* >"$root/boot/grub.cfg"
+	ln -s runs/$id/rollback.sh "$root/var/lib/gpuferry/revert"
+	{
+		printf '#!/bin/sh\nset -u\nid=%s\nbegan=first\nconfirm=60\nreboots=1\n' $id
+		printf 'node_steps() {\n%s}\nderived_steps() {\nback_initramfs %s\nback_boot\n}\n' "$back" $kernel
+		printf 'temporary_steps() {\n%s}\nguest_steps() {\nsay "  qm set 100 --delete hostpci0"\n}\n' "$temporary"
+		cat "$source/src/exec/rollback.sh"
+	} >"$root/$run/rollback.sh"
+}
+
+# Everything but the run's own folder and times.
+listed() { # ROOT
+	(cd "$1" && find . -path ./var -prune -o -path ./dev -prune -o -path ./proc -prune -o -path ./tmp -prune -o -printf '%p %y %m %U:%G %l\n' -type f \
+		-exec sha256sum {} + | LC_ALL=C sort)
+}
+
+base "$work/base"
+cp -a "$work/base" "$work/changed"
+change "$work/changed"
+listed "$work/base" >"$work/base.list"
+listed "$work/changed" >"$work/changed.list"
+! cmp -s "$work/base.list" "$work/changed.list"; ok "there is something to take back"
+
+fresh() {
+	rm -rf "$work/now"
+	cp -a "$work/changed" "$work/now"
+}
+as_before() { listed "$work/now" >"$work/now.list"; diff "$work/base.list" "$work/now.list" >"$work/out"; }
+as_changed() { listed "$work/now" >"$work/now.list"; diff "$work/changed.list" "$work/now.list" >"$work/out"; }
+
+if command -v shellcheck >/dev/null; then
+	run shellcheck -s sh -S warning "$work/changed/$run/rollback.sh"
+	[ $code = 0 ]; ok "shellcheck finds nothing"
+else
+	skip "shellcheck finds nothing" "it is not installed"
+fi
+
+# ---- taken back -------------------------------------------------------------------------------------------------
+
+other_root() { # SHELL...: from outside, with this machine's tools
+	run env ROOT="$work/now/" "$@" "$work/now/$run/rollback.sh"
+}
+own_root() { # SHELL: inside, with busybox's tools and nothing else
+	run env -i PATH=/bin:/usr/sbin "SYS=/none" chroot "$work/now" "/bin/$1" "/$run/rollback.sh"
+}
+for how in 'other_root dash' "other_root $busybox sh" 'own_root dash' 'own_root ash'; do
+	fresh
+	$how
+	[ $code = 0 ] && says 'restored: /etc/modprobe.d/vfio.conf' && says 'qm set 100 --delete hostpci0' && as_before
+	ok "$how: as it was before"
+	[ "$(cat "$work/now/$run/taken-back")" = 'done' ] && [ ! -L "$work/now/var/lib/gpuferry/revert" ]
+	ok "$how: it is noted, and nothing will run it again"
+	$how
+	[ $code = 0 ] && ! says restored && as_before; ok "$how: twice does nothing more"
+	[ ! -e "$work/now/hit" ] && [ ! -e hit ]; ok "$how: a name is never a command"
+done
+
+fresh
+echo 'someone else' >>"$work/now/etc/modprobe.d/vfio.conf"
+rm "$work/now/etc/leads"
+ln -s elsewhere "$work/now/etc/leads"
+echo theirs >"$work/now/etc/made/theirs"
+own_root dash
+[ $code = 1 ] && says 'left as it is: /etc/modprobe.d/vfio.conf' && says 'left as it is: /etc/leads' &&
+	says 'left as it is: /etc/made: it is not empty' && says '3 left as they are, 0 not taken back'
+ok "what others have changed since is left, listed, and ends in 1"
+grep -q 'someone else' "$work/now/etc/modprobe.d/vfio.conf" && [ "$(readlink "$work/now/etc/leads")" = elsewhere ] &&
+	[ -e "$work/now/etc/made/theirs" ] && [ ! -e "$work/now/etc/default/grub.d/gpuferry.cfg" ] &&
+	[ -e "$work/now/etc/modprobe.d/$lines" ]; ok "the rest is taken back"
+
+fresh
+rm "$work/now/$run/old/2"
+own_root ash
+[ $code = 1 ] && complains 'what it was is not whole' && grep -q ours "$work/now/etc/modprobe.d/vfio.conf" &&
+	[ -e "$work/now/etc/systemd/system/gpuferry-revert.service" ] && [ -L "$work/now/var/lib/gpuferry/revert" ]
+ok "old bytes that are gone: the file stays as it is, and so does the service that tries again"
+
+fresh
+mv "$work/now/etc/default" "$work/elsewhere"
+ln -s "$work/elsewhere" "$work/now/etc/default"
+other_root dash
+[ $code = 1 ] && says 'leads out of' && [ -e "$work/elsewhere/grub.d/gpuferry.cfg" ]
+ok "on another root, a link out of it is not followed"
+
+fresh
+rm "$work/now/usr/sbin/update-initramfs"
+own_root dash
+[ $code = 1 ] && complains 'update-initramfs is not here' && [ -e "$work/now/etc/modprobe.d/$lines" ]
+ok "without update-initramfs the files are back, and it is said"
+
+fresh
+run env ROOT="$work/none" dash "$work/now/$run/rollback.sh"
+[ $code = 1 ] && complains 'is not there' && as_changed; ok "a wrong root changes nothing"
+
+# ---- cut off anywhere --------------------------------------------------------------------------------------------
+
+# Commands that change something, each killing the whole script before its turn comes.
+mkdir "$work/killers"
+for tool in cp mv rm ln chmod chown sync rmdir touch sha256sum update-initramfs update-grub cat; do
+	real=/bin/$tool
+	[ -e "$work/base/bin/$tool" ] || real=/usr/sbin/$tool
+	printf '#!/bin/dash\nread -r n </tmp/count\necho $((n + 1)) >/tmp/count\n[ "$n" != "$CUT" ] || kill -9 0\nexec %s "$@"\n' \
+		$real >"$work/killers/$tool"
+done
+chmod 755 "$work/killers"/*
+cut() { # SHELL AT
+	echo 0 >"$work/now/tmp/count"
+	env -i PATH=/killers:/bin:/usr/sbin CUT="$2" SYS=/none setsid chroot "$work/now" "/bin/$1" "/$run/rollback.sh" \
+		>"$work/out" 2>"$work/err"
+}
+for shell in dash ash; do
+	fresh
+	cp -a "$work/killers" "$work/now/killers"
+	cut $shell -1
+	read -r total <"$work/now/tmp/count"
+	at=0 cuts=0 bad=''
+	[ $shell = dash ] && step=1 || step=7
+	while [ $at -lt "$total" ]; do
+		fresh
+		cp -a "$work/killers" "$work/now/killers"
+		cut $shell $at
+		cut $shell $((at * 7919 % total)) # and once more on the way back
+		rm -rf "$work/now/killers"
+		own_root $shell
+		if [ $code != 0 ] || ! as_before; then
+			bad="$bad $at"
+			told >&2
+		fi
+		at=$((at + step)) cuts=$((cuts + 2))
+	done
+	[ -z "$bad" ] && [ "$total" -gt 60 ]; ok "$shell: cut off $cuts times at $total commands, and run again: as it was before${bad:+; not at$bad}"
+done
+
+# ---- the service ---------------------------------------------------------------------------------------------------
+
+# A clock that only sleeping moves, and a reboot that is only written down.
+serviced() {
+	fresh
+	mkdir -p "$work/now/fake/sys/kernel/random"
+	printf '#!/bin/sh\nread -r up _ </fake/uptime\necho "$((${up%%%%.*} + $1)).50 1.0" >/fake/uptime\necho slept >>/fake/sleeps\n[ ! -e /fake/at-sleep ] || . /fake/at-sleep\n' \
+		>"$work/now/bin/sleep.new"
+	printf '#!/bin/sh\necho "$*" >>/fake/reboots\n' >"$work/now/bin/systemctl"
+	rm "$work/now/bin/sleep"
+	mv "$work/now/bin/sleep.new" "$work/now/bin/sleep"
+	chmod 755 "$work/now/bin/sleep" "$work/now/bin/systemctl"
+}
+boot() { # BOOT_ID UPTIME
+	echo "$1" >"$work/now/fake/sys/kernel/random/boot_id"
+	echo "$2.25 1.00" >"$work/now/fake/uptime"
+	rm -f "$work/now/fake/sleeps"
+	run env -i PATH=/bin:/usr/sbin PROC=/fake SYS=/none chroot "$work/now" "/bin/$shell" "/$run/rollback.sh" --boot
+}
+rebooted() { [ "$(cat "$work/now/fake/reboots" 2>/dev/null | wc -l)" = "$1" ]; }
+slept() { [ "$(cat "$work/now/fake/sleeps" 2>/dev/null | wc -l)" -ge "$1" ]; }
+clean() { rm -rf "$work/now/fake" "$work/now/bin/sleep" "$work/now/bin/systemctl"; ln -s busybox "$work/now/bin/sleep"; }
+restored() { clean; as_before; }
+untouched() { clean; as_changed; }
+
+for shell in dash ash; do
+	serviced
+	boot first 5000
+	[ $code = 0 ] && ! slept 1 && rebooted 0 && untouched; ok "$shell: before the reboot the service does nothing"
+
+	serviced
+	boot second 8
+	[ $code = 0 ] && slept 30 && rebooted 1 && says 'not confirmed in 60 seconds' && restored
+	ok "$shell: not confirmed in time: taken back, one reboot"
+	[ "$(cat "$work/now/$run/taken-back")" = 'done' ] && [ ! -L "$work/now/var/lib/gpuferry/revert" ]
+	ok "$shell: and the service is gone"
+
+	serviced
+	echo "[ \$(wc -l </fake/sleeps) -lt 10 ] || : >/$run/confirmed" >"$work/now/fake/at-sleep"
+	boot second 8
+	[ $code = 0 ] && slept 10 && ! slept 12 && rebooted 0 && untouched; ok "$shell: confirmed while it waits: it stays"
+	serviced
+	: >"$work/now/$run/confirmed"
+	boot third 8
+	[ $code = 0 ] && ! slept 1 && rebooted 0 && untouched; ok "$shell: confirmed: nothing at later boots"
+	serviced
+	: >"$work/now/$run/ended"
+	boot third 8
+	[ $code = 0 ] && rebooted 0 && untouched; ok "$shell: an ended run: nothing"
+
+	serviced
+	echo 'kill -9 $PPID' >"$work/now/fake/at-sleep"
+	boot second 8
+	rm "$work/now/fake/at-sleep"
+	boot second 40
+	[ $code = 0 ] && slept 14 && ! slept 16 && rebooted 1 && restored
+	ok "$shell: started again in the same boot, its time goes on"
+
+	serviced
+	echo 'kill -9 $PPID' >"$work/now/fake/at-sleep"
+	boot second 8
+	rm "$work/now/fake/at-sleep"
+	boot third 3
+	[ $code = 0 ] && ! slept 1 && rebooted 1 && restored; ok "$shell: a second boot: taken back at once"
+
+	serviced
+	printf '#!/bin/sh\n[ ! -e /%s/taken-back ] || : >/%s/confirmed\n' $run $run >"$work/now/bin/sync"
+	boot second 8
+	cp -p "$work/base/bin/sync" "$work/now/bin/sync"
+	[ $code = 0 ] && rebooted 0 && [ ! -e "$work/now/$run/taken-back" ] && untouched
+	ok "$shell: confirmed in the last moment: it stays"
+
+	serviced
+	printf '#!/bin/sh\nexit 1\n' >"$work/now/usr/sbin/update-initramfs"
+	boot second 8
+	[ $code = 1 ] && rebooted 1 && [ -e "$work/now/etc/modprobe.d/$lines" ] && [ -e "$work/now/etc/systemd/system/gpuferry-revert.service" ]
+	ok "$shell: what fails does not keep the rest from being taken back"
+	boot third 3
+	[ $code = 1 ] && ! slept 1 && rebooted 1; ok "$shell: it tries again at the next boot, and never reboots twice"
+	cp -p "$work/base/usr/sbin/update-initramfs" "$work/now/usr/sbin/update-initramfs"
+	boot fourth 3
+	[ $code = 0 ] && rebooted 1 && restored; ok "$shell: until it is done"
+done
+
+run env ROOT=/ dash "$work/now/$run/rollback.sh" --frobnicate
+[ $code = 2 ]; ok "an unknown word is wrong usage"
+
+# Emergency mode has the root read-only. A file system of its own is one; mount is busybox's here.
+serviced
+clean
+mkdir "$work/ro"
+rm -f "$work/now/bin/mount"
+ln -s busybox "$work/now/bin/mount"
+echo 'none / tmpfs ro 0 0' >"$work/now/proc/mounts"
+# shellcheck disable=SC2016 # its own words
+run unshare -m sh -c 'cd "$1" && mount -t tmpfs -o mode=755 none ro && cp -a now/. ro/ && mount -o remount,ro ro || exit 90
+	! touch ro/x 2>/dev/null || exit 91
+	env -i PATH=/bin:/usr/sbin SYS=/none chroot ro /bin/dash "/$2/rollback.sh" || exit
+	rm -rf now && cp -a ro now' sh "$work" $run
+if [ $code = 90 ] || complains 'unshare failed'; then
+	skip "a read-only root is made writable first" "nothing can be mounted here"
+else
+	rm -f "$work/now/bin/mount"
+	[ $code = 0 ] && as_before; ok "a read-only root is made writable first"
+fi
+
+done_testing
