@@ -330,14 +330,20 @@ static inline void changing_edit(struct changing *disk, const char *path, const 
 	disk->inode[name->now].disk = file;
 }
 
-static inline void changing_start(struct changing *disk)
+/* The program was ended, the machine runs on. */
+static inline void changing_go_on(struct changing *disk)
 {
-	changing_edit(disk, "/proc/sys/kernel/random/boot_id",
-	        arena_printf(&disk->arena, "00000000-0000-0000-0000-%012u\n", ++disk->boots), 0444);
 	disk->effects = disk->cut = 0;
 	disk->matched = disk->faults = disk->fault_from = 0;
 	disk->off = disk->held = false;
 	disk->fault = NULL;
+}
+
+static inline void changing_start(struct changing *disk)
+{
+	changing_edit(disk, "/proc/sys/kernel/random/boot_id",
+	        arena_printf(&disk->arena, "00000000-0000-0000-0000-%012u\n", ++disk->boots), 0444);
+	changing_go_on(disk);
 }
 
 /* Power again. keep: what was not synced is there all the same; else it is lost. */

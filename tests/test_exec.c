@@ -46,6 +46,7 @@ struct bench {
 	struct goal goal;
 	const char *run, *told;
 	unsigned reboots;
+	unsigned boot_of_last; /* in which boot the last step before the reboot barrier was done */
 };
 
 static struct bench *bench_now; /* of the one test that runs */
@@ -60,6 +61,13 @@ static void told(void *data, const struct exec_event *event)
 {
 	static const char *const names[] = { "begins", "done", "already", "failed", "undo", "undone", "left", "holds", "broken", "note" };
 	struct bench *bench = data;
+	size_t barrier = 0;
+	while (barrier < bench->plan.n && strcmp(bench->plan.steps[barrier].kind, "reboot") != 0)
+		barrier++;
+	if ((event->what == EXEC_STEP_DONE || event->what == EXEC_STEP_ALREADY) && event->index < barrier)
+		bench->boot_of_last = bench->disk.boots;
+	if (event->what == EXEC_STEP_BEGINS && event->index > barrier && bench->disk.boots == bench->boot_of_last)
+		fail_msg("%s begins before the node has booted\n%s", event->step->key, bench->told);
 	bench->told = arena_printf(&bench->arena, "%s%s %s\n", bench->told, names[event->what],
 	        event->step ? event->step->key : event->text ? event->text : "");
 }
@@ -439,6 +447,28 @@ static void test_took_itself_back(void **state)
 	bench_close(&bench);
 }
 
+/* What fails behind the confirmation is said, and done again; the change stays. */
+static void test_fails_behind_confirmation(void **state)
+{
+	(void)state;
+	struct bench bench;
+	bench_open(&bench, boot_steps, COUNT(boot_steps));
+	assert_int_equal(apply(&bench), EXEC_REBOOT);
+	changing_boot(&bench.disk, false);
+	assert_int_equal(resume(&bench), EXEC_CONFIRM);
+	bench.disk.fault = "* /etc/moved*";
+	bench.disk.fault_errno = ENOSPC;
+	assert_int_equal(confirm(&bench), EXEC_FAILED);
+	assert_non_null(strstr(bench.err.text, "/etc/moved"));
+	assert_null(changing_file(&bench.disk, "/etc/revert.service"));
+	assert_string_equal(changing_file(&bench.disk, "/etc/modprobe.d/edited.conf")->data.data, "after\n");
+	assert_string_equal(state_of(&bench), "confirm");
+	changing_boot(&bench.disk, false);
+	assert_int_equal(resume(&bench), EXEC_DONE);
+	assert_string_equal(changing_file(&bench.disk, "/etc/moved")->data.data, "/etc/modprobe.d/new.conf");
+	bench_close(&bench);
+}
+
 static void test_gate(void **state)
 {
 	(void)state;
@@ -469,7 +499,18 @@ struct matrix {
 	unsigned cuts, old_ends, wished_ends;
 };
 
-static void ends_well(struct matrix *matrix, struct bench *bench, bool only_old, unsigned long first, unsigned long second, bool keep)
+enum { LOST, KEPT, KILLED, WORLDS };
+static const char *const worlds[] = { "unsynced lost", "unsynced kept", "the program ended" };
+
+static void after_cut(struct bench *bench, int world)
+{
+	if (world == KILLED)
+		changing_go_on(&bench->disk);
+	else
+		changing_boot(&bench->disk, world == KEPT);
+}
+
+static void ends_well(struct matrix *matrix, struct bench *bench, bool only_old, const char *how)
 {
 	const char *now = picture(bench);
 	bool old = strcmp(now, matrix->old) == 0, wished = !only_old && strcmp(now, matrix->wished) == 0;
@@ -477,35 +518,40 @@ static void ends_well(struct matrix *matrix, struct bench *bench, bool only_old,
 	matrix->old_ends += old;
 	matrix->wished_ends += wished;
 	if (!old && !wished)
-		fail_msg("cut after %lu and %lu, unsynced %s: %s\n%s\nis neither the old nor the wished state (%s)", first, second,
-		        keep ? "kept" : "lost", bench->told, now, bench->err.text);
+		fail_msg("%s: %s\n%s\nis neither the old nor the wished state (%s)", how, bench->told, now, bench->err.text);
 	const char *state = state_of(bench);
 	if (strcmp(state, "open") == 0 || strcmp(state, "reverting") == 0 || strcmp(state, "damaged") == 0)
-		fail_msg("cut after %lu and %lu: the run is still %s", first, second, state);
+		fail_msg("%s: the run is still %s", how, state);
 }
 
-/* Cut after `first` effects; then again after `second` on the way on or back (0: not); then to the end. False: the
- * second cut came too late to hit anything. */
-static bool one_cut(struct matrix *matrix, unsigned long first, unsigned long second, bool keep, bool back, bool *ret_hit)
+struct cut {
+	unsigned long after; /* 0: not */
+	int world;
+};
+
+/* Cut, then cut again on the way on or back, then to the end, then the power goes once more. False: the second cut came
+ * too late to hit anything. */
+static bool one_cut(struct matrix *matrix, struct cut first, struct cut second, bool back, bool *ret_hit)
 {
 	struct bench bench;
 	bench_open(&bench, matrix->steps, matrix->n);
-	bench.disk.cut = first;
+	bench.disk.cut = first.after;
 	to_the_end(&bench, apply(&bench));
 	*ret_hit = bench.disk.off;
 	bool hit = true;
-	changing_boot(&bench.disk, keep);
+	after_cut(&bench, first.world);
 	for (int i = 0; i < 2; i++) {
-		bench.disk.cut = i == 0 ? second : 0;
+		bench.disk.cut = i == 0 ? second.after : 0;
 		if (back)
 			rollback(&bench, NULL, false, NULL);
 		else
 			to_the_end(&bench, resume(&bench));
-		if (second && i == 0)
+		if (second.after && i == 0)
 			hit = bench.disk.off;
-		changing_boot(&bench.disk, keep);
+		after_cut(&bench, i == 0 ? second.world : LOST);
 	}
-	ends_well(matrix, &bench, back, first, second, keep);
+	ends_well(matrix, &bench, back, arena_printf(&bench.arena, "cut after %lu (%s) and %lu (%s), then %s", first.after,
+	        worlds[first.world], second.after, worlds[second.world], back ? "back" : "on"));
 	bench_close(&bench);
 	return hit;
 }
@@ -515,30 +561,31 @@ static void run_matrix(const struct step *steps, size_t n, unsigned long stride)
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct matrix matrix = { .steps = steps, .n = n };
 	pictures(steps, n, &arena, &matrix.old, &matrix.wished);
-	for (int way = 0; way < 4; way++) {
-		bool hit = true;
-		for (unsigned long first = 1; hit; first++) {
-			one_cut(&matrix, first, 0, way & 1, way & 2, &hit);
-			bool ignored;
-			for (unsigned long second = 1 + first % stride; hit; second += stride)
-				if (!one_cut(&matrix, first, second, way & 1, way & 2, &ignored))
+	for (int way = 0; way < WORLDS * WORLDS * 2; way++) {
+		struct cut first = { 0, way % WORLDS }, second = { 0, way / WORLDS % WORLDS };
+		bool hit = true, back = way >= WORLDS * WORLDS, ignored;
+		for (first.after = 1; hit; first.after++) {
+			second.after = 0;
+			one_cut(&matrix, first, second, back, &hit);
+			for (second.after = 1 + (first.after + (unsigned)way) % stride; hit; second.after += stride)
+				if (!one_cut(&matrix, first, second, back, &ignored))
 					break;
 		}
 	}
-	print_message("%u power cuts: %u ended in the old state, %u in the wished one, none between\n", matrix.cuts, matrix.old_ends, matrix.wished_ends);
+	print_message("%u cuts: %u ended in the old state, %u in the wished one, none between\n", matrix.cuts, matrix.old_ends, matrix.wished_ends);
 	assert_true(matrix.old_ends > 50 && matrix.wished_ends > 50);
 }
 
 static void test_cut_hot(void **state)
 {
 	(void)state;
-	run_matrix(hot_steps, COUNT(hot_steps), 7);
+	run_matrix(hot_steps, COUNT(hot_steps), 37);
 }
 
 static void test_cut_boot(void **state)
 {
 	(void)state;
-	run_matrix(boot_steps, COUNT(boot_steps), 7);
+	run_matrix(boot_steps, COUNT(boot_steps), 37);
 }
 
 /* ---- full disks, bad disks ------------------------------------------------------------------- */
@@ -572,7 +619,7 @@ static void run_faults(const char *pattern, int error, bool lasting)
 		if (end == EXEC_FAILED)
 			assert_int_equal(rollback(&bench, NULL, false, NULL), EXEC_DONE);
 		changing_boot(&bench.disk, false);
-		ends_well(&matrix, &bench, false, at, 0, false);
+		ends_well(&matrix, &bench, false, "a fault");
 		bench_close(&bench);
 	}
 	print_message("%s: %u times %s: %u reverted, %u had to be taken back later\n", pattern, matrix.cuts - 1, strerror(error), reverted, failed);
@@ -603,6 +650,7 @@ int main(void)
 		cmocka_unit_test(test_drift_is_left),
 		cmocka_unit_test(test_later_runs),
 		cmocka_unit_test(test_took_itself_back),
+		cmocka_unit_test(test_fails_behind_confirmation),
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_cut_hot),
 		cmocka_unit_test(test_cut_boot),

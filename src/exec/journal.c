@@ -20,11 +20,12 @@
  *  6. "undoing N" is synced before the first effect of its undo; "undone N" only follows the old state read again.
  *  7. Lines are only appended. A torn last line was never written: before another one follows, the file is written
  *     anew without it. After a failed write or sync nobody knows what the file holds: the same.
- *  8. A damaged line that is not the last is an error: what it said is not guessed. Only where nothing says "armed",
+ *  8. Who writes syncs before it reads: a line that can be read may still be lost with the power.
+ *  9. A damaged line that is not the last is an error: what it said is not guessed. Only where nothing says "armed",
  *     nothing was changed, and it does not matter.
- *  9. The mark `confirmed` is synced before the first temporary step is taken away; from then on nothing reverts by
+ * 10. The mark `confirmed` is synced before the first temporary step is taken away; from then on nothing reverts by
  *     itself.
- * 10. A state that ends the run is noted behind the last step's note, the mark `ended` behind that state.
+ * 11. A state that ends the run is noted behind the last step's note, the mark `ended` behind that state.
  */
 #include "exec/journal.h"
 
@@ -214,6 +215,26 @@ bool journal_note(struct world *node, struct journal *journal, enum journal_note
 		journal->torn = false;
 	}
 	take(journal, note, step, arena_strdup(arena, value));
+	return true;
+}
+
+bool journal_settle(struct world *node, struct arena *arena, struct err *err)
+{
+	struct words ids = { 0 };
+	int error = world_list(node, JOURNAL_RUNS, arena, &ids);
+	if (error && error != ENOENT)
+		return err_errno(err, error, "listing %s", JOURNAL_RUNS);
+	for (size_t i = 0; i < ids.n; i++) {
+		const char *folder = arena_printf(arena, "%s/%s", JOURNAL_RUNS, ids.word[i]);
+		const char *path = arena_printf(arena, "%s/journal", folder);
+		if (!journal_is_id(ids.word[i]) || world_exists(node, path) == NO)
+			continue;
+		error = node->changes->sync(node, path);
+		if (!error)
+			error = node->changes->sync(node, folder);
+		if (error)
+			return err_errno(err, error, "syncing %s", path);
+	}
 	return true;
 }
 

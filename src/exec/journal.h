@@ -62,6 +62,9 @@ bool journal_begin(
 /* A run that is not there, or that is damaged: ERR_INPUT. A damaged line that is not the last is an error that names
  * it; what was cut off before its first change comes as "reverted". */
 bool journal_open(struct world *node, const char *id, struct arena *arena, struct err *err, struct journal *ret);
+/* Syncs the journals of all runs. Who writes asks for it before reading them: what a program that was ended has written
+ * can be read, and still be lost with the power. */
+bool journal_settle(struct world *node, struct arena *arena, struct err *err);
 /* Notes and syncs; step is ignored by notes that have none. The first noted old state is never overwritten. Old states
  * noted before the run is armed are written together, with what comes next. */
 bool journal_note(struct world *node, struct journal *journal, enum journal_note note, size_t step, const char *value,

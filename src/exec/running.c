@@ -65,7 +65,9 @@ bool run_lock(struct exec *exec, struct err *err)
 		err_set(err, ERR_LOCKED, "another gpuferry changes this node now");
 		return err_hint(err, "wait until it has ended");
 	}
-	return !error || err_errno(err, error, "%s", path);
+	if (error)
+		return err_errno(err, error, "%s", path);
+	return journal_settle(exec->node, exec->arena, err);
 }
 
 bool run_boot_id(struct exec *exec, struct err *err, const char **ret)
