@@ -251,19 +251,20 @@ static void load_with(struct stage *stage, const char *module, const char *rest,
 
 static void load(struct stage *stage, const char *module, const char *rest, bool ignore_install, struct words *before)
 {
-	if (stage->depth >= 16)
+	if (find_loaded(stage->run, module) || predict_is_builtin(stage->run, module)) {
+		predict_push_once(before, module, stage->run->arena);
 		return;
-	stage->depth++;
+	}
+	if (!ignore_install && predict_has(&stage->visited, module))
+		return;
+	predict_push_once(&stage->visited, module, stage->run->arena);
 	struct words pre = { 0 }, post = { 0 };
 	softdeps(stage, module, &pre, &post);
 	const struct modprobe_line *line = first_line(stage, MODPROBE_INSTALL, module);
-	if (find_loaded(stage->run, module) || predict_is_builtin(stage->run, module))
-		predict_push_once(before, module, stage->run->arena);
-	else if (line && !ignore_install && !pre.n && !post.n)
+	if (line && !ignore_install && !pre.n && !post.n)
 		install(stage, line, module, rest, before);
 	else
 		load_with(stage, module, rest, &pre, &post, before);
-	stage->depth--;
 }
 
 /* What a name or a modalias stands for in modprobe.d's alias lines: these come before modules.alias. */
@@ -281,6 +282,7 @@ static struct words aliased(const struct stage *stage, const char *name)
 void predict_load_name(struct stage *stage, const char *name, const char *rest, bool blacklist)
 {
 	struct words names = aliased(stage, name), before = { 0 };
+	stage->visited = (struct words){ 0 };
 	if (!names.n)
 		*arena_push(stage->run->arena, names.word, names.n) = name;
 	for (size_t i = 0; i < names.n; i++)
@@ -297,6 +299,7 @@ void predict_coldplug(struct stage *stage)
 			names = device->modules;
 		for (size_t i = 0; i < names.n; i++) {
 			struct words before = { 0 };
+			stage->visited = (struct words){ 0 };
 			if (!modprobe_blacklisted(stage->config, names.word[i]))
 				load(stage, names.word[i], NULL, false, &before);
 		}

@@ -69,7 +69,7 @@ struct stage {
 	size_t first;     /* of run->loaded: those of this stage that have not looked for devices yet */
 	const char *by;   /* who loads by name; NULL: udev, by aliases */
 	unsigned chain;
-	unsigned depth;
+	struct words visited; /* in one request: libkmod looks at each module once */
 };
 bool predict_is_builtin(const struct boot_run *run, const char *module);
 bool predict_refused(const struct boot_run *run, const char *module); /* by the kernel, whoever asks */
