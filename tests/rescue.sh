@@ -6,6 +6,7 @@ set -u
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 source=${GPUFERRY_SOURCE:-$(dirname "$0")/..}
+make=${GPUFERRY_RESCUE:-$source/build/tests/rescue_make}
 busybox=$(command -v busybox || :)
 if [ -z "$busybox" ]; then
 	echo "1..0 # SKIP there is no busybox"
@@ -65,62 +66,53 @@ base() { # ROOT
 	: >"$1/boot/grub.cfg"
 }
 
-sum() { printf '%s' "$1" | sha256sum | cut -d ' ' -f 1; }
-quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
-
-back=''
-# save N PATH, then it is changed: a file's old bytes, as exec keeps them
-save() {
+sum() { printf 'sha256:%s' "$(printf "$1" | sha256sum | cut -d ' ' -f 1)"; }
+# A file's old bytes and owner, as exec keeps them for step N.
+save() { # N PATH
 	cp "$root$2" "$root/$run/old/$1"
 	stat -c '%a %u %g' "$root$2" >"$root/$run/old/$1.owner"
 }
-line() { back="$*
-$back"; }
 
-# What a run of gpuferry does to it, and its rollback.sh.
+# What a run of gpuferry does to it, and its rollback.sh. The steps' numbers count from 0.
 change() { # ROOT
-	root=$1 back=''
+	root=$1
 	new='words of ours
 '
-	line back_link /etc/systemd/system/sysinit.target.wants/gpuferry-revert.service none ../gpuferry-revert.service
-	ln -s ../gpuferry-revert.service "$root/etc/systemd/system/sysinit.target.wants/gpuferry-revert.service"
-	line back_file /etc/systemd/system/gpuferry-revert.service none "$(sum "$new")" 0
-	printf '%s' "$new" >"$root/etc/systemd/system/gpuferry-revert.service"
-	temporary=$back back=''
-	line back_file /etc/default/grub.d/gpuferry.cfg none "$(sum "$new")" 1
-	printf '%s' "$new" >"$root/etc/default/grub.d/gpuferry.cfg"
-	line back_file /etc/modprobe.d/vfio.conf "$(sha256sum <"$root/etc/modprobe.d/vfio.conf" | cut -d ' ' -f 1)" "$(sum "$new")" 2
-	save 2 /etc/modprobe.d/vfio.conf
+	unit=/etc/systemd/system/gpuferry-revert.service
+	set -- link+ node /etc/systemd/system/sysinit.target.wants/gpuferry-revert.service '' ../gpuferry-revert.service
+	ln -s ../gpuferry-revert.service "$root$3"
+	set -- "$@" file+ node $unit '' "$new"
+	set -- "$@" file node /etc/default/grub.d/gpuferry.cfg '' "$new"
+	for file in $unit /etc/default/grub.d/gpuferry.cfg; do printf '%s' "$new" >"$root$file"; done
+	set -- "$@" file node /etc/modprobe.d/vfio.conf "$(sum 'options vfio ids=none\n')" "$new"
+	save 3 /etc/modprobe.d/vfio.conf
 	printf '%s' "$new" >"$root/etc/modprobe.d/vfio.conf"
 	chown 0:0 "$root/etc/modprobe.d/vfio.conf"
 	chmod 644 "$root/etc/modprobe.d/vfio.conf"
-	line back_file "$(quoted "/etc/modprobe.d/$odd")" "$(printf 'odd\n' | sha256sum | cut -d ' ' -f 1)" "$(sum "$new")" 3
-	save 3 "/etc/modprobe.d/$odd"
+	set -- "$@" file node "/etc/modprobe.d/$odd" "$(sum 'odd\n')" "$new"
+	save 4 "/etc/modprobe.d/$odd"
 	printf '%s' "$new" >"$root/etc/modprobe.d/$odd"
-	line back_file "$(quoted "/etc/modprobe.d/$lines")" "$(printf 'lines\n' | sha256sum | cut -d ' ' -f 1)" none 4
-	save 4 "/etc/modprobe.d/$lines"
+	set -- "$@" file node "/etc/modprobe.d/$lines" "$(sum 'lines\n')" ''
+	save 5 "/etc/modprobe.d/$lines"
 	rm "$root/etc/modprobe.d/$lines"
-	line back_file /etc/moded "$(printf 'moded\n' | sha256sum | cut -d ' ' -f 1)" "$(printf 'moded\n' | sha256sum | cut -d ' ' -f 1)" 5
-	save 5 /etc/moded
+	set -- "$@" file node /etc/moded "$(sum 'moded\n')" 'moded
+'
+	save 6 /etc/moded
 	chmod 644 "$root/etc/moded"
-	line back_link /etc/leads one two
-	rm "$root/etc/leads"
+	set -- "$@" link node /etc/leads one two link node /etc/lost /nowhere ''
+	rm "$root/etc/leads" "$root/etc/lost"
 	ln -s two "$root/etc/leads"
-	line back_link /etc/lost /nowhere none
-	rm "$root/etc/lost"
-	line back_folder /etc/made
-	line back_file /etc/made/inside none "$(sum "$new")" 6
+	set -- "$@" directory node /etc/made '' there file node /etc/made/inside '' "$new"
 	mkdir "$root/etc/made"
 	printf '%s' "$new" >"$root/etc/made/inside"
+	set -- "$@" initramfs node $kernel "$(sum x)" x boot node grub quiet 'quiet words' reboot node boot old new
+	set -- "$@" power vm/100 state running stopped config vm/100 hostpci0 '' 0000:01:00,pcie=1
+	set -- "$@" config vm/100 args "it's" '' config ct/105 dev0 '/dev/dri/renderD128,gid=104' '' power vm/100 state stopped running
+	set -- "$@" confirm node change open confirmed initramfs node 6.5.0-1-pve x y
 	cat "$root/etc/modprobe.d"/* >"$root/boot/initrd.img-$kernel"
 	cat "$root/etc/default/grub.d"/* >"$root/boot/grub.cfg"
 	ln -s runs/$id/rollback.sh "$root/var/lib/gpuferry/revert"
-	{
-		printf '#!/bin/sh\nset -u\nid=%s\nbegan=first\nconfirm=60\nreboots=1\n' $id
-		printf 'node_steps() {\n%s}\nderived_steps() {\nback_initramfs %s\nback_boot\n}\n' "$back" $kernel
-		printf 'temporary_steps() {\n%s}\nguest_steps() {\nsay "  qm set 100 --delete hostpci0"\n}\n' "$temporary"
-		cat "$source/src/exec/rollback.sh"
-	} >"$root/$run/rollback.sh"
+	"$make" $id "$@" >"$root/$run/rollback.sh"
 }
 
 # Everything but the run's own folder and times.
@@ -139,6 +131,11 @@ listed "$work/changed" >"$work/changed.list"
 fresh() {
 	rm -rf "$work/now"
 	cp -a "$work/changed" "$work/now"
+}
+# The same, where nobody touched the tools.
+again() {
+	rm -rf "$work/now/etc" "$work/now/boot" "$work/now/var"
+	cp -a "$work/changed/etc" "$work/changed/boot" "$work/changed/var" "$work/now/"
 }
 as_before() { listed "$work/now" >"$work/now.list"; diff "$work/base.list" "$work/now.list" >"$work/out"; }
 as_changed() { listed "$work/now" >"$work/now.list"; diff "$work/changed.list" "$work/now.list" >"$work/out"; }
@@ -161,8 +158,18 @@ own_root() { # SHELL: inside, with busybox's tools and nothing else
 for how in 'other_root dash' "other_root $busybox sh" 'own_root dash' 'own_root ash'; do
 	fresh
 	$how
-	[ $code = 0 ] && says 'restored: /etc/modprobe.d/vfio.conf' && says 'qm set 100 --delete hostpci0' && as_before
+	cp "$work/out" "$work/out.first"
+	[ $code = 0 ] && says 'restored: /etc/modprobe.d/vfio.conf' && as_before
 	ok "$how: as it was before"
+	sed -n '/^The guests/,/^[0-9A]/s/^  //p' "$work/out.first" >"$work/out"
+	cmp -s - "$work/out" <<-'END'
+		qm shutdown 100
+		pct set 105 --dev0 /dev/dri/renderD128,gid=104
+		qm set 100 --args 'it'\''s'
+		qm set 100 --delete hostpci0
+		qm start 100
+	END
+	ok "$how: what a person does to the guests is told, in the order of the way back"
 	[ "$(cat "$work/now/$run/taken-back")" = 'done' ] && [ ! -L "$work/now/var/lib/gpuferry/revert" ]
 	ok "$how: it is noted, and nothing will run it again"
 	$how
@@ -184,7 +191,7 @@ grep -q 'someone else' "$work/now/etc/modprobe.d/vfio.conf" && [ "$(readlink "$w
 	[ -e "$work/now/etc/modprobe.d/$lines" ]; ok "the rest is taken back"
 
 fresh
-rm "$work/now/$run/old/2"
+rm "$work/now/$run/old/3"
 own_root ash
 [ $code = 1 ] && complains 'what it was is not whole' && grep -q ours "$work/now/etc/modprobe.d/vfio.conf" &&
 	[ -e "$work/now/etc/systemd/system/gpuferry-revert.service" ] && [ -L "$work/now/var/lib/gpuferry/revert" ]
@@ -231,7 +238,7 @@ for shell in dash ash; do
 	at=0 cuts=0 bad=''
 	[ $shell = dash ] && step=1 || step=7
 	while [ $at -lt "$total" ]; do
-		fresh
+		again
 		cp -a "$work/killers" "$work/now/killers"
 		cut $shell $at
 		cut $shell $((at * 7919 % total)) # and once more on the way back
