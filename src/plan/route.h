@@ -55,9 +55,11 @@ struct route {
 	struct phased **steps; /* unordered */
 	size_t n_steps;
 	struct words words, words_because; /* for the kernel's command line, each with the rule that wants it */
+	const char *menu_because;          /* the boot menu is to be written again, without new words; NULL: not */
 	struct image_file *image;          /* what the next initramfs shall hold */
 	size_t n_image;
-	const char *reboot_because; /* NULL: no reboot */
+	const char *reboot_because;                /* NULL: no reboot */
+	const char *restart_because, *restart_why; /* NULL: no restart of the guest */
 	struct refusal *leaning; /* refused only if there is anything to do: unknowns, warnings that hinder a change */
 	size_t n_leaning;
 };
@@ -141,13 +143,21 @@ void route_ct(struct route *route);
 void route_finish(struct route *route);
 
 /* The repairs, by the file they stand in. */
-repair_fn loader_iommu;                                                /* loader.c */
-repair_fn early_release;                                               /* early.c */
-repair_fn vm_hostpci, vm_balloon, vm_numa, vm_mapping, vm_guest_lines; /* route_vm.c */
-void create_vm(struct route *route);                                   /* create.c: vm/new */
+repair_fn loader_iommu;                                                           /* loader.c */
+repair_fn early_release;                                                          /* early.c */
+repair_fn vm_hostpci, vm_mapping, vm_balloon, vm_numa, vm_one_holder, vm_pending; /* route_vm.c */
+void create_vm(struct route *route);                                              /* create.c: vm/new */
+/* loader.c: the words that were asked for become a file and a step of the boot loader; `copy`: the loader has copies of
+ * the initramfs that must be made again. */
+void loader_finish(struct route *route, bool copy);
 
 /* ---- small things ---- */
 #define PLAN_SYSTEMD "/etc/systemd/system/"
+/* Over canonical JSON (sorted keys, no blanks). */
+const char *plan_document_digest(const json_t *document, struct arena *arena); /* plan_json.c */
+const char *plan_own_digest(const struct plan *plan, struct arena *arena);
+const char *plan_facts_digest(const struct facts *facts, const struct gpu *gpu, const struct guest *guest,
+        struct arena *arena);                                             /* plan_digest.c */
 const char *plan_goal_text(const struct goal *goal, struct arena *arena); /* goal_text.c */
 bool plan_running(const struct guest *guest);
 /* "sha256:HEX" */

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What routes say, gathered: steps by phase, words and files that several repairs want, refusals, gates, notes.
+ */
+#include "plan/route.h"
+
+#include <string.h>
+
+#include "base/digest.h"
+#include "rules/check.h"
+
+/* ---- steps --------------------------------------------------------------------------------------------------------
+ */
+
+bool plan_running(const struct guest *guest)
+{
+	return guest && guest->status && strcmp(guest->status, "running") == 0;
+}
+
+const char *plan_sum(struct bytes bytes, struct arena *arena)
+{
+	return arena_printf(arena, "sha256:%s", digest_sha256(bytes, arena));
+}
+
+static const char *sum_of(const char *text, struct arena *arena)
+{
+	return plan_sum((struct bytes){ text, strlen(text) }, arena);
+}
+
+static struct phased *find(
+        const struct route *route, enum phase phase, const char *kind, const char *on, const char *key)
+{
+	for (size_t i = 0; i < route->n_steps; i++) {
+		struct phased *have = route->steps[i];
+		if (have->phase == phase && strcmp(have->step.kind, kind) == 0 && strcmp(have->step.on, on) == 0 &&
+		        strcmp(have->step.key, key) == 0)
+			return have;
+	}
+	return NULL;
+}
+
+bool route_has(const struct route *route, const char *kind)
+{
+	for (size_t i = 0; i < route->n_steps; i++)
+		if (strcmp(route->steps[i]->step.kind, kind) == 0)
+			return true;
+	return false;
+}
+
+/* A file says its old state as a sum, its new one as the bytes. */
+static bool is_so(struct route *route, const struct step *step)
+{
+	if (!step->from)
+		return false;
+	if (strcmp(step->kind, "file") == 0 && *step->to)
+		return strcmp(step->from, sum_of(step->to, route->arena)) == 0;
+	return strcmp(step->from, step->to) == 0;
+}
+
+static struct step *push(struct route *route, enum phase phase, const struct step *step)
+{
+	struct phased *have = find(route, phase, step->kind, step->on, step->key);
+	const struct plan_kind *kind = plan_kind(step->kind);
+	if (have) {
+		if (strcmp(have->step.to, step->to) != 0)
+			route_refuse(route, step->because, NULL, "two rules want different things of %s: %s and %s",
+			        step->key, have->step.because, step->because);
+		return &have->step;
+	}
+	struct phased *phased = arena_new(route->arena, struct phased);
+	phased->phase = phase;
+	phased->step = *step;
+	phased->step.undo = kind ? kind->undo : UNDO_UNKNOWN;
+	if ((kind && kind->derived) || !is_so(route, step))
+		*arena_push(route->arena, route->steps, route->n_steps) = phased;
+	return &phased->step;
+}
+
+static struct step *vpush(struct route *route, enum phase phase, struct step step, const char *title, va_list args)
+        __attribute__((format(printf, 4, 0)));
+static struct step *vpush(struct route *route, enum phase phase, struct step step, const char *title, va_list args)
+{
+	step.title = text_shown(route->arena, arena_vprintf(route->arena, title, args));
+	step.interrupts = NONE;
+	return push(route, phase, &step);
+}
+
+struct step *route_step(struct route *route, enum phase phase, const char *kind, const char *on, const char *key,
+        const char *from, const char *to, const char *because, const char *title, ...)
+{
+	va_list args;
+	va_start(args, title);
+	struct step *step = vpush(route, phase,
+	        (struct step){ .kind = kind, .on = on, .key = key, .from = from, .to = to, .because = because }, title,
+	        args);
+	va_end(args);
+	return step;
+}
+
+struct step *route_link(struct route *route, enum phase phase, const char *because, const char *path, const char *to)
+{
+	return route_step(route, phase, "link", "node", path, NULL, to, because, "%s %s", *to ? "link" : "take away",
+	        strrchr(path, '/') + 1);
+}
+
+/* ---- files --------------------------------------------------------------------------------------------------------
+ */
+
+/* Where the steering files were not read at all, nothing is known of any. */
+static const char *file_from(struct route *route, const char *path)
+{
+	const struct boot *boot = &route->facts->boot;
+	const struct boot_file *file = boot_file_at(boot, path);
+	static const char *const known[] = { "/etc/default/grub", "/etc/kernel/cmdline", "/etc/modprobe.d/",
+		"/etc/modules", "/etc/initramfs-tools/", NULL };
+	if (file)
+		return file->error ? NULL : plan_sum(file->data, route->arena);
+	for (const char *const *prefix = known; boot->n_files && *prefix; prefix++)
+		if (text_starts(path, *prefix))
+			return NONE;
+	return NULL;
+}
+
+struct step *route_file(struct route *route, const char *because, const char *path, const char *content, unsigned mode,
+        const char *title, ...)
+{
+	va_list args;
+	va_start(args, title);
+	struct step *step = vpush(route, PHASE_FILES,
+	        (struct step){ .kind = "file",
+	                .on = "node",
+	                .key = path,
+	                .from = file_from(route, path),
+	                .to = content,
+	                .because = because,
+	                .mode = mode },
+	        title, args);
+	va_end(args);
+	return step;
+}
+
+struct bytes route_read(const struct route *route, const char *path)
+{
+	const struct boot_file *file = boot_file_at(&route->facts->boot, path);
+	if (!file || file->error || !text_is_utf8(file->data) || memchr(file->data.data, 0, file->data.size))
+		return (struct bytes){ NULL, 0 };
+	return file->data;
+}
+
+bool route_edit(struct route *route, const char *because, const char *path, const char *content, const char *title, ...)
+{
+	const struct boot_file *file = boot_file_at(&route->facts->boot, path);
+	const struct rule *rule = rules_find(because);
+	va_list args;
+	if (!file || !route_read(route, path).data) {
+		route_refuse(route, because, NULL, "%s would have to be changed, and it %s", path,
+		        file && !file->error ? "is no plain text" : "could not be read");
+		return false;
+	}
+	if (!route_accepts(route, because)) {
+		route_refuse(route, because,
+		        rule && rule->waivable
+		                ? arena_printf(route->arena, "look at the lines, then write accept: [%s] into the goal",
+		                          because)
+		                : "change the file yourself, then plan again",
+		        "%s would have to be changed, which others wrote", path);
+		return false;
+	}
+	va_start(args, title);
+	vpush(route, PHASE_FILES,
+	        (struct step){ .kind = "file",
+	                .on = "node",
+	                .key = path,
+	                .from = plan_sum(file->data, route->arena),
+	                .to = content,
+	                .because = because,
+	                .mode = file->mode },
+	        title, args);
+	va_end(args);
+	return true;
+}
+
+const char *route_without_lines(struct route *route, struct bytes text, const unsigned *lines, size_t n)
+{
+	const char *result = "";
+	size_t cursor = 0;
+	for (unsigned number = 1; cursor < text.size; number++) {
+		size_t start = cursor;
+		const char *end = memchr(text.data + cursor, '\n', text.size - cursor);
+		cursor = end ? (size_t)(end - text.data) + 1 : text.size;
+		bool out = false;
+		for (size_t i = 0; i < n; i++)
+			out = out || lines[i] == number;
+		result = arena_printf(route->arena, "%s%s%.*s", result, out ? "#gpuferry# " : "", (int)(cursor - start),
+		        text.data + start);
+	}
+	return result;
+}
+
+/* ---- the guest ----------------------------------------------------------------------------------------------------
+ */
+
+struct step *route_config(
+        struct route *route, const char *because, const char *key, const char *to, const char *title, ...)
+{
+	const struct guest *guest = route->guest;
+	const char *now = guest ? pve_value_next(guest, key) : NULL;
+	va_list args;
+	va_start(args, title);
+	struct step *step = vpush(route, PHASE_CONFIG,
+	        (struct step){ .kind = "config",
+	                .on = route->on,
+	                .key = key,
+	                .from = guest && guest->known != YES ? NULL
+	                        : now                        ? now
+	                                                     : NONE,
+	                .to = to,
+	                .because = because },
+	        title, args);
+	va_end(args);
+	return step;
+}
+
+void route_restart(struct route *route, const char *because, const char *why)
+{
+	if (route->restart_because)
+		return;
+	route->restart_because = because;
+	route->restart_why = why;
+}
+
+/* ---- what is merged ------------------------------------------------------------------------------------------------
+ */
+
+void route_reboot(struct route *route, const char *because)
+{
+	if (!route->reboot_because)
+		route->reboot_because = because;
+}
+
+void route_words(struct route *route, const char *because, const char *words)
+{
+	struct words each = boot_cmdline_words(words, route->arena);
+	for (size_t i = 0; i < each.n; i++) {
+		if (check_has(&route->words, each.word[i]))
+			continue;
+		*arena_push(route->arena, route->words.word, route->words.n) = each.word[i];
+		*arena_push(route->arena, route->words_because.word, route->words_because.n) = because;
+	}
+	route_reboot(route, because);
+}
+
+void route_image(struct route *route, const char *because, const char *path, const char *content)
+{
+	static const char tools[] = "/etc/initramfs-tools";
+	const char *in = text_starts(path, tools) ? path + strlen(tools) : path;
+	const char *sum = *content ? sum_of(content, route->arena) : NONE;
+	route_reboot(route, because);
+	for (size_t i = 0; i < route->n_image; i++)
+		if (strcmp(route->image[i].path, in) == 0) {
+			route->image[i].sha256 = sum;
+			return;
+		}
+	*arena_push(route->arena, route->image, route->n_image) = (struct image_file){ in, sum, because };
+}
+
+/* ---- what is said --------------------------------------------------------------------------------------------------
+ */
+
+static bool waivable(const char *id)
+{
+	const struct rule *rule = rules_find(id);
+	return rule && rule->waivable;
+}
+
+static void add_refusal(struct route *route, struct refusal **array, size_t *n, struct refusal refusal)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (strcmp((*array)[i].rule, refusal.rule) == 0 && strcmp((*array)[i].why, refusal.why) == 0)
+			return;
+	refusal.waivable = waivable(refusal.rule);
+	*arena_push(route->arena, *array, *n) = refusal;
+}
+
+void route_refuse(struct route *route, const char *rule, const char *cure, const char *why, ...)
+{
+	va_list args;
+	va_start(args, why);
+	add_refusal(route, &route->plan->refused, &route->plan->n_refused,
+	        (struct refusal){
+	                rule, text_shown(route->arena, arena_vprintf(route->arena, why, args)), cure, false });
+	va_end(args);
+}
+
+void route_lean(struct route *route, const char *rule, const char *cure, const char *why, ...)
+{
+	va_list args;
+	va_start(args, why);
+	add_refusal(route, &route->leaning, &route->n_leaning,
+	        (struct refusal){
+	                rule, text_shown(route->arena, arena_vprintf(route->arena, why, args)), cure, false });
+	va_end(args);
+}
+
+void route_gate(struct route *route, const char *rule, const char *why)
+{
+	struct plan *plan = route->plan;
+	const struct rule *asked = rules_find(rule);
+	for (size_t i = 0; i < plan->n_gates; i++)
+		if (strcmp(plan->gates[i].rule, rule) == 0)
+			return;
+	*arena_push(route->arena, plan->gates, plan->n_gates) = (struct gate){ rule, asked ? asked->asks : rule, why };
+}
+
+void route_stop(struct route *route, const char *guest, const char *why)
+{
+	struct plan *plan = route->plan;
+	for (size_t i = 0; i < plan->n_guest_stops; i++)
+		if (strcmp(plan->guest_stops[i].id, guest) == 0)
+			return;
+	*arena_push(route->arena, plan->guest_stops, plan->n_guest_stops) = (struct guest_stop){ guest, why };
+}
+
+void route_note(struct route *route, const char *note, ...)
+{
+	struct words *notes = &route->plan->notes;
+	va_list args;
+	va_start(args, note);
+	const char *text = text_shown(route->arena, arena_vprintf(route->arena, note, args));
+	va_end(args);
+	if (!check_has(notes, text))
+		*arena_push(route->arena, notes->word, notes->n) = text;
+}
+
+const struct finding *route_finding(const struct route *route, const char *rule)
+{
+	for (size_t i = 0; i < route->report->n; i++)
+		if (strcmp(route->report->findings[i].rule->id, rule) == 0)
+			return &route->report->findings[i];
+	return NULL;
+}
+
+bool route_accepts(const struct route *route, const char *rule)
+{
+	return waivable(rule) && check_has(&route->goal->accept, rule);
+}
