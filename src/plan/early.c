@@ -265,6 +265,8 @@ static bool comes_anyway(struct route *route, const struct functions *functions)
 {
 	struct prediction prediction = { 0 };
 	predict_boot(route->facts, false, route->arena, &prediction);
+	if (prediction.blind)
+		return false;
 	for (size_t i = 0; i < functions->n; i++) {
 		const struct predicted *one = predict_device(&prediction, functions->device[i]->address);
 		if (!one || !one->driver || strcmp(one->driver, "vfio-pci") != 0)

@@ -62,7 +62,7 @@ static void refuse(struct route *route, const struct finding *finding)
 		route_note(route, "%s: %s.", finding->rule->id, finding->why);
 	else if (finding->verdict == VERDICT_BROKEN)
 		route_refuse(route, finding->rule->id, finding->cure, "%s", finding->why);
-	else
+	else if (finding->verdict != VERDICT_SKIPPED)
 		route_lean(route, finding->rule->id, finding->cure, "%s", finding->why);
 }
 
@@ -70,12 +70,16 @@ static void answer_finding(struct route *route, const struct finding *finding)
 {
 	const struct repair *repair = repair_of(finding->rule->id);
 	enum repair_way way = repair ? way_of(repair, finding->verdict) : REPAIR_REFUSE;
-	if (way == REPAIR_REFUSE)
+	repair_fn *mend = !repair ? NULL : route->vm ? repair->vm : repair->ct;
+	bool whole = route->gpu && (route->guest || route->goal->into_new);
+	if (finding->verdict == VERDICT_OK)
+		return;
+	if (way == REPAIR_STEP && mend && whole)
+		mend(route, finding);
+	else if (way == REPAIR_REFUSE || way == REPAIR_STEP)
 		refuse(route, finding);
 	else if (way == REPAIR_NOTE)
 		route_note(route, "%s: %s.", finding->rule->id, finding->why);
-	else if (way == REPAIR_STEP && route->gpu && (route->guest || finding->rule->about != ABOUT_GUEST))
-		repair->repair(route, finding);
 }
 
 /* ---- what the goal means

@@ -124,14 +124,14 @@ enum repair_way {
 	REPAIR_REFUSE, /* broken: refused, unless accepted. warn, unknown: refused if there is anything to do */
 	REPAIR_NOTE,   /* said in the plan's notes */
 	REPAIR_LEFT,   /* nothing: not ours to mend, and no step leans on it */
-	REPAIR_STEP,   /* the function mends it */
+	REPAIR_STEP,   /* the route's function mends it; where the route has none: as REPAIR_REFUSE */
 };
 /* Called for each finding of the rule that is not ok, where its row says REPAIR_STEP for that verdict. */
 typedef void repair_fn(struct route *route, const struct finding *finding);
 struct repair {
 	const char *rule;
 	enum repair_way broken, warn, unknown, skipped; /* skipped: a prerequisite does not hold (yet) */
-	repair_fn *repair;
+	repair_fn *vm, *ct;
 };
 extern const struct repair repairs[]; /* one row for each rule; rule NULL at the end */
 const struct repair *repair_of(const char *rule);
