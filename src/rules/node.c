@@ -378,6 +378,11 @@ static enum verdict node_next_iommu(const struct scene *scene, struct answer *an
 	if (facts->pci.firmware_dmar == NO && facts->pci.firmware_ivrs == NO)
 		return answer_none(); /* node.firmware-iommu says it */
 	predict_boot(facts, false, answer->arena, &next);
+	/* what is configured may not have reached the entry on an ESP that is not mounted */
+	if (next.iommu != UNKNOWN && next.iommu != facts->pci.iommu && !facts->boot.cmdline_generated)
+		return answer_unknown(answer,
+		        "as configured the next boot has its IOMMU %s, but whether the boot menu says so is not known",
+		        next.iommu == YES ? "on" : "off");
 	if (next.iommu == YES)
 		return answer_ok(answer, "the next boot has its IOMMU on");
 	const char *off = iommu_off_word(next.cmdline);
