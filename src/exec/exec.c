@@ -16,7 +16,8 @@ static bool none_open(struct exec *exec, struct err *err)
 		return false;
 	const struct run *open = exec_open_run(&runs);
 	if (open) {
-		err_set(err, ERR_INPUT, "run %s has not ended yet (%s)", open->id, open->state);
+		err_set(err, ERR_INPUT, "run %s has not ended yet (%.200s)", open->id,
+		        open->why ? open->why : open->state);
 		return err_hint(
 		        err, "go on: gpuferry apply --continue; keep it: apply --confirm; or take it back: rollback");
 	}

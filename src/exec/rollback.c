@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The way back: plain kinds in reverse order, then what is made from files, in the order of the plan, by making it
- * again. It can be cut anywhere and asked again.
+ * The way back: plain kinds in reverse order; then what is made from files, in the order of the plan, by making it
+ * again; last what was temporary. It can be cut anywhere and asked again.
  */
 #include <string.h>
 
@@ -82,16 +82,28 @@ static bool note_way_back(struct running *running, const char *why)
 	       run_journal(running, JOURNAL_STATE, 0, "reverting");
 }
 
-static bool back_all(struct running *running)
+enum part { PART_PLAIN, PART_DERIVED, PART_TEMPORARY };
+
+/* What takes the change back by itself goes last: where this is cut off, that goes on. */
+static enum part part_of(const struct step *step)
+{
+	return step->temporary ? PART_TEMPORARY : is_derived(step) ? PART_DERIVED : PART_PLAIN;
+}
+
+static bool back_part(struct running *running, enum part part)
 {
 	const struct plan *plan = &running->journal.plan;
-	for (size_t i = plan->n; i--;)
-		if (!is_derived(&plan->steps[i]) && !run_back_step(running, i))
+	for (size_t i = 0; i < plan->n; i++) {
+		size_t step = part == PART_DERIVED ? i : plan->n - 1 - i;
+		if (part_of(&plan->steps[step]) == part && !run_back_step(running, step))
 			return false;
-	for (size_t i = 0; i < plan->n; i++)
-		if (is_derived(&plan->steps[i]) && !run_back_step(running, i))
-			return false;
+	}
 	return true;
+}
+
+static bool back_all(struct running *running)
+{
+	return back_part(running, PART_PLAIN) && back_part(running, PART_DERIVED) && back_part(running, PART_TEMPORARY);
 }
 
 static bool any_left(const struct journal *journal)
