@@ -164,6 +164,8 @@ static void bench_open(struct bench *bench, const struct step *steps, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		bench->plan.steps[i] = steps[i];
 		bench->plan.steps[i].title = steps[i].key;
+		bench->plan.steps[i].because = "test.rule";
+		bench->plan.steps[i].interrupts = NONE;
 		bench->plan.steps[i].from = from_of(&bench->arena, &steps[i]);
 	}
 	bench->built = bench->plan;
@@ -463,6 +465,8 @@ static void test_later_runs(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		bench.plan.steps = arena_alloc(&bench.arena, sizeof *again);
 		*bench.plan.steps = *more[i];
+		bench.plan.steps->title = bench.plan.steps->because = "test.rule";
+		bench.plan.steps->interrupts = NONE;
 		bench.plan.steps->from = from_of(&bench.arena, more[i]);
 		bench.plan.n = 1;
 		bench.built = bench.plan;
@@ -553,7 +557,7 @@ static void test_gate(void **state)
 {
 	(void)state;
 	struct bench bench;
-	static struct gate gate = { .rule = "node.iommu" };
+	static struct gate gate = { .rule = "node.iommu", .asks = "is it on?", .why = "it is off" };
 	bench_open(&bench, boot_steps, COUNT(boot_steps));
 	bench.plan.gates = &gate;
 	bench.plan.n_gates = 1;

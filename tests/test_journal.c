@@ -5,11 +5,12 @@
  */
 #include "changing.h"
 #include "exec/exec.h"
+#include "exec/journal.h"
 #include "standins.h"
 
 static struct step steps[] = {
-	{ .kind = "file", .on = "node", .key = "/etc/modprobe.d/a.conf", .from = NONE, .to = "a\n", .mode = 0644 },
-	{ .kind = "file", .on = "node", .key = "/etc/modprobe.d/b.conf", .from = NONE, .to = "b\n", .mode = 0644 },
+	{ .kind = "file", .on = "node", .key = "/etc/modprobe.d/a.conf", .from = NONE, .to = "a\n", .mode = 0644, .because = "r", .title = "a" },
+	{ .kind = "file", .on = "node", .key = "/etc/modprobe.d/b.conf", .from = NONE, .to = "b\n", .mode = 0644, .because = "r", .title = "b" },
 };
 static const struct plan two = { .steps = steps, .n = 2, .confirm_seconds = UNKNOWN_NUMBER };
 
