@@ -166,6 +166,19 @@ static const struct boot_case {
 	{ "nvidia with nouveau blacklisted", CARD, "nvidia", NULL,
 	        BASE CONF "\tblacklist nouveau\nappend /usr/lib/modules/6.8.12-10-pve/modules.alias\n"
 	        "\talias pci:v000010DEd*sv*sd*bc03sc00i00* nvidia\n" },
+	{ "nvidia as Debian packages it", CARD, "nvidia", NULL,
+	        BASE "file /etc/modprobe.d/nvidia.conf\n\tblacklist nouveau\n"
+	        "\tinstall nvidia modprobe -i nvidia-current $CMDLINE_OPTS\n"
+	        "\talias pci:v000010DEd*sv*sd*bc03sc00i00* nvidia\n"
+	        "append /usr/lib/modules/6.8.12-10-pve/modules.alias\n\talias pci:v000010DEd*sv*sd*bc03sc00i00* nvidia_current\n" },
+	{ "a second driver that names the sound: what has it now", SOUND, "snd_hda_intel", NULL,
+	        BASE "replace /usr/lib/modules/6.8.12-10-pve/modules.alias \"alias pci:v*d*sv*sd*bc04sc03i00* snd_hda_intel\" "
+	        "\"alias pci:v*d*sv*sd*bc04sc03i00* snd_sof_pci_intel_tgl\\nalias pci:v*d*sv*sd*bc04sc03i00* snd_hda_intel\"\n" },
+	{ "a foreign script, and vfio-pci in conf/modules", CARD, "vfio-pci", "bind_vfio",
+	        BASE "file /etc/initramfs-tools/modules\n\tvfio-pci\n" IMAGE
+	        SCRIPT("bind_vfio", "\t\tprereqs() { echo; }\n\t\tcase $1 in\n\t\tprereqs)\n\t\tprereqs\n\t\texit 0\n\t\t;;\n\t\tesac\n"
+	        "\t\tfor dev in 0000:01:00.0 0000:01:00.1; do\n"
+	        "\t\techo vfio-pci > /sys/bus/pci/devices/$dev/driver_override\n\t\tdone\n") HOLDS },
 	/* what is not known */
 	{ "no initramfs", CARD, UNTOLD, "initrd.img", BASE "unknown /boot/initrd.img-6.8.12-10-pve\n" },
 	{ "no modprobe.d", CARD, UNTOLD, "modprobe.d", BASE "unknown /etc/modprobe.d\n" },

@@ -97,8 +97,18 @@ static const struct driver_module {
 	{ "pci-stub", "pci_stub" },
 };
 
+/* NVIDIA's module under any of its names: Debian installs nvidia-current, nvidia-current-open, nvidia-tesla-470. Its
+ * companions are no PCI drivers, and nvidiafb, which knows only cards before 2006, is none of it. */
+static bool is_nvidia(const char *module)
+{
+	return (strcmp(module, "nvidia") == 0 || text_starts(module, "nvidia_")) && !text_ends(module, "_drm") &&
+	       !text_ends(module, "_modeset") && !text_ends(module, "_uvm") && !text_ends(module, "_peermem");
+}
+
 const char *predict_driver_of(const char *module)
 {
+	if (is_nvidia(module))
+		return "nvidia";
 	for (size_t i = 0; i < sizeof driver_modules / sizeof *driver_modules; i++)
 		if (strcmp(driver_modules[i].module, module) == 0)
 			return driver_modules[i].driver;
@@ -157,7 +167,8 @@ static void modules_by_proof(const struct boot_run *run, struct boot_device *dev
 	const char *module = module_of(driver, run->arena);
 	struct words ret = { 0 };
 	for (size_t i = 0; i < device->modules.n; i++)
-		if (strcmp(device->modules.word[i], module) == 0)
+		if (strcmp(predict_driver_of(device->modules.word[i]), driver) == 0 ||
+		        strcmp(device->modules.word[i], module) == 0)
 			return;
 	*arena_push(run->arena, ret.word, ret.n) = module;
 	for (size_t i = 0; i < device->modules.n; i++)
@@ -293,6 +304,18 @@ static enum tri nvidia_takes(const struct boot_run *run, const struct boot_devic
 	return gpu_driver_serves(&device->model, drm->nvidia_module_version, drm->nvidia_open) == NO ? NO : YES;
 }
 
+/* Of the many that name a codec's controller (SOF, AMD's ACP) the probe picks by what it finds inside: what it picked
+ * last counts. */
+static enum tri audio_takes(const struct boot_run *run, const char *module, const struct boot_device *device)
+{
+	const char *now = device->pci->driver;
+	if (device->modules.n == 1)
+		return YES;
+	if (!now || !*now || is_vfio(now))
+		return UNKNOWN;
+	return tri_of(strcmp(module, module_of(now, run->arena)) == 0);
+}
+
 /* vfio_main.c: without a group there is nothing to hand out, and the probe fails; bridges are refused. */
 static enum tri vfio_takes(const struct boot_run *run, const struct loaded *loaded, const struct boot_device *device)
 {
@@ -318,10 +341,11 @@ enum tri predict_takes(const struct boot_run *run, const struct loaded *loaded, 
 		return intel_takes(run, module, config, device);
 	if (strcmp(module, "radeon") == 0 || strcmp(module, "amdgpu") == 0)
 		return amd_takes(run, module, config, device);
-	if (strcmp(module, "nvidia") == 0)
+	if (is_nvidia(module))
 		return nvidia_takes(run, device);
-	/* these have aliases of display controllers, but are no PCI drivers */
-	if (text_starts(module, "nvidia_") && predict_display(device->pci))
+	if (text_starts(module, "nvidia") && predict_display(device->pci))
 		return NO;
+	if (predict_audio(device->pci))
+		return audio_takes(run, module, device);
 	return YES;
 }

@@ -627,6 +627,11 @@ static void step_next_boot(const struct scene *scene, struct answer *answer, con
 		answer_step(answer, "see node.next-iommu: the IOMMU must be on");
 	else if (!strstr(why, "older than") && scene->vm && own && *own)
 		answer_step(answer, "echo 'softdep %s pre: vfio-pci' >> /etc/modprobe.d/vfio.conf", own);
+	else if (!strstr(why, "older than") && check_vendor(scene->gpu, "nvidia") && own && !strcmp(own, "nouveau"))
+		answer_step(answer,
+		        "look whether NVIDIA's module was built for kernel %s (dkms status; it needs that kernel's "
+		        "headers), and keep nouveau away: blacklist nouveau in /etc/modprobe.d",
+		        boot->kernel_next && *boot->kernel_next ? boot->kernel_next : "that boots next");
 	else if (!strstr(why, "older than"))
 		answer_step(answer,
 		        "take the card's ids and the blacklist of its driver out of /etc/modprobe.d and off the "
