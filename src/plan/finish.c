@@ -45,7 +45,8 @@ static const char *image_words(struct route *route, const struct initramfs *imag
 
 static void image_step(struct route *route, enum phase phase, const char *version)
 {
-	const struct initramfs *image = image_of(&route->facts->boot, version);
+	/* whether the older kernels' images were read is a matter of how much was asked, not of the machine */
+	const struct initramfs *image = phase == PHASE_AFTER ? NULL : image_of(&route->facts->boot, version);
 	const char *from = image && image->known == YES ? image_words(route, image) : NULL;
 	struct step *step = route_step(route, phase, "initramfs", "node", version, from, image_words(route, NULL),
 	        route->image[0].because, "make the initramfs of kernel %s again%s", version,
@@ -105,6 +106,11 @@ static struct step *unit(struct route *route, const char *name, const char *text
 
 static void wanted_by(struct route *route, const char *name, const char *target)
 {
+	const char *folder = arena_printf(route->arena, PLAN_SYSTEMD "%s.target.wants", target);
+	struct step *made = route_step(route, PHASE_TEMPORARY, "directory", "node", folder, NULL, "there",
+	        route->reboot_because, "have the folder %s.target.wants", target);
+	made->mode = 0755;
+	made->temporary = true;
 	const char *path = arena_printf(route->arena, PLAN_SYSTEMD "%s.target.wants/%s.service", target, name);
 	const char *to = arena_printf(route->arena, PLAN_SYSTEMD "%s.service", name);
 	struct step *step = route_link(route, PHASE_TEMPORARY, route->reboot_because, path, to);

@@ -51,6 +51,8 @@ static json_t *images_json(const struct boot *boot, struct arena *arena)
 	json_t *images = json_array();
 	for (size_t i = 0; i < boot->n_initramfs; i++) {
 		const struct initramfs *image = &boot->initramfs[i];
+		if (!boot->kernel_next || !image->kernel || strcmp(image->kernel, boot->kernel_next) != 0)
+			continue; /* older ones are read only by those who ask for them */
 		json_t *files = json_object(), *object = json_object();
 		for (size_t f = 0; f < image->n_files; f++)
 			json_put(files, image->files[f].path, json_raw_text(plan_sum(image->files[f].data, arena)));

@@ -121,10 +121,25 @@ static const char *file_from(struct route *route, const char *path)
 	return NULL;
 }
 
+/* Where no file of a folder is known the folder itself may be missing: programs that read it do not make it. */
+static void have_folder(struct route *route, const char *because, const char *path)
+{
+	const struct boot *boot = &route->facts->boot;
+	const char *folder = arena_strndup(route->arena, path, (size_t)(strrchr(path, '/') - path));
+	for (size_t i = 0; i < boot->n_files; i++)
+		if (text_starts(boot->files[i].path, arena_printf(route->arena, "%s/", folder)))
+			return;
+	struct step *step = route_step(
+	        route, PHASE_FILES, "directory", "node", folder, NULL, "there", because, "have the folder %s", folder);
+	step->mode = 0755;
+}
+
 struct step *route_file(struct route *route, const char *because, const char *path, const char *content, unsigned mode,
         const char *title, ...)
 {
 	va_list args;
+	if (*content)
+		have_folder(route, because, path);
 	va_start(args, title);
 	struct step *step = vpush(route, PHASE_FILES,
 	        (struct step){ .kind = "file",
