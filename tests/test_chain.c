@@ -710,6 +710,11 @@ static const struct trouble {
 		"replace /boot/grub/grub.cfg intel_iommu=off intel_iommu=on all\n" },
 	{ "node.iommu", TO_VM, "node.boot-pending", NULL, "base iommu-off\nreplace /proc/cmdline \" intel_iommu=off\" \"\"\n"
 		"unknown /sys/firmware/acpi/tables\n" },
+	{ "node.iommu", TO_VM, "gpu.next-boot", NULL, "base iommu-off\n"
+		"file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803,10de:22bd\n\tsoftdep nouveau pre: vfio-pci\n" },
+	{ "node.next-iommu", TO_VM, "gpu.next-boot", "amd_iommu=off", READY
+		"replace /boot/grub/grub.cfg \"ro  quiet\" \"ro  quiet amd_iommu=off\" all\n"
+		"file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=10de:2803,10de:22bd\n\tsoftdep nouveau pre: vfio-pci\n" },
 	{ "node.boot-file", ZFS_GPU, "node.iommu", "!pcie_acs_override", "base guide-wrong\niommu off tables=DMAR\n" OLD_KERNEL },
 	{ "node.boot-pending", ZFS_GPU, "node.boot-file", "proxmox-boot-tool refresh", "base guide-wrong\niommu off tables=DMAR\n"
 		"file /etc/kernel/cmdline\n\troot=ZFS=rpool/ROOT/pve-1 boot=zfs intel_iommu=on iommu=pt\n" },

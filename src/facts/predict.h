@@ -38,7 +38,7 @@ struct prediction {
 	enum tri iommu;
 	struct predicted *devices; /* those whose driver matters: GPUs, the functions of their slots, their group */
 	size_t n;
-	struct words modules; /* that will be loaded, as far as they matter */
+	struct words modules; /* that will be loaded, as far as they matter; a name in /etc/modules counts as there */
 	const char *vfio_ids; /* vfio-pci's ids= as it gets them; NULL: none, or it is not loaded */
 	const char *blind;    /* what is missing to be sure; NULL: nothing */
 };

@@ -623,8 +623,6 @@ static void step_next_boot(const struct scene *scene, struct answer *answer, con
 	const char *why = next->why ? next->why : "";
 	if (strstr(why, "built into"))
 		answer_step(answer, "see gpu.builtin-vfio: name the ids on the command line");
-	else if (strstr(why, "IOMMU"))
-		answer_step(answer, "see node.next-iommu: the IOMMU must be on");
 	else if (!strstr(why, "older than") && scene->vm && own && *own)
 		answer_step(answer, "echo 'softdep %s pre: vfio-pci' >> /etc/modprobe.d/vfio.conf", own);
 	else if (!strstr(why, "older than") && check_vendor(scene->gpu, "nvidia") && own && !strcmp(own, "nouveau"))
@@ -705,6 +703,8 @@ static enum verdict card_next_boot(const struct scene *scene, struct answer *ans
 	const struct predicted *next = predict_device(&prediction, scene->gpu->pci->address);
 	if (!next)
 		return answer_unknown(answer, "what the next boot does is not known");
+	if (scene->vm && prediction.iommu == NO)
+		return answer_none(); /* vfio-pci takes nothing then: node.iommu and node.next-iommu say so */
 	/* what is not read decides as much as what is: the copy that boots may hold other settings */
 	bool unsure = prediction.blind && next->driver && next->meant;
 	if (unsure && scene->vm)
