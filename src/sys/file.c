@@ -34,8 +34,8 @@ int file_open_root(const char *path)
 	return fd >= 0 ? fd : -errno;
 }
 
-/* fd, or -errno. Magic links (/proc/PID/root, /proc/PID/fd/N) lead out of any root, so they are never followed. */
-static int open_in(int root, const char *path, unsigned flags)
+/* Magic links (/proc/PID/root, /proc/PID/fd/N) lead out of any root, so they are never followed. */
+int file_open_in(int root, const char *path, unsigned flags)
 {
 	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
 	for (int race = 0;; race++) {
@@ -67,12 +67,12 @@ static int regular(int fd, struct stat *ret)
 static int open_regular(int root, const char *path, struct stat *stat, int *ret)
 {
 	if (strncmp(path, "/sys/", 5) != 0 && strncmp(path, "/proc/", 6) != 0) {
-		int look FD_SCOPED = open_in(root, path, O_PATH);
+		int look FD_SCOPED = file_open_in(root, path, O_PATH);
 		int error = look < 0 ? absent(-look) : regular(look, stat);
 		if (error)
 			return error;
 	}
-	int fd = open_in(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	int fd = file_open_in(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return absent(-fd);
 	int error = regular(fd, stat);
@@ -170,7 +170,7 @@ static int by_bytes(const void *left, const void *right)
 
 int file_list(int root, const char *path, struct arena *arena, struct words *ret)
 {
-	int fd = open_in(root, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+	int fd = file_open_in(root, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 	if (fd < 0)
 		return -fd;
 	DIR *folder FOLDER_SCOPED = fdopendir(fd);
@@ -199,7 +199,7 @@ int file_list(int root, const char *path, struct arena *arena, struct words *ret
 int file_link(int root, const char *path, struct arena *arena, const char **ret)
 {
 	/* O_PATH and O_NOFOLLOW open the link itself, a magic link too */
-	int fd FD_SCOPED = open_in(root, path, O_PATH | O_NOFOLLOW);
+	int fd FD_SCOPED = file_open_in(root, path, O_PATH | O_NOFOLLOW);
 	if (fd < 0)
 		return absent(-fd);
 	struct stat stat = { 0 };
@@ -219,7 +219,7 @@ int file_link(int root, const char *path, struct arena *arena, const char **ret)
 
 int file_stat(int root, const char *path, struct world_stat *ret)
 {
-	int fd FD_SCOPED = open_in(root, path, O_PATH);
+	int fd FD_SCOPED = file_open_in(root, path, O_PATH);
 	if (fd < 0)
 		return absent(-fd);
 	struct stat stat = { 0 };
@@ -246,6 +246,6 @@ int file_probe_open(int root, const char *path)
 		return error;
 	if (stat.type != NODE_CHAR)
 		return EINVAL;
-	int fd FD_SCOPED = open_in(root, path, O_RDWR | O_NONBLOCK | O_NOCTTY);
+	int fd FD_SCOPED = file_open_in(root, path, O_RDWR | O_NONBLOCK | O_NOCTTY);
 	return fd < 0 ? -fd : 0;
 }

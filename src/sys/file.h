@@ -26,3 +26,21 @@ int file_link(int root, const char *path, struct arena *arena, const char **ret)
 int file_stat(int root, const char *path, struct world_stat *ret);
 /* Of character devices only (EINVAL else): closing a block device that was open for writing makes udev act. */
 int file_probe_open(int root, const char *path);
+/* An fd, or -errno; flags of open(2), without O_CREAT. */
+int file_open_in(int root, const char *path, unsigned flags);
+
+/* The effects of struct world_changes. The directory is found as above; the name in it is never followed: ELOOP for a
+ * link, EINVAL for a device, FIFO or socket, and for a path that ends in "/", "." or "..". */
+int file_put(int root, const char *path, struct bytes content, const struct world_owner *owner);
+/* All of it, or (where the file system still lets us) nothing. */
+int file_append(int root, const char *path, struct bytes content);
+int file_sync(int root, const char *path);
+int file_rename(int root, const char *from, const char *to);
+int file_remove(int root, const char *path);
+int file_mkdir(int root, const char *path, unsigned mode); /* the mode as it is, whatever the umask */
+int file_symlink(int root, const char *target, const char *path);
+/* One write of the whole value: a short one is EIO. ETIMEDOUT: the child is left to the kernel, with SIGKILL pending.
+ */
+int file_attribute(int root, const char *path, const char *value, unsigned deadline_ms);
+/* An fd that holds the lock until it is closed; EWOULDBLOCK: another has it. */
+int file_lock(int root, const char *path, int *ret);

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "sys/file.h"
 #include "sys/remote.h"
@@ -158,7 +157,7 @@ const char *world_why(int error)
 /* ---- this machine, or a folder used as a root ------------------------- */
 
 struct root_state {
-	int root;
+	int root, lock; /* -1: none */
 };
 
 static int root_of(struct world *world)
@@ -219,9 +218,9 @@ static int64_t root_now(struct world *world)
 static void root_close(struct world *world)
 {
 	struct root_state *state = world->state;
-	if (state->root >= 0)
-		close(state->root);
-	state->root = -1;
+	file_close_scoped(&state->root);
+	file_close_scoped(&state->lock);
+	state->root = state->lock = -1;
 }
 
 static const struct world_ops root_ops = {
@@ -236,6 +235,66 @@ static const struct world_ops root_ops = {
 	.close = root_close,
 };
 
+static int root_put(struct world *world, const char *path, struct bytes content, const struct world_owner *owner)
+{
+	return file_put(root_of(world), path, content, owner);
+}
+
+static int root_append(struct world *world, const char *path, struct bytes content)
+{
+	return file_append(root_of(world), path, content);
+}
+
+static int root_sync(struct world *world, const char *path)
+{
+	return file_sync(root_of(world), path);
+}
+
+static int root_rename(struct world *world, const char *from, const char *to)
+{
+	return file_rename(root_of(world), from, to);
+}
+
+static int root_remove(struct world *world, const char *path)
+{
+	return file_remove(root_of(world), path);
+}
+
+static int root_mkdir(struct world *world, const char *path, unsigned mode)
+{
+	return file_mkdir(root_of(world), path, mode);
+}
+
+static int root_symlink(struct world *world, const char *target, const char *path)
+{
+	return file_symlink(root_of(world), target, path);
+}
+
+/* What a folder calls sysfs steers nothing. */
+static int root_attribute(struct world *world, const char *path, const char *value, unsigned deadline_ms)
+{
+	return world->live ? file_attribute(root_of(world), path, value, deadline_ms) : ENODATA;
+}
+
+/* One lock a world; who has it may ask for it again (a run that fails rolls itself back). */
+static int root_lock(struct world *world, const char *path)
+{
+	struct root_state *state = world->state;
+	return state->lock >= 0 ? 0 : file_lock(state->root, path, &state->lock);
+}
+
+static const struct world_changes root_changes = {
+	.put = root_put,
+	.append = root_append,
+	.sync = root_sync,
+	.rename = root_rename,
+	.remove = root_remove,
+	.mkdir = root_mkdir,
+	.symlink = root_symlink,
+	.attribute = root_attribute,
+	.lock = root_lock,
+};
+
 struct world *world_open_root(const char *root, bool partial, struct arena *arena, struct err *err)
 {
 	int fd = file_open_root(root ? root : "/");
@@ -244,7 +303,7 @@ struct world *world_open_root(const char *root, bool partial, struct arena *aren
 		return NULL;
 	}
 	struct root_state *state = arena_new(arena, struct root_state);
-	state->root = fd;
+	*state = (struct root_state){ .root = fd, .lock = -1 };
 	struct world *world = arena_new(arena, struct world);
 	*world = (struct world){
 		.ops = &root_ops,
@@ -253,5 +312,13 @@ struct world *world_open_root(const char *root, bool partial, struct arena *aren
 		.partial = root && partial,
 		.live = !root,
 	};
+	return world;
+}
+
+struct world *world_open_writable(const char *root, struct arena *arena, struct err *err)
+{
+	struct world *world = world_open_root(root, false, arena, err);
+	if (world)
+		world->changes = &root_changes;
 	return world;
 }
