@@ -385,7 +385,10 @@ static void step_early_bind(struct answer *answer, const struct facts *facts, co
 /* What is configured gives the card to vfio-pci at the next boot. */
 static bool bound_early(const struct scene *scene, struct arena *arena)
 {
-	return check_vfio_ids(&scene->facts->boot, scene->gpu->pci, arena) && !wins_over_vfio(scene, arena);
+	struct prediction prediction;
+	predict_boot(scene->facts, false, arena, &prediction);
+	const struct predicted *next = predict_device(&prediction, scene->gpu->pci->address);
+	return next && next->driver && !strcmp(next->driver, "vfio-pci");
 }
 
 bool check_on_vfio(const struct pci_device *device)
