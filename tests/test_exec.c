@@ -28,7 +28,8 @@ static const struct step hot_steps[] = {
 
 static const struct step boot_steps[] = {
 	{ .kind = "file", .on = "node", .key = "/etc/revert.service", .from = NONE, .to = "[Unit]\n", .mode = 0644, .temporary = true, .undo = UNDO_EXACT },
-	{ .kind = "link", .on = "node", .key = "/etc/revert.wants", .from = NONE, .to = "/etc/revert.service", .temporary = true, .undo = UNDO_EXACT },
+	{ .kind = "directory", .on = "node", .key = "/etc/target.wants", .from = NONE, .to = "there", .temporary = true, .undo = UNDO_EXACT },
+	{ .kind = "link", .on = "node", .key = "/etc/target.wants/revert.service", .from = NONE, .to = "/etc/revert.service", .temporary = true, .undo = UNDO_EXACT },
 	FILE_STEP("/etc/modprobe.d/new.conf", NONE, "new\n"),
 	FILE_STEP("/etc/modprobe.d/edited.conf", "before\n", "after\n"),
 	{ .kind = "reboot", .on = "node", .key = "boot", .from = "old", .to = "new", .undo = UNDO_AFTER_REBOOT },

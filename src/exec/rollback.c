@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The way back: plain kinds in reverse order; then what is made from files, in the order of the plan, by making it
- * again; last what was temporary. It can be cut anywhere and asked again.
+ * again; then what was temporary; last the guests that ran start again. It can be cut anywhere and asked again.
  */
 #include <string.h>
 
@@ -13,6 +13,12 @@ static bool is_derived(const struct step *step)
 {
 	const struct plan_kind *kind = plan_kind(step->kind);
 	return kind && kind->derived;
+}
+
+/* A guest that ran before: whoever has stopped it since, it runs again. */
+static bool is_start(const struct step *step, const struct journal_step *noted)
+{
+	return run_is(step, "power") && noted->old && strcmp(noted->old, "running") == 0;
 }
 
 static bool leave(struct running *running, size_t step, const char *state)
@@ -41,7 +47,8 @@ static bool undo(struct running *running, size_t step)
 		return false;
 	if (ops->undo && !ops->undo(&run, old, journal_blob(&running->journal, step, running->exec->arena))) {
 		running->stuck = ops->hangs && running->err->kind == ERR_TIMEOUT;
-		return false;
+		/* everything else is back, and waits for nothing */
+		return is_start(run.step, &running->journal.steps[step]) && leave(running, step, running->err->text);
 	}
 	if (!ops->undo)
 		return undone(running, step);
@@ -67,7 +74,7 @@ bool run_back_step(struct running *running, size_t step)
 		return undone(running, step);
 	/* old, but perhaps not on disk yet or not tidy; wished; in the middle; or made from files that are old again */
 	bool middle = !ops->atomic && (noted->undoing || !noted->done);
-	if (old || wished || middle || is_derived(what))
+	if (old || wished || middle || is_derived(what) || is_start(what, noted))
 		return undo(running, step);
 	return leave(running, step, state);
 }
@@ -82,28 +89,29 @@ static bool note_way_back(struct running *running, const char *why)
 	       run_journal(running, JOURNAL_STATE, 0, "reverting");
 }
 
-enum part { PART_PLAIN, PART_DERIVED, PART_TEMPORARY };
+enum part { PART_PLAIN, PART_DERIVED, PART_TEMPORARY, PART_START, PARTS };
 
-/* What takes the change back by itself goes last: where this is cut off, that goes on. */
-static enum part part_of(const struct step *step)
+/* What takes the change back by itself goes late: where this is cut off, that goes on. A guest starts when all that it
+ * starts with is as before. */
+static enum part part_of(const struct journal *journal, size_t i)
 {
+	const struct step *step = &journal->plan.steps[i];
+	if (is_start(step, &journal->steps[i]))
+		return PART_START;
 	return step->temporary ? PART_TEMPORARY : is_derived(step) ? PART_DERIVED : PART_PLAIN;
-}
-
-static bool back_part(struct running *running, enum part part)
-{
-	const struct plan *plan = &running->journal.plan;
-	for (size_t i = 0; i < plan->n; i++) {
-		size_t step = part == PART_DERIVED ? i : plan->n - 1 - i;
-		if (part_of(&plan->steps[step]) == part && !run_back_step(running, step))
-			return false;
-	}
-	return true;
 }
 
 static bool back_all(struct running *running)
 {
-	return back_part(running, PART_PLAIN) && back_part(running, PART_DERIVED) && back_part(running, PART_TEMPORARY);
+	const struct journal *journal = &running->journal;
+	size_t n = journal->plan.n;
+	for (enum part part = PART_PLAIN; part < PARTS; part++)
+		for (size_t i = 0; i < n; i++) {
+			size_t step = part == PART_DERIVED ? i : n - 1 - i;
+			if (part_of(journal, step) == part && !run_back_step(running, step))
+				return false;
+		}
+	return true;
 }
 
 static bool any_left(const struct journal *journal)

@@ -23,7 +23,8 @@ static bool said(struct step_run *run, int error, const char *doing)
 static bool is_path(struct step_run *run)
 {
 	const char *path = run->step->key;
-	if (path[0] == '/' && path[1] && !strstr(path, "/../") && !text_ends(path, "/..") && !text_ends(path, "/"))
+	if (path[0] == '/' && path[1] && !strstr(path, "/../") && !text_ends(path, "/..") && !text_ends(path, "/") &&
+	        !strchr(path, '\n'))
 		return true;
 	return err_set(run->err, ERR_INPUT, "%s is no path that may be changed", path);
 }
@@ -254,7 +255,8 @@ static bool directory_state(struct step_run *run, struct arena *arena, const cha
 	return error == ENOENT || said(run, error, "reading");
 }
 
-/* One at a time: what is made above it by the way nobody would take back. */
+/* One at a time: what is made above it by the way nobody would take back. Synced also where it is there already: a
+ * program that was ended may have made it just before. */
 static bool directory_apply(struct step_run *run)
 {
 	struct arena scratch ARENA_SCOPED = { 0 };
@@ -268,7 +270,10 @@ static bool directory_apply(struct step_run *run)
 	const char *above = size ? arena_strndup(&scratch, path, size) : "/";
 	if (world_exists(node, above) != YES)
 		return err_set(run->err, ERR_INPUT, "making %s: %s is not there", path, above);
-	return said(run, world_mkdir(node, path, run->step->mode ? run->step->mode : 0755), "making");
+	int error = world_mkdir(node, path, run->step->mode ? run->step->mode : 0755);
+	if (!error)
+		error = node->changes->sync(node, above);
+	return said(run, error, "making");
 }
 
 /* What others put into it stays, and so does it. */
