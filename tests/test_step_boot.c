@@ -27,6 +27,7 @@ struct bench {
 	const char *content, *line; /* what update-initramfs and the loaders' tools make */
 	const char *second;         /* the second ESP's line, where it is not the first's */
 	const char *status;         /* dpkg's list after apt-get */
+	const char *image_copy;     /* an ESP's, that a refresh writes */
 	int mounted;
 };
 
@@ -111,9 +112,11 @@ static int command(struct changing *disk, const struct command *command, struct 
 		put_bytes(disk, IMAGE, image_of(&bench->arena, bench->content));
 	else if (strcmp(line, "update-grub") == 0)
 		put_text(disk, "/boot/grub/grub.cfg", menu_of(&bench->arena, bench->line));
-	else if (strcmp(line, "proxmox-boot-tool refresh") == 0)
+	else if (strcmp(line, "proxmox-boot-tool refresh") == 0) {
 		put_entries(bench, "/boot/efi", bench->line);
-	else if (strcmp(line, "umount " ESP) == 0)
+		if (bench->image_copy)
+			put_bytes(disk, bench->image_copy, changing_file(disk, IMAGE)->data);
+	} else if (strcmp(line, "umount " ESP) == 0)
 		take_entries(disk), bench->mounted--;
 	else if (text_starts(line, "mount -t vfat -o ro,nodev,nosuid,noexec /dev/disk/by-uuid/"))
 		put_entries(bench, ESP, bench->second ? bench->second : bench->line), bench->mounted++;
@@ -302,6 +305,28 @@ static void test_every_esp(void **state)
 	bench_close(&bench);
 }
 
+/* The hook has passed an ESP by, with status 0: refreshed again, and looked at. */
+static void test_image_on_every_esp(void **state)
+{
+	(void)state;
+	struct bench bench;
+	const char *copy = "/boot/efi/EFI/proxmox/" VERSION "/initrd.img-" VERSION;
+	open_esps(&bench);
+	bench.step = (struct step){ .kind = "initramfs", .on = "node", .key = VERSION, .to = "sound" };
+	changing_edit(&bench.disk, copy, "an older one", 0644);
+	bench.image_copy = copy;
+	assert_true(step_initrd.apply(&bench.run));
+	assert_non_null(strstr(bench.log, "proxmox-boot-tool refresh\n"));
+	bench.log = "";
+	assert_true(step_initrd.apply(&bench.run)); /* the same again: no need */
+	assert_null(strstr(bench.log, "proxmox-boot-tool refresh\n"));
+	bench.image_copy = NULL;
+	bench.content = "another\n";
+	assert_false(step_initrd.apply(&bench.run));
+	assert_string_equal(bench.err.text, "ESP AAAA-0001 holds another initramfs of " VERSION " than /boot");
+	bench_close(&bench);
+}
+
 static void test_esp_that_cannot_be_seen(void **state)
 {
 	(void)state;
@@ -310,7 +335,7 @@ static void test_esp_that_cannot_be_seen(void **state)
 	open_esps(&bench);
 	bench.fails = "mount *";
 	assert_false(step_boot.state(&bench.run, &bench.arena, &now));
-	assert_non_null(strstr(bench.err.text, "looking into ESP BBBB-0002"));
+	assert_non_null(strstr(bench.err.text, "looking into ESP BBBB-0002: mount"));
 	bench.fails = NULL;
 	bench.err = (struct err){ 0 };
 	bench.log = "";
@@ -360,7 +385,8 @@ static void test_package(void **state)
 	bench.log = "";
 	bench.status = BEFORE PACKAGE("htop", "install");
 	assert_true(step_package.undo(&bench.run, NONE, blob));
-	assert_string_equal(bench.log, "env DEBIAN_FRONTEND=noninteractive dpkg --purge nvidia-driver dkms\n");
+	assert_string_equal(bench.log, "env DEBIAN_FRONTEND=noninteractive dpkg --purge --simulate nvidia-driver dkms\n"
+	                               "env DEBIAN_FRONTEND=noninteractive dpkg --purge nvidia-driver dkms\n");
 	assert_string_equal(state_of(&bench), NONE);
 	bench.log = "";
 	assert_true(step_package.undo(&bench.run, NONE, blob));
@@ -385,7 +411,12 @@ static void test_package_that_fails(void **state)
 	bench.status = BEFORE;
 	bench.log = "";
 	assert_true(step_package.undo(&bench.run, NONE, blob));
-	assert_string_equal(bench.log, "env DEBIAN_FRONTEND=noninteractive dpkg --purge dkms\n");
+	assert_non_null(strstr(bench.log, "dpkg --purge dkms\n"));
+	changing_edit(&bench.disk, "/var/lib/dpkg/status", BEFORE PACKAGE("dkms", "install"), 0644);
+	bench.fails = "*--simulate*"; /* another package needs it now: it is left */
+	bench.log = "";
+	assert_true(step_package.undo(&bench.run, NONE, blob));
+	assert_null(strstr(bench.log, "--purge dkms"));
 	assert_false(exec_holds(&bench.step, "1.0"));
 	static const char *const wrong[] = { "", "-y", "a b", "a/b", "A" };
 	for (size_t i = 0; i < COUNT(wrong); i++) {
@@ -424,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_initramfs_fails),
 		cmocka_unit_test(test_grub),
 		cmocka_unit_test(test_every_esp),
+		cmocka_unit_test(test_image_on_every_esp),
 		cmocka_unit_test(test_esp_that_cannot_be_seen),
 		cmocka_unit_test(test_package),
 		cmocka_unit_test(test_package_that_fails),

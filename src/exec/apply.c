@@ -56,6 +56,9 @@ static bool still_old(struct running *running, size_t step, const char *state)
 		return true;
 	if (boot_resets(what) && behind_reboot(plan, step))
 		return true;
+	/* made from files, and perhaps by a step before it: update-initramfs refreshes the boot loader too */
+	if (plan_kind(what->kind) && plan_kind(what->kind)->derived)
+		return true;
 	err_set(running->err, ERR_INPUT, "%s was changed by someone else in between", run_step_name(what, arena));
 	return err_hint(running->err, "look at the new plan: gpuferry plan");
 }

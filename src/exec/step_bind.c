@@ -334,10 +334,12 @@ static bool module_apply(struct step_run *run)
 	return module_to(run, run->step->to ? run->step->to : NONE);
 }
 
+/* One that others have come to use stays loaded: that is theirs. */
 static bool module_undo(struct step_run *run, const char *old, const char *blob)
 {
+	struct arena scratch ARENA_SCOPED = { 0 };
 	(void)blob;
-	return module_to(run, old);
+	return (!*old && module_users(run, &scratch)) || module_to(run, old);
 }
 
 static void module_script(

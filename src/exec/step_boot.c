@@ -11,12 +11,10 @@
 
 #include "base/digest.h"
 #include "exec/command.h"
+#include "exec/esp.h"
 #include "exec/steps.h"
 
-#define UUIDS "/etc/kernel/proxmox-boot-uuids"
-#define MOUNT "/run/gpuferry/esp"
-
-enum { MAKE_MS = 10 * 60 * 1000, MOUNT_MS = 30 * 1000, MENU_MAX = 4 * 1024 * 1024, ESPS_MAX = 8 };
+enum { MAKE_MS = 10 * 60 * 1000, MENU_MAX = 4 * 1024 * 1024 };
 static const size_t image_max = (size_t)512 * 1024 * 1024;
 
 /* ---- initramfs: key is the kernel's version ----------------------------------------------- */
@@ -67,6 +65,59 @@ static bool initramfs_state(struct step_run *run, struct arena *arena, const cha
 	return true;
 }
 
+/* ---- the image that boots may lie on an ESP ---- */
+
+struct copies {
+	struct bytes image;
+	const char *version, *stale; /* the first ESP that holds another image */
+	struct arena *arena;
+};
+
+/* An ESP may lack a kernel: then it does not boot it. */
+static bool copy_is_same(struct step_run *run, const char *folder, const char *uuid, void *data)
+{
+	struct copies *copies = data;
+	const char *const paths[] = {
+		arena_printf(
+		        copies->arena, "%s/EFI/proxmox/%s/initrd.img-%s", folder, copies->version, copies->version),
+		arena_printf(copies->arena, "%s/initrd.img-%s", folder, copies->version),
+	};
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+		struct arena scratch ARENA_SCOPED = { 0 };
+		struct bytes copy;
+		int error = world_read(run->exec->node, paths[i], image_max, &scratch, &copy);
+		if (error == ENOENT)
+			continue;
+		if (error)
+			return err_set(run->err, ERR_SYSTEM, "%s: %s", paths[i], world_why(error));
+		if (copy.size != copies->image.size || memcmp(copy.data, copies->image.data, copy.size) != 0)
+			copies->stale = arena_strdup(copies->arena, uuid);
+	}
+	return true;
+}
+
+/* The hook of update-initramfs has copied it, or has passed an ESP by: then it is done once more, and looked at. */
+static bool on_every_esp(struct step_run *run, const char *image)
+{
+	struct arena scratch ARENA_SCOPED = { 0 };
+	struct copies copies = { .version = run->step->key, .arena = &scratch };
+	enum tri esps = esp_configured(run);
+	if (esps != YES)
+		return esps == NO;
+	int error = world_read(run->exec->node, image, image_max, &scratch, &copies.image);
+	if (error)
+		return err_set(run->err, ERR_SYSTEM, "reading %s: %s", image, world_why(error));
+	if (!esp_look(run, copy_is_same, &copies))
+		return false;
+	if (!copies.stale)
+		return true;
+	copies.stale = NULL;
+	if (!esp_refresh(run) || !esp_look(run, copy_is_same, &copies))
+		return false;
+	return !copies.stale || err_set(run->err, ERR_SYSTEM, "ESP %s holds another initramfs of %s than /boot",
+	                                copies.stale, copies.version);
+}
+
 /* update-initramfs renames the new image over the old one, and leaves it to others when it is on disk. */
 static bool initramfs_apply(struct step_run *run)
 {
@@ -75,7 +126,8 @@ static bool initramfs_apply(struct step_run *run)
 	if (!*run->step->key || strpbrk(run->step->key, "/ \t\n") || *run->step->key == '-')
 		return err_set(run->err, ERR_INPUT, "this is no kernel's version: %s", run->step->key);
 	const char *image = arena_printf(&scratch, "/boot/initrd.img-%s", run->step->key);
-	return exec_command(run, argv, MAKE_MS) && exec_sync(run, image) && exec_sync(run, "/boot");
+	return exec_command(run, argv, MAKE_MS) && exec_sync(run, image) && exec_sync(run, "/boot") &&
+	       on_every_esp(run, image);
 }
 
 static bool initramfs_undo(struct step_run *run, const char *old, const char *blob)
@@ -163,77 +215,25 @@ static void entry_lines(struct world *node, const char *folder, struct lines *li
 		        lines->arena, "%s: %s", entries, error ? world_why(error) : "no entry of a kernel");
 }
 
-static void folder_lines(struct step_run *run, const char *folder, struct lines *lines)
+static bool folder_lines(struct step_run *run, const char *folder, const char *uuid, void *data)
 {
 	struct world *node = run->exec->node;
+	struct lines *lines = data;
 	if (strcmp(run->step->key, "grub") == 0)
 		menu_lines(node, folder, lines);
 	else
 		entry_lines(node, folder, lines);
-}
-
-/* An ESP that is mounted nowhere is looked into below /run: read only, and gone again. */
-static bool mounted_lines(struct step_run *run, const char *uuid, struct lines *lines)
-{
-	const char *device = arena_printf(lines->arena, "/dev/disk/by-uuid/%s", uuid);
-	const char *const mount[] = { "mount", "-t", "vfat", "-o", "ro,nodev,nosuid,noexec", device, MOUNT, NULL };
-	const char *const unmount[] = { "umount", MOUNT, NULL };
-	int error = world_mkdir(run->exec->node, MOUNT, 0700);
-	if (error)
-		return err_errno(run->err, error, "making %s", MOUNT);
-	if (!exec_command(run, mount, MOUNT_MS))
-		return false;
-	folder_lines(run, MOUNT, lines);
-	return exec_command(run, unmount, MOUNT_MS);
-}
-
-/* One that a run that was killed left mounted there would hide the next. */
-static void unmount_left(struct step_run *run, struct arena *arena)
-{
-	const char *const unmount[] = { "umount", MOUNT, NULL };
-	struct err ignored = { 0 };
-	struct step_run quiet = { run->exec, run->step, run->folder, &ignored };
-	struct bytes mounts;
-	if (world_read(run->exec->node, "/proc/mounts", 0, arena, &mounts) == 0 && strstr(mounts.data, " " MOUNT " "))
-		exec_command(&quiet, unmount, MOUNT_MS);
-}
-
-static bool esps_lines(struct step_run *run, struct arena *arena, struct lines *lines)
-{
-	struct boot boot = { 0 };
-	unmount_left(run, arena);
-	boot_gather_loader(run->exec->node, arena, &boot, NULL, NULL);
-	if (!boot.n_esps)
-		return err_set(run->err, ERR_INPUT, "%s names no ESP", UUIDS);
-	for (size_t i = 0; i < boot.n_esps && !lines->why; i++) {
-		const struct esp *esp = boot.esps + i;
-		if (esp->mounted == YES)
-			folder_lines(run, esp->mountpoint, lines);
-		else if (!mounted_lines(run, esp->uuid, lines))
-			return err_wrap(run->err, "looking into ESP %s", esp->uuid);
-		if (lines->why)
-			lines->why = arena_printf(arena, "ESP %s: %s", esp->uuid, lines->why);
-	}
-	return true;
-}
-
-/* 1 yes, 0 no, -1 cannot be told (err). */
-static int has_esps(struct step_run *run)
-{
-	enum tri there = world_exists(run->exec->node, UUIDS);
-	if (there == UNKNOWN)
-		err_set(run->err, ERR_UNKNOWN, "whether there is %s cannot be told", UUIDS);
-	return there == UNKNOWN ? -1 : there == YES;
+	return !lines->why || err_set(run->err, ERR_SYSTEM, "ESP %s: %s", uuid, lines->why);
 }
 
 /* Where entries or ESPs differ, all lines that were found with " | " between: equal to no wished one. */
 static bool boot_state(struct step_run *run, struct arena *arena, const char **ret)
 {
 	struct lines lines = { .arena = arena };
-	int esps = has_esps(run);
-	if (esps < 0 || (esps && !esps_lines(run, arena, &lines)))
+	enum tri esps = esp_configured(run);
+	if (esps == UNKNOWN || (esps == YES && !esp_look(run, folder_lines, &lines)))
 		return false;
-	if (!esps)
+	if (esps == NO)
 		menu_lines(run->exec->node, "/boot", &lines);
 	if (lines.why)
 		return err_set(run->err, ERR_SYSTEM, "%s", lines.why);
@@ -244,29 +244,12 @@ static bool boot_state(struct step_run *run, struct arena *arena, const char **r
 	return true;
 }
 
-/* An ESP that was mounted for this alone is on disk once it is unmounted; one that is mounted elsewhere is not. */
-static bool refresh_esps(struct step_run *run)
-{
-	static const char *const refresh[] = { "proxmox-boot-tool", "refresh", NULL };
-	struct arena scratch ARENA_SCOPED = { 0 };
-	struct boot boot = { 0 };
-	if (!exec_command(run, refresh, MAKE_MS))
-		return false;
-	boot_gather_loader(run->exec->node, &scratch, &boot, NULL, NULL);
-	for (size_t i = 0; i < boot.n_esps; i++) {
-		const char *const sync[] = { "sync", "-f", boot.esps[i].mountpoint, NULL };
-		if (boot.esps[i].mounted == YES && !exec_command(run, sync, MAKE_MS))
-			return false;
-	}
-	return true;
-}
-
 static bool boot_apply(struct step_run *run)
 {
 	static const char *const update[] = { "update-grub", NULL };
-	int esps = has_esps(run);
-	if (esps)
-		return esps > 0 && refresh_esps(run);
+	enum tri esps = esp_configured(run);
+	if (esps != NO)
+		return esps == YES && esp_refresh(run);
 	return exec_command(run, update, MAKE_MS) && exec_sync(run, "/boot/grub/grub.cfg") &&
 	       exec_sync(run, "/boot/grub");
 }

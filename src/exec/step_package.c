@@ -135,21 +135,31 @@ static bool came_with_it(struct step_run *run, const char *blob, struct arena *a
 	return true;
 }
 
-/* A version that was there before is not brought back: apt may no longer have it, and plan_kinds says "equivalent". */
+static bool purge(struct step_run *run, const struct words *names, bool simulate)
+{
+	static const char *const begin[] = { "env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--purge", "--simulate" };
+	struct arena scratch ARENA_SCOPED = { 0 };
+	size_t n = sizeof begin / sizeof *begin - !simulate;
+	const char **argv = arena_alloc(&scratch, (n + names->n + 1) * sizeof *argv);
+	memcpy(argv, begin, n * sizeof *argv);
+	memcpy(argv + n, names->word, names->n * sizeof *argv);
+	return exec_command(run, argv, APT_MS);
+}
+
+/* What another package has come to need stays: dpkg would refuse. A version that was there before is not brought back:
+ * apt may no longer have it, and plan_kinds says "equivalent". */
 static bool package_undo(struct step_run *run, const char *old, const char *blob)
 {
 	struct arena scratch ARENA_SCOPED = { 0 };
 	struct words names = { 0 };
-	static const char *const begin[] = { "env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--purge" };
+	struct err ignored = { 0 };
+	struct step_run quiet = { run->exec, run->step, run->folder, &ignored };
 	(void)old;
 	if (!name_is_sound(run) || !came_with_it(run, blob, &scratch, &names))
 		return false;
 	if (!names.n)
 		return true;
-	const char **argv = arena_alloc(&scratch, (names.n + sizeof begin / sizeof *begin + 1) * sizeof *argv);
-	memcpy(argv, begin, sizeof begin);
-	memcpy(argv + sizeof begin / sizeof *begin, names.word, names.n * sizeof *argv);
-	return exec_command(run, argv, APT_MS);
+	return !purge(&quiet, &names, true) || purge(run, &names, false);
 }
 
 static void package_script(
