@@ -9,7 +9,6 @@
  */
 #include <string.h>
 
-#include "facts/predict.h"
 #include "plan/route.h"
 #include "rules/check.h"
 
@@ -35,8 +34,7 @@ static struct functions functions_of(struct route *route)
 	return ret;
 }
 
-/* ---- by ids or by address
- * -------------------------------------------------------------------------------------------------- */
+/* ---- by ids or by address ---- */
 
 static bool ids_known(const struct pci_device *device)
 {
@@ -76,8 +74,7 @@ static const char *ids_text(struct route *route, const struct functions *functio
 	return text;
 }
 
-/* ---- who would claim it
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- who would claim it ---- */
 
 static const struct {
 	int64_t class_code; /* its upper 16 of 24 bits */
@@ -130,8 +127,7 @@ static struct words claimers_of(struct route *route, const struct functions *fun
 	return modules;
 }
 
-/* ---- the files
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the files ---- */
 
 static bool is_ours(struct route *route, const char *path)
 {
@@ -166,7 +162,7 @@ static void hook(struct route *route, const char *because)
 	        0755, "put vfio-pci into the initramfs");
 }
 
-static void modprobe_file(struct route *route, const char *because, const struct functions *functions)
+static const char *modprobe_text(struct route *route, const struct functions *functions)
 {
 	struct words modules = claimers_of(route, functions);
 	const char *text = arena_printf(route->arena,
@@ -175,9 +171,17 @@ static void modprobe_file(struct route *route, const char *because, const struct
 	        route->gpu->pci->address, ids_text(route, functions));
 	for (size_t i = 0; i < modules.n; i++)
 		text = arena_printf(route->arena, "%ssoftdep %s pre: vfio-pci\n", text, modules.word[i]);
+	return text;
+}
+
+static void modprobe_file(struct route *route, const char *because, const char *text)
+{
 	own_file(route, because, MODPROBE_FILE, text, 0644,
 	        "let vfio-pci take the card by its ids, before its own drivers");
 	route_image(route, because, MODPROBE_FILE, text);
+	route_note(route,
+	        "If the node does not come up because the card is bound early, one more word beside gpuferry=off "
+	        "gives the card back to its own driver for that boot: module_blacklist=vfio_pci.");
 }
 
 static const char script_head[] =
@@ -239,7 +243,7 @@ static const char *old_records(struct route *route, const struct functions *func
 	return records;
 }
 
-static void script_file(struct route *route, const char *because, const struct functions *functions)
+static const char *script_text(struct route *route, const struct functions *functions)
 {
 	const char *records = old_records(route, functions);
 	for (size_t i = 0; i < functions->n; i++) {
@@ -249,30 +253,28 @@ static void script_file(struct route *route, const char *because, const struct f
 		        (unsigned)device->subsystem_vendor, (unsigned)device->subsystem_device,
 		        (unsigned)device->class_code);
 	}
-	const char *text = arena_printf(route->arena, "%s%s%s", script_head, records, script_tail);
+	return arena_printf(route->arena, "%s%s%s", script_head, records, script_tail);
+}
+
+static void script_file(struct route *route, const char *because, const char *text)
+{
 	own_file(route, because, SCRIPT_FILE, text, 0755,
 	        "let vfio-pci take the card by its address, before its own drivers, if it is still the same card "
 	        "there");
 	route_image(route, because, SCRIPT_FILE, text);
 }
 
-/* ---- the repair
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- the repair ---- */
 
-/* As the machine is set up now: does the next boot give it to vfio-pci anyway? */
-static bool comes_anyway(struct route *route, const struct functions *functions)
+/* The worst of its functions: one that stays with another driver is enough. */
+static enum tri all_foreseen(struct route *route, const struct functions *functions, const char *path, const char *text)
 {
-	struct prediction prediction = { 0 };
-	predict_boot(route->facts, false, route->arena, &prediction);
-	if (prediction.blind)
-		return false;
+	enum tri ret = YES;
 	for (size_t i = 0; i < functions->n; i++) {
-		const struct predicted *one = predict_device(&prediction, functions->device[i]->address);
-		if (!one || !one->driver || strcmp(one->driver, "vfio-pci") != 0)
-			return false;
+		enum tri one = route_foresees(route, path, text, functions->device[i]);
+		ret = one == NO || ret == NO ? NO : one == UNKNOWN ? UNKNOWN : ret;
 	}
-	return true;
+	return ret;
 }
 
 static bool is_builtin(const struct boot *boot)
@@ -288,6 +290,36 @@ static void after_reboot(struct route *route)
 		route_gate(route, *rule, "the reboot may change it: it is asked again before the guest gets the card");
 }
 
+static bool all_ids_known(struct route *route, const char *because, const struct functions *functions)
+{
+	for (size_t i = 0; i < functions->n; i++)
+		if (!ids_known(functions->device[i])) {
+			route_lean(
+			        route, because, NULL, "the ids of %s could not be read", functions->device[i]->address);
+			return false;
+		}
+	return true;
+}
+
+/* The gentler of the two ways that wins against everything else on this machine. */
+static void bind_early(struct route *route, const char *because, const struct functions *functions)
+{
+	const char *ids = modprobe_text(route, functions), *script = script_text(route, functions);
+	if (by_ids(route, functions) && all_foreseen(route, functions, MODPROBE_FILE, ids) != NO) {
+		modprobe_file(route, because, ids);
+	} else if (all_foreseen(route, functions, SCRIPT_FILE, script) != NO) {
+		script_file(route, because, script);
+	} else {
+		route_refuse(route, because, NULL,
+		        "%s cannot let go of the card, and whatever is set up, the next boot would give it to another "
+		        "driver "
+		        "than vfio-pci",
+		        route->gpu->pci->driver);
+		return;
+	}
+	hook(route, because);
+}
+
 void early_release(struct route *route, const struct finding *finding)
 {
 	const char *because = finding->rule->id;
@@ -296,27 +328,13 @@ void early_release(struct route *route, const struct finding *finding)
 		route_lean(route, because, finding->cure, "%s", finding->why);
 		return;
 	}
-	for (size_t i = 0; i < functions.n; i++)
-		if (!ids_known(functions.device[i])) {
-			route_lean(
-			        route, because, NULL, "the ids of %s could not be read", functions.device[i]->address);
-			return;
-		}
+	if (!all_ids_known(route, because, &functions))
+		return;
 	after_reboot(route);
-	if (comes_anyway(route, &functions)) {
+	if (all_foreseen(route, &functions, NULL, NULL) == YES)
 		route_reboot(route, because);
-	} else if (by_ids(route, &functions) && is_builtin(&route->facts->boot)) {
+	else if (by_ids(route, &functions) && is_builtin(&route->facts->boot))
 		route_words(route, because, arena_printf(route->arena, "vfio-pci.ids=%s", ids_text(route, &functions)));
-	} else {
-		bool ids = by_ids(route, &functions);
-		if (ids)
-			modprobe_file(route, because, &functions);
-		else
-			script_file(route, because, &functions);
-		hook(route, because);
-		if (ids)
-			route_note(route, "If the node does not come up because the card is bound early, one more word "
-			                  "beside gpuferry=off gives the card back to its own driver for that boot: "
-			                  "module_blacklist=vfio_pci.");
-	}
+	else
+		bind_early(route, because, &functions);
 }

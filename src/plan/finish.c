@@ -10,8 +10,7 @@
 
 enum { CONFIRM_SECONDS = 600, IMAGE_KIB = 64 * 1024 };
 
-/* ---- initramfs ------------------------------------------------------------------------------------------------------
- */
+/* ---- initramfs ---- */
 
 static const struct initramfs_file *file_in(const struct initramfs *image, const char *path)
 {
@@ -91,8 +90,7 @@ static void finish_images(struct route *route)
 		        route, "Which other kernels are installed could not be read: their initramfs stays as it is.");
 }
 
-/* ---- the reboot
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the reboot ---- */
 
 static struct step *unit(struct route *route, const char *name, const char *text, const char *title)
 {
@@ -178,8 +176,7 @@ static void finish_reboot(struct route *route)
 	say_ways_back(route);
 }
 
-/* ---- the guest's restart
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the guest's restart ---- */
 
 static void finish_restart(struct route *route)
 {
@@ -196,8 +193,7 @@ static void finish_restart(struct route *route)
 	route_step(route, PHASE_START, "power", on, "state", "stopped", "running", because, "start %s", on);
 }
 
-/* ---- order
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- order ---- */
 
 static void order(struct route *route)
 {

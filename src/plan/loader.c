@@ -19,8 +19,7 @@
 static const char mark[] =
         "# gpuferry: words that a GPU needs on its way into a guest. gpuferry rollback takes them away.\n";
 
-/* ---- which words
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- which words ---- */
 
 static const char *sticky_off(const char *cmdline)
 {
@@ -99,8 +98,7 @@ void loader_iommu(struct route *route, const struct finding *finding)
 		refuse_as_found(route, finding);
 }
 
-/* ---- GRUB
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- GRUB ---- */
 
 struct grub_sum { /* what update-grub will make of the files */
 	const char *linux_words, *defaults;
@@ -174,8 +172,7 @@ static const char *grub_file(struct route *route, const char *because, const cha
 	return line;
 }
 
-/* ---- systemd-boot
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- systemd-boot ---- */
 
 static const char *kernel_file(struct route *route, const char *because, const char *words)
 {
@@ -196,8 +193,7 @@ static const char *kernel_file(struct route *route, const char *because, const c
 	return line;
 }
 
-/* ---- together
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- together ---- */
 
 /* Those that are not yet the last word of their name. */
 static const char *missing_words(struct route *route)

@@ -35,8 +35,7 @@ const struct plan_kind *plan_kind(const char *kind)
 	return NULL;
 }
 
-/* ---- each finding, by its row
- * ---------------------------------------------------------------------------------------------- */
+/* ---- each finding, by its row ---- */
 
 static enum repair_way way_of(const struct repair *repair, enum verdict verdict)
 {
@@ -82,8 +81,7 @@ static void answer_finding(struct route *route, const struct finding *finding)
 		route_note(route, "%s: %s.", finding->rule->id, finding->why);
 }
 
-/* ---- what the goal means
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- what the goal means ---- */
 
 /* Ids are one range for VMs and CTs (pve-cluster); 100 is the lowest that PVE gives. */
 static int64_t free_id(const struct pve *pve)

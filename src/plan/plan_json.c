@@ -8,8 +8,7 @@
 #include "base/digest.h"
 #include "plan/route.h"
 
-/* ---- words
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- words ---- */
 
 static const char *const undo_names[] = { [UNDO_UNKNOWN] = "unknown",
 	[UNDO_EXACT] = "exact",
@@ -37,8 +36,7 @@ const char *plan_document_digest(const json_t *document, struct arena *arena)
 	return digest_sha256((struct bytes){ text, strlen(text) }, arena);
 }
 
-/* ---- to JSON
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- to JSON ---- */
 
 static json_t *step_json(const struct step *step)
 {
@@ -131,8 +129,7 @@ const char *plan_own_digest(const struct plan *plan, struct arena *arena)
 	return plan_document_digest(document, arena);
 }
 
-/* ---- from JSON
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- from JSON ---- */
 
 struct reader {
 	const char *name, *where;

@@ -9,8 +9,7 @@
 #include "base/digest.h"
 #include "rules/check.h"
 
-/* ---- steps --------------------------------------------------------------------------------------------------------
- */
+/* ---- steps ---- */
 
 bool plan_running(const struct guest *guest)
 {
@@ -103,8 +102,7 @@ struct step *route_link(struct route *route, enum phase phase, const char *becau
 	        strrchr(path, '/') + 1);
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------------
- */
+/* ---- files ---- */
 
 /* Where the steering files were not read at all, nothing is known of any. */
 static const char *file_from(struct route *route, const char *path)
@@ -212,8 +210,7 @@ const char *route_without_lines(struct route *route, struct bytes text, const un
 	return result;
 }
 
-/* ---- the guest ----------------------------------------------------------------------------------------------------
- */
+/* ---- the guest ---- */
 
 struct step *route_config(
         struct route *route, const char *because, const char *key, const char *to, const char *title, ...)
@@ -244,8 +241,7 @@ void route_restart(struct route *route, const char *because, const char *why)
 	route->restart_why = why;
 }
 
-/* ---- what is merged ------------------------------------------------------------------------------------------------
- */
+/* ---- what is merged ---- */
 
 void route_reboot(struct route *route, const char *because)
 {
@@ -279,8 +275,7 @@ void route_image(struct route *route, const char *because, const char *path, con
 	*arena_push(route->arena, route->image, route->n_image) = (struct image_file){ in, sum, because };
 }
 
-/* ---- what is said --------------------------------------------------------------------------------------------------
- */
+/* ---- what is said ---- */
 
 static bool waivable(const char *id)
 {

@@ -147,6 +147,9 @@ repair_fn loader_iommu;                                                         
 repair_fn early_release;                                                          /* early.c */
 repair_fn vm_hostpci, vm_mapping, vm_balloon, vm_numa, vm_one_holder, vm_pending; /* route_vm.c */
 void create_vm(struct route *route);                                              /* create.c: vm/new */
+/* foresee.c: will the next boot give the device to vfio-pci, with this file in its place (and its initramfs), with
+ * vfio-pci in the initramfs and with the words asked for so far? path NULL: as the machine is set up now. */
+enum tri route_foresees(struct route *route, const char *path, const char *content, const struct pci_device *device);
 /* loader.c: the words that were asked for become a file and a step of the boot loader; `copy`: the loader has copies of
  * the initramfs that must be made again. */
 void loader_finish(struct route *route, bool copy);

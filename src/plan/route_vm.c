@@ -12,8 +12,7 @@
 
 enum { HOSTPCI_MAX = 16 };
 
-/* ---- which line
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- which line ---- */
 
 static bool names_card(const struct route *route, const struct words *addresses)
 {
@@ -50,8 +49,7 @@ static bool is_q35(const struct route *route)
 	return machine && strstr(machine, "q35");
 }
 
-/* ---- what it says
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- what it says ---- */
 
 /* The whole slot where the whole slot is the card; an integrated GPU's neighbours stay with the node. */
 static const char *slot_or_function(struct route *route)
@@ -152,8 +150,7 @@ static const char *mapping_for(struct route *route, const char *because)
 	return id;
 }
 
-/* ---- the repairs
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the repairs ---- */
 
 static const char *hostpci_key(struct route *route, const struct hostpci *line)
 {
@@ -300,8 +297,7 @@ void vm_pending(struct route *route, const struct finding *finding)
 	}
 }
 
-/* ---- what no rule asks
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- what no rule asks ---- */
 
 static void refuse_lost_lines(struct route *route)
 {
