@@ -234,3 +234,19 @@ bool machine_make_image(const struct machine_line *line, const char *path, struc
 	node->entry.stat.mtime = mtime;
 	return true;
 }
+
+struct bytes machine_pack_image(const struct machine_frozen *frozen, struct arena *arena)
+{
+	struct description of = { .kernel = frozen->kernel, .order = "", .image = { .arena = arena } };
+	image_file(&of.image, "kernel/x86/microcode/.enuineIntel.align.0123456789abc", 0644, (struct bytes){ "", 0 });
+	image_end(&of.image);
+	of.image.folders = (struct map){ 0 };
+	image_file(&of.image, "init", 0755, (struct bytes){ "#!/bin/sh\n", 10 });
+	for (size_t i = 0; i < frozen->n_files; i++)
+		image_file(&of.image, frozen->files[i].path,
+		        text_starts(frozen->files[i].path, "scripts/") ? 0755 : 0644, frozen->files[i].data);
+	for (size_t i = 0; i < frozen->modules.n; i++)
+		put_module(&of, frozen->modules.word[i]);
+	image_end(&of.image);
+	return (struct bytes){ of.image.data, of.image.size };
+}

@@ -242,6 +242,18 @@ void machine_make_answers(struct machine_growth *growth);
 /* machine_image.c: an image from its description; `fresh`: with the modprobe.d and modules of the tree. */
 bool machine_make_image(const struct machine_line *line, const char *path, struct machine_growth *growth);
 
+/* An image packed anew from what it shall hold. */
+struct machine_frozen {
+	const char *kernel;   /* version */
+	struct words modules; /* names with _ */
+	struct machine_frozen_file {
+		const char *path; /* without a leading slash */
+		struct bytes data;
+	} * files;
+	size_t n_files;
+};
+struct bytes machine_pack_image(const struct machine_frozen *frozen, struct arena *arena);
+
 /* machine_grow.c: gid of a group in what the target will have as /etc/group. */
 unsigned machine_gid(const struct machine_target *target, const char *group, unsigned otherwise);
 /* The kernel's name of the module of a driver ("xhci_hcd" -> "xhci_pci"); "" for one that is never a module. */

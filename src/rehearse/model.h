@@ -5,6 +5,7 @@
  * the node's programs, pve.c qm, pct, pvesh and the guests. rehearse.c is what the header of all this promises.
  */
 #pragma once
+#include "facts/facts.h"
 #include "rehearse/machine_model.h"
 #include "rehearse/rehearse.h"
 
@@ -16,6 +17,7 @@ enum model_keep {
 	KEEP_NOT,     /* /proc, /sys, /dev, /run, /tmp: begin anew with each boot */
 };
 
+struct model_disk;
 struct model_names {
 	struct model_name {
 		const char *name;
@@ -34,11 +36,14 @@ struct model_inode {
 	const char *link;
 	int open_error; /* of a device node; -1: nobody knows */
 	struct model_names names;
+	struct model_inode *parent;
+	struct model_disk *disk;     /* whose root it is; NULL: none's */
 	struct model_inode *mounted; /* on this directory: the root of another tree */
 	/* what is on disk; on_disk false: never synced, after a cut an empty file or directory */
 	bool on_disk;
+	bool disk_has_data;
 	struct bytes disk_data;
-	unsigned disk_mode, disk_uid, disk_gid;
+	struct world_stat disk_stat;
 	struct model_names disk_names;
 };
 
@@ -69,6 +74,7 @@ struct rehearse {
 	struct arena *arena;
 	struct tape *tape; /* as it was recorded; other targets and unknown commands are answered from it */
 	struct tape_target *recorded;
+	struct world *replay; /* the recorded node: its commands' answers */
 	struct model_inode *root;
 	struct world world;
 	int64_t clock, booted; /* seconds since 1970; the clock goes on by one with each effect */
@@ -81,6 +87,7 @@ struct rehearse {
 	struct model_program *programs;
 	size_t n_programs;
 	struct words locks; /* paths that are locked */
+	bool loading;       /* directories made on the way are not known to hold nothing else */
 	struct model_disk *disks;
 	size_t n_disks;
 	struct kernel_state *kernel; /* kernel.c's */
@@ -120,6 +127,10 @@ struct model_inode *model_set_link(struct rehearse *rehearse, const char *path, 
 struct model_inode *model_set_relative(struct rehearse *rehearse, const char *path, const char *target);
 void model_drop(struct rehearse *rehearse, const char *path); /* with all below; not there: nothing */
 
+/* Takes it out of the tree, to be given back elsewhere or later; NULL: not there. */
+struct model_inode *model_take(struct rehearse *rehearse, const char *path);
+bool model_give(struct rehearse *rehearse, const char *path, struct model_inode *inode);
+
 /* With an effect each, as the changes of a world (sys/world.h): what programs do. 0 or errno. */
 int model_put(struct rehearse *rehearse, const char *path, struct bytes content, const struct world_owner *owner);
 int model_append(struct rehearse *rehearse, const char *path, struct bytes content);
@@ -135,6 +146,18 @@ int model_commit(struct rehearse *rehearse, const char *path, struct bytes conte
         __attribute__((format(printf, 4, 5)));
 /* A write to sysfs, with its effect: kernel.c. What a program in the rehearsal does with a device goes through here. */
 int model_attribute(struct rehearse *rehearse, const char *path, const char *value);
+
+/* ---- what is on disk ---- */
+
+/* All that lies below is on disk now. */
+void model_settle(struct rehearse *rehearse, struct model_inode *inode);
+/* Back to what is on disk: what a power cut leaves of what was not synced. */
+void model_lose(struct rehearse *rehearse, struct model_inode *inode);
+/* Fills the tree with the recorded node. */
+bool model_load(struct rehearse *rehearse, struct err *err);
+/* Mounts a disk there; EBUSY, ENOENT. Only the tree: /proc/mounts is the caller's. */
+int model_mount(struct rehearse *rehearse, struct model_disk *disk, const char *path);
+void model_unmount(struct model_disk *disk);
 
 /* ---- commands ---- */
 
@@ -163,27 +186,99 @@ struct model_command {
  * word (the power is gone, or it hangs). */
 bool model_failed(struct model_call *call, int error, const char *what);
 
+/* What a command, or a unit's ExecStart, does: as world_run. */
+int model_run(struct rehearse *rehearse, const struct command *command, struct arena *arena, struct outcome *ret);
+extern const struct world_ops model_ops;
+extern const struct world_changes model_changes;
+
 extern const struct model_command model_node_commands[]; /* commands.c; name NULL at the end */
 extern const struct model_command model_pve_commands[];  /* pve.c: qm, pct, pvesh */
 
 /* Runs another program of this machine from inside one ("modprobe vfio-pci"): its status; 127: unknown. */
 int model_call_program(struct rehearse *rehearse, struct model_call *caller, const char *const *argv);
 
-/* ---- kernel.c ---- */
+/* ---- kernel.c, kernel_module.c ---- */
+
+struct kernel_device {
+	const char *address;
+	const char *path;     /* "/sys/devices/pci0000:00/..." */
+	const char *recorded; /* its driver in the recording; NONE: none */
+	const char *modalias; /* NULL: not recorded */
+	unsigned vendor, device, subvendor, subdevice, class_code;
+	bool bridge;
+	const char *group; /* NONE: it was in none; kept while the IOMMU is off */
+	struct kernel_stash {
+		const char *driver;
+		struct kernel_kept {
+			const char *path;
+			struct model_inode *inode;
+		} * kept;
+		size_t n;
+	} * stashes; /* what its drivers made of it, for when they get it back */
+	size_t n_stashes;
+};
+
+struct kernel_id { /* of new_id and of ids= */
+	const char *driver;
+	unsigned vendor, device, subvendor, subdevice, class_code, mask; /* UINT_MAX: any */
+};
+
+struct kernel_state {
+	struct kernel_device *devices;
+	size_t n;
+	struct kernel_id *ids;
+	size_t n_ids;
+	struct words modules_before; /* loaded in the recording */
+	struct bytes iomem, interrupts;
+	bool iommu;        /* groups are there */
+	const char *stuck; /* a driver whose unbind never ended; NULL: none */
+};
 
 bool kernel_open(struct rehearse *rehearse, struct err *err);
+struct kernel_device *kernel_device(struct rehearse *rehearse, const char *address); /* NULL: none */
 /* The driver of a device; NONE: none; NULL: no such device. */
 const char *kernel_driver(struct rehearse *rehearse, const char *address);
-/* "0000:01:00.0" of the group of this device, bridges left out. */
+/* "0000:01:00.0" and what shares its group, bridges left out; empty without an IOMMU. */
 struct words kernel_group_devices(struct rehearse *rehearse, const char *address);
 /* Moves a device to a driver (NONE: to none) with all that goes with it, as the kernel would: no question asked. */
 void kernel_bind(struct rehearse *rehearse, const char *address, const char *driver);
-/* Loads a module with what its driver claims then; 0, ENOENT: this kernel has none, EINVAL. */
-int kernel_load(struct rehearse *rehearse, const char *module, const char *options);
-int kernel_unload(struct rehearse *rehearse, const char *module); /* EBUSY, ENOENT */
+void kernel_override(struct rehearse *rehearse, const char *address, const char *driver); /* NONE: cleared */
+/* Would this driver take this device: override, dynamic ids, the module's aliases? */
+bool kernel_takes(struct rehearse *rehearse, const char *driver, const struct kernel_device *device);
+/* A registered driver takes what it can of the devices that have none. */
+void kernel_attach(struct rehearse *rehearse, const char *driver);
+void kernel_add_ids(struct rehearse *rehearse, const char *driver, const char *ids); /* "10de:2803,10de:22bd" */
+/* Writes /proc/iomem and /proc/interrupts again. */
+void kernel_refresh(struct rehearse *rehearse);
+/* Takes the groups away, or puts them back. */
+void kernel_set_iommu(struct rehearse *rehearse, bool on);
+/* A process that has a path open that begins so; NULL: none. */
+const char *kernel_holder(struct rehearse *rehearse, const char *path);
+
+/* Loads a module with what its driver claims then; 0, ENOENT: this kernel has none. */
+int kernel_load(struct rehearse *rehearse, const char *module);
+int kernel_unload(struct rehearse *rehearse, const char *module); /* EBUSY, ENOENT: not loaded */
 bool kernel_loaded(struct rehearse *rehearse, const char *module);
+bool kernel_has_module(struct rehearse *rehearse, const char *module);
+/* Exactly these are loaded from now on: a boot. */
+void kernel_set_modules(struct rehearse *rehearse, const struct words *modules);
 /* A process with these files open (blank-separated), in this cgroup; ended by model_drop("/proc/PID"). */
 unsigned model_process(struct rehearse *rehearse, const char *name, const char *cgroup, const char *open);
+
+/* ---- boot.c ---- */
+
+/* The ESPs that proxmox-boot-tool keeps. */
+bool boot_open(struct rehearse *rehearse, struct err *err);
+
+/* ---- commands_boot.c, commands_package.c ---- */
+
+model_command_fn model_update_initramfs, model_update_grub, model_boot_tool;
+model_command_fn model_apt_get, model_apt_mark, model_dpkg;
+
+/* ---- image.c ---- */
+
+/* What update-initramfs would make now for that kernel. */
+struct bytes model_fresh_image(struct rehearse *rehearse, const char *version);
 
 /* ---- pve.c ---- */
 

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * apt and dpkg, as far as a package appears and goes: /var/lib/dpkg/status in the form of deb-status. What packages put
+ * on the disk besides is not modelled.
+ */
+#include <string.h>
+
+#include "rehearse/model.h"
+
+#define PRINT(...) MODEL_PRINT(call->rehearse, __VA_ARGS__)
+#define STATUS "/var/lib/dpkg/status"
+
+static const char *status_of(struct model_call *call)
+{
+	const char *text = model_text(call->rehearse, STATUS);
+	return text ? text : "";
+}
+
+/* The paragraph of a package in the status file; NULL: none. */
+static const char *paragraph(struct model_call *call, const char *status, const char *name, size_t *ret_size)
+{
+	const char *start = PRINT("Package: %s\n", name);
+	for (const char *at = status; (at = strstr(at, start)); at++) {
+		if (at != status && at[-1] != '\n')
+			continue;
+		const char *end = strstr(at, "\n\n");
+		*ret_size = end ? (size_t)(end - at) + 2 : strlen(at);
+		return at;
+	}
+	return NULL;
+}
+
+static int put_status(struct model_call *call, const char *text)
+{
+	struct rehearse *rehearse = call->rehearse;
+	struct world_owner owner = { .mode = 0644 };
+	int error = model_put(rehearse, STATUS "-new", (struct bytes){ text, strlen(text) }, &owner);
+	error = error ? error : model_sync(rehearse, STATUS "-new");
+	error = error ? error : model_rename(rehearse, STATUS "-new", STATUS);
+	error = error ? error : model_sync(rehearse, "/var/lib/dpkg");
+	return model_failed(call, error, "dpkg: error: writing to " STATUS) ? 2 : 0;
+}
+
+/* The version that apt would take: what a recorded `apt-cache policy` names. NULL: apt does not know the package. */
+static const char *candidate(struct model_call *call, const char *name)
+{
+	const char *argv[] = { "apt-cache", "policy", name, NULL };
+	struct command command = { .argv = argv };
+	struct outcome outcome = { 0 };
+	struct rehearse *rehearse = call->rehearse;
+	const char *at = NULL;
+	if (rehearse->replay->ops->run(rehearse->replay, &command, rehearse->arena, &outcome) == 0 && outcome.out.data)
+		at = strstr(outcome.out.data, "Candidate: ");
+	if (!at || text_starts(at, "Candidate: (none)"))
+		return NULL;
+	at += strlen("Candidate: ");
+	return arena_strndup(rehearse->arena, at, strcspn(at, "\n"));
+}
+
+static int install_one(struct model_call *call, const char *word)
+{
+	const char *equals = strchr(word, '='), *status = status_of(call);
+	const char *name = equals ? arena_strndup(call->rehearse->arena, word, (size_t)(equals - word)) : word;
+	const char *version = equals ? equals + 1 : candidate(call, name);
+	size_t size;
+	if (paragraph(call, status, name, &size)) {
+		model_out(call, "%s is already the newest version.\n", name);
+		return 0;
+	}
+	if (!version) {
+		model_err(call, "E: Unable to locate package %s\n", name);
+		return 100;
+	}
+	model_out(call, "Setting up %s (%s) ...\n", name, version);
+	return put_status(
+	        call, PRINT("%sPackage: %s\nStatus: install ok installed\nArchitecture: amd64\nVersion: %s\n\n", status,
+	                      name, version));
+}
+
+static int remove_one(struct model_call *call, const char *name)
+{
+	const char *status = status_of(call);
+	size_t size;
+	const char *at = paragraph(call, status, name, &size);
+	if (!at) {
+		model_err(call, "dpkg: warning: ignoring request to remove %s which isn't installed\n", name);
+		return 0;
+	}
+	model_out(call, "Removing %s ...\n", name);
+	return put_status(call, PRINT("%.*s%s", (int)(at - status), status, at + size));
+}
+
+/* The words that are neither options nor their values. */
+static struct words names_from(struct model_call *call, size_t from)
+{
+	struct words names = { 0 };
+	for (size_t i = from; i < call->n; i++) {
+		if (strcmp(call->argv[i], "-o") == 0 || strcmp(call->argv[i], "-t") == 0)
+			i++;
+		else if (*call->argv[i] != '-')
+			*arena_push(call->rehearse->arena, names.word, names.n) = call->argv[i];
+	}
+	return names;
+}
+
+int model_apt_get(struct model_call *call)
+{
+	struct words names = names_from(call, 1);
+	if (!names.n)
+		return MODEL_AS_RECORDED;
+	bool install = strcmp(names.word[0], "install") == 0;
+	if (strcmp(names.word[0], "update") == 0)
+		return model_failed(call, model_effect(call->rehearse, "apt-get update"), "apt-get") ? 100 : 0;
+	if (!install && !text_has_word("purge remove autoremove", names.word[0], " "))
+		return MODEL_AS_RECORDED;
+	int status = 0;
+	for (size_t i = 1; i < names.n && !status; i++)
+		status = install ? install_one(call, names.word[i]) : remove_one(call, names.word[i]);
+	return status == 2 ? 100 : status;
+}
+
+int model_dpkg(struct model_call *call)
+{
+	bool purge = call->n > 2 && text_has_word("--purge -P --remove -r", call->argv[1], " ");
+	struct words names = names_from(call, 2);
+	int status = 0;
+	for (size_t i = 0; purge && i < names.n && !status; i++)
+		status = remove_one(call, names.word[i]);
+	return purge ? status : MODEL_AS_RECORDED;
+}
+
+int model_apt_mark(struct model_call *call)
+{
+	const char *verb = call->n > 2 ? call->argv[1] : "";
+	bool hold = strcmp(verb, "hold") == 0;
+	if (!hold && strcmp(verb, "unhold") != 0)
+		return MODEL_AS_RECORDED;
+	for (size_t i = 2; i < call->n; i++) {
+		const char *status = status_of(call), *name = call->argv[i];
+		size_t size;
+		const char *at = paragraph(call, status, name, &size);
+		const char *line = at ? strstr(at, "\nStatus: ") : NULL;
+		if (!line || line > at + size) {
+			model_err(call, "E: Unable to locate package %s\n", name);
+			return 100;
+		}
+		const char *word = line + strlen("\nStatus: "), *rest = word + strcspn(word, " ");
+		int error = put_status(
+		        call, PRINT("%.*s%s%s", (int)(word - status), status, hold ? "hold" : "install", rest));
+		if (error)
+			return 100;
+		model_out(call, "%s %s.\n", name, hold ? "set on hold" : "was already not on hold");
+	}
+	return 0;
+}
