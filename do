@@ -55,13 +55,16 @@ show() { # what it is about; then a command as a person would type it, and what 
 	./build-release/gpuferry "$@" || printf '(exit %s)\n' "$?"
 }
 
-task_demo() { # inspect and verify on built-in machines and on this one
+task_demo() { # the whole journey, rehearsed on a copy of a built-in machine
 	release
-	show "A node with a GPU, and the CT that shall transcode on it" inspect --machine intel-uhd770-ct
-	show "What keeps the CT from using it, and the cure" verify --machine intel-uhd770-ct --gpu intel --into ct/105
-	show "The same after the cure: every link holds" verify --machine intel-uhd770-ct-ready --gpu intel --into ct/105
-	show "A board on which the card would take the network card along" \
-		verify --quiet --machine shared-slot --gpu nvidia --into vm/100
+	show "From the host into the VM and back, on a copy of a machine: no real one is touched" rehearse amd-4060ti
+	show "The IOMMU is off: one reboot, and a change that must be confirmed" \
+		rehearse --quiet iommu-off
+	show "A step fails: everything is taken back" rehearse --quiet --fail config amd-4060ti
+	show "The power goes in the middle: it goes on" rehearse --quiet --cut 30 amd-4060ti
+	show "A container needs far less" plan --machine intel-uhd770-ct --gpu intel --into ct/105
+	show "A board on which the card would take the network card along: refused" \
+		plan --machine shared-slot --gpu nvidia --into vm/100
 	show "This machine" inspect
 	printf '\nMore machines: ./build-release/gpuferry --print machines\nTo install it: ./do install, or ./do deb\n'
 }

@@ -9,9 +9,9 @@ unset GPUFERRY_UPDATE
 # ---- usage ----------------------------------------------------------------------------------------------------
 
 run "$gpuferry"
-[ $code = 0 ] && says "gpuferry inspect" && says "gpuferry verify" && says "gpuferry record"; ok "alone it names the three commands a newcomer needs"
+[ $code = 0 ] && says "gpuferry inspect" && says "gpuferry plan" && says "gpuferry apply"; ok "alone it names the three commands a newcomer needs"
 
-for verb in inspect verify record; do
+for verb in inspect verify plan apply rollback rehearse record; do
 	run "$gpuferry" $verb --help
 	[ $code = 0 ] && says "gpuferry $verb" && says --quiet; ok "$verb --help"
 done
@@ -36,6 +36,28 @@ usage "a host that is an option" inspect --host -oProxyCommand=x
 usage "record without a file" record
 usage "a goal file that is not there" verify "$work/none.yaml" --machine amd-4060ti
 usage "a goal for no guest that can be" verify --into vm/seven --machine amd-4060ti
+usage "a plan without a goal" plan --machine amd-4060ti
+usage "an apply without a goal" apply
+usage "a plan for two goals" plan one.yaml two.yaml
+usage "apply on a recording" apply --machine amd-4060ti --gpu nvidia --into vm/100
+complains "gpuferry rehearse"; ok "and what can be done with one is told"
+usage "--yes where nothing is asked" plan --yes --gpu nvidia --into vm/100
+usage "--confirm and --continue at once" apply --confirm --continue
+usage "--confirm with a goal" apply --confirm --gpu nvidia --into vm/100
+usage "--continue with a goal" apply --continue emby.goal.yaml
+usage "--dry-run of a confirmation" apply --confirm --dry-run
+usage "apply on a host that is an option" apply --host -oProxyCommand=x --gpu nvidia --into vm/100
+usage "apply with a goal file that is not there" apply "$work/none.yaml"
+usage "rollback with a word" rollback 20261124-151600
+usage "rollback --list with --yes" rollback --list --yes
+usage "rollback with a goal" rollback --gpu nvidia
+usage "--run without an id" rollback --run
+usage "rehearse of two machines" rehearse amd-4060ti iommu-off
+usage "rehearse of a text without a goal" rehearse --keep /tmp amd-4060ti
+usage "--cut that is no number" rehearse --cut soon
+usage "--cut of nothing" rehearse --cut 0
+usage "--fail of no step" rehearse --fail 999
+usage "--list of another verb" apply --list
 usage "an unknown verb with a control character" "$(printf 'a\033[2Jb')"
 ! grep -q "$(printf '\033')" "$work/err"; ok "what a user typed is shown without control characters"
 
@@ -49,6 +71,8 @@ meant() { # TEXT WORDS...: a slip of the finger is answered with what was likely
 }
 meant ": gpuferry inspect" insepct
 meant ": gpuferry verify" verfy
+meant ": gpuferry rollback" rolback
+meant " --dry-run" apply --dyr-run
 meant " --json" inspect --jsno
 meant " --gpu" verify --gup nvidia
 meant " amd-4060ti" inspect --machine amd4060ti
@@ -63,7 +87,7 @@ run "$gpuferry" --machine amd-4060ti -q inspect
 [ $code = 0 ] && says 0000:01:00.0; ok "options may stand before the verb"
 run "$gpuferry" verify amd-4060ti
 [ $code = 2 ] && one_line && complains "--machine amd-4060ti"; ok "a machine in the goal's place is told"
-for verb in "" inspect verify record; do
+for verb in "" inspect verify plan apply rollback rehearse record; do
 	# shellcheck disable=SC2086
 	run env LC_ALL=C.UTF-8 "$gpuferry" $verb --help
 	[ "$(wc -L <"$work/out")" -le 80 ]; ok "the help of ${verb:-all} fits 80 columns"
@@ -132,6 +156,143 @@ for machine in $("$gpuferry" --print machines | awk '{ print $1 }'); do
 		ok "$verb of $machine fits 80 columns, without blanks at the end"
 	done
 done
+
+# ---- plan -----------------------------------------------------------------------------------------------------
+
+# MACHINE GPU INTO CODE: what plan says to the machine that is there for it
+while read -r machine gpu into want; do
+	run "$gpuferry" plan --json --machine "$machine" --gpu "$gpu" --into "$into"
+	cp "$work/out" "$work/plan.json"
+	[ $code = "$want" ]; ok "plan of $machine is $want"
+	jq -e '.schema == "gpuferry.plan/1" and ([.facts_digest, .digest] | map(test("^[0-9a-f]{64}$")) | all)
+		and (.reboots | type) == "number" and (.guest_stops | all(has("id") and has("why")))
+		and (.steps | all(has("kind") and has("on") and has("key") and has("from") and has("to") and has("because")
+			and has("undo") and has("needs_reboot") and has("stops_guest")))
+		and (.steps | all(.undo as $u | ["exact", "after-reboot", "equivalent", "none"] | index($u) != null))
+		and (.gates | type) == "array" and (.refused | all(has("rule") and has("why") and has("waivable")))' \
+		"$work/plan.json" >/dev/null
+	ok "plan --json of $machine has every key"
+	run "$gpuferry" plan --json --machine "$machine" --gpu "$gpu" --into "$into"
+	cmp -s "$work/out" "$work/plan.json"; ok "plan of $machine is the same again"
+	run env LC_ALL=C.UTF-8 "$gpuferry" plan --machine "$machine" --gpu "$gpu" --into "$into"
+	[ $code = "$want" ] && [ ! -s "$work/err" ] && ! grep -q ' $' "$work/out"; ok "plan of $machine for people"
+	case $want in
+	0) says "nothing to do" && jq -e '.steps == [] and .refused == []' "$work/plan.json" >/dev/null ;;
+	1) head -n 1 "$work/out" | grep -q '^refused' && jq -e '.refused != []' "$work/plan.json" >/dev/null ;;
+	*) says "because" && jq -e '.steps != [] and .refused == []' "$work/plan.json" >/dev/null ;;
+	esac
+	ok "and says so ($machine)"
+done <<EOF
+amd-4060ti nvidia vm/100 3
+amd-4060ti-ready nvidia vm/100 0
+intel-uhd770-ct intel ct/105 3
+intel-uhd770-ct-ready intel ct/105 0
+iommu-off nvidia vm/100 3
+shared-slot nvidia vm/100 1
+EOF
+run "$gpuferry" plan --json --machine amd-4060ti --gpu nvidia --into vm/100
+jq -e '.reboots == 0 and (.guest_stops | map(.id)) == ["vm/100"] and .gates == []' "$work/out" >/dev/null
+ok "the guides' machine: no reboot, one guest stop"
+run "$gpuferry" plan --json --machine iommu-off --gpu nvidia --into vm/100
+jq -e '.reboots == 1 and .gates != [] and .confirm_seconds > 0 and (.steps | map(.kind) | index("reboot") != null)' "$work/out" >/dev/null
+ok "with the IOMMU off: one reboot, gates, a confirmation"
+run "$gpuferry" plan --json --machine intel-uhd770-ct --gpu intel --into ct/105
+jq -e '.reboots == 0 and (.steps | all(.kind != "file" and .kind != "link"))' "$work/out" >/dev/null
+ok "a container whose node works: no reboot, no file on the node"
+run "$gpuferry" plan --json --machine amd-4060ti --machine iommu-off --gpu nvidia --into vm/100
+[ $code = 3 ] && [ "$(wc -l <"$work/out")" = 2 ] && jq -se 'map(.machine) == ["amd-4060ti", "iommu-off"]' "$work/out" >/dev/null
+ok "a plan for each of two machines is a line each"
+run "$gpuferry" plan --quiet --machine amd-4060ti --gpu nvidia --into vm/100
+[ $code = 3 ] && ! says because; ok "a quiet plan is titles"
+printf 'gpu: nvidia\ninto: vm/100\n' >"$work/goal.yaml"
+run "$gpuferry" plan --json --machine amd-4060ti --gpu nvidia --into vm/100
+jq .steps "$work/out" >"$work/by-flags"
+run "$gpuferry" plan --json --machine amd-4060ti "$work/goal.yaml"
+jq .steps "$work/out" | cmp -s - "$work/by-flags"; ok "a goal file and flags give the same steps"
+mkdir -p "$work/nothing/sys/bus/pci/devices"
+run "$gpuferry" plan --json --machine "$work/nothing" --gpu nvidia --into vm/100
+[ $code != 0 ] && [ $code != 3 ]; ok "nothing known is neither as wished nor a plan"
+
+# ---- apply and rollback, here: this is no Proxmox VE node --------------------------------------------------------------
+
+if [ -e /etc/pve ] || [ -e /usr/bin/pvesh ]; then
+	skip "apply refuses here" "this may be a Proxmox VE node"
+else
+	run "$gpuferry" apply --yes --reboot --gpu nvidia --into vm/100
+	[ $code = 1 ] && [ ! -e /var/lib/gpuferry ]; ok "apply refuses what is no Proxmox VE node, and writes nothing"
+	run "$gpuferry" apply --gpu nvidia --into vm/100
+	[ $code = 1 ]; ok "and without --yes"
+	run "$gpuferry" apply --json --dry-run --gpu nvidia --into vm/100
+	[ $code != 0 ] && jq -e '.schema == "gpuferry.apply/1" and has("end") and has("steps_done") and has("reboots")' "$work/out" >/dev/null
+	ok "apply --dry-run --json is a document"
+	run "$gpuferry" rollback --list
+	[ $code = 0 ] && says "no run"; ok "rollback --list where nothing was changed"
+	run "$gpuferry" rollback --list --json
+	[ $code = 0 ] && jq -e '.schema == "gpuferry.rollback/1" and .runs == []' "$work/out" >/dev/null; ok "and as JSON"
+	run "$gpuferry" rollback --dry-run
+	[ $code = 0 ] && says "nothing to take back"; ok "rollback where nothing was changed"
+	run "$gpuferry" rollback --dry-run --run 20200101-000000
+	[ $code = 1 ] && one_line; ok "rollback of a run that never was"
+fi
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	for verb in "apply --yes --gpu nvidia --into vm/100" "rollback --yes"; do
+		chmod 755 "$work"
+		# shellcheck disable=SC2086
+		run setpriv --reuid=65534 --regid=65534 --clear-groups "$gpuferry" $verb
+		[ $code = 1 ] && one_line && complains "only root"; ok "${verb%% *} asks for root"
+	done
+fi
+# another node: what ssh is called with
+mkdir "$work/bin"
+printf '#!/bin/sh\nfor word; do printf "<%%s>" "$word"; done\ncat\nexit 3\n' >"$work/bin/ssh"
+chmod +x "$work/bin/ssh"
+run env PATH="$work/bin:$PATH" "$gpuferry" apply --host ssh://root@pve:2222 --yes --reboot --gpu nvidia --into 'vm/100'
+[ $code = 3 ] && says "<-p><2222><--><root@pve><gpuferry apply --yes --reboot --gpu=nvidia --into=vm/100>"; ok "apply --host runs gpuferry there, with its exit code"
+run env PATH="$work/bin:$PATH" "$gpuferry" apply --host root@pve --url "http://a'b;c" --gpu nvidia --into vm/100
+[ $code = 3 ] || [ $code = 2 ]; ! grep -q "<http" "$work/out"; ok "what stands in options is quoted for the shell there"
+run env PATH="$work/bin:$PATH" "$gpuferry" apply --host root@pve --dry-run "$work/goal.yaml"
+[ $code = 3 ] && says "<gpuferry apply --dry-run ->" && says "into: vm/100"; ok "a goal file goes there by standard input"
+run env PATH="$work/bin:$PATH" "$gpuferry" rollback --host root@pve --list
+[ $code = 3 ] && says "<gpuferry rollback --list>"; ok "rollback --host too"
+
+# ---- rehearse --------------------------------------------------------------------------------------------------
+
+rehearsal='.schema == "gpuferry.rehearse/1" and .before.schema == "gpuferry.inspect/1" and .plan.schema == "gpuferry.plan/1"
+	and (.apply | has("end") and has("steps_done") and has("reboots")) and .after.schema == "gpuferry.verify/1"
+	and (.rollback | has("end")) and .restored == true and .differences == []'
+for machine in amd-4060ti iommu-off intel-uhd770-ct; do
+	run "$gpuferry" rehearse --json "$machine"
+	[ $code = 0 ] && jq -e "$rehearsal and .apply.end == \"done\" and .rollback.end == \"done\"" "$work/out" >/dev/null
+	ok "rehearse $machine: done and restored"
+	run "$gpuferry" rehearse "$machine"
+	[ $code = 0 ] && says "yes: the machine is as it was" && [ ! -s "$work/err" ]; ok "rehearse $machine for people"
+done
+run "$gpuferry" rehearse --json iommu-off
+jq -e '.apply.reboots == 1 and .plan.reboots == 1' "$work/out" >/dev/null; ok "with one reboot"
+run "$gpuferry" rehearse --json shared-slot
+[ $code = 1 ] && jq -e '.apply.end == "refused" and .restored == true' "$work/out" >/dev/null; ok "a plan that is refused is not rehearsed further"
+run "$gpuferry" rehearse --json amd-4060ti-ready
+[ $code = 0 ] && jq -e '.apply.end == "nothing" and .restored' "$work/out" >/dev/null; ok "nothing to do is nothing to take back"
+n_steps=$("$gpuferry" plan --json --machine amd-4060ti --gpu nvidia --into vm/100 | jq '.steps | length')
+step=1
+while [ "$step" -le "$n_steps" ]; do
+	run "$gpuferry" rehearse --json --fail "$step"
+	[ $code = 0 ] && jq -e '.apply.end != "done" and .restored' "$work/out" >/dev/null; ok "step $step fails: all is taken back"
+	step=$((step + 1))
+done
+for cut in 1 5 20 40; do
+	run "$gpuferry" rehearse --json --cut $cut
+	[ $code = 0 ] && jq -e '(.apply.end == "done" or .apply.end == "reverted") and .restored' "$work/out" >/dev/null; ok "the power goes after effect $cut"
+done
+run "$gpuferry" rehearse --quiet --keep "$work/kept"
+[ $code = 0 ] && grep -q hostpci "$work/kept/etc/pve/qemu-server/100.conf"; ok "--keep leaves the machine as it is after apply"
+run "$gpuferry" record --machine amd-4060ti "$work/rehearse.tape"
+run "$gpuferry" rehearse --json "$work/rehearse.tape" --gpu nvidia --into vm/100
+[ $code = 0 ] && jq -e "$rehearsal" "$work/out" >/dev/null; ok "rehearse a tape"
+run "$gpuferry" rehearse "$work/rehearse.tape"
+[ $code = 2 ] && one_line && complains "no goal"; ok "a tape needs a goal"
+run "$gpuferry" rehearse "$work/nothing"
+[ $code != 0 ] && one_line; ok "what cannot behave is no machine to rehearse"
 
 # ---- how much is told -------------------------------------------------------------------------------------------------
 
@@ -244,7 +405,9 @@ run "$gpuferry" inspect --json --machine "$work/trap.tar"
 if command -v strace >/dev/null && strace -o "$work/trace" true 2>/dev/null; then
 	run env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -e trace=open,openat,openat2 -o "$work/trace" "$gpuferry" verify --json --machine "$work/trap"
 	! grep -v ENOENT "$work/trace" | grep -q "$work/secret"; ok "no library opens a link's target either"
-	for verb in "inspect --json" "verify --json"; do
+	for verb in "inspect --json" "verify --json" "plan --json --gpu nvidia --into vm/100" \
+		"apply --json --dry-run --gpu nvidia --into vm/100" "apply --yes --reboot --gpu nvidia --into vm/100" \
+		"rollback --list --json" "rehearse --json"; do
 		# shellcheck disable=SC2086
 		run env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -s 200 -o "$work/trace" "$gpuferry" $verb
 		# opened for writing, created, renamed, removed, changed: nothing but /dev/null and what strace's own shell needs
@@ -276,10 +439,14 @@ if command -v bash >/dev/null; then
 		COMP_WORDS=(gpuferry inspect --color a); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
 		COMP_WORDS=(gpuferry inspect --machine amd-); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
 		COMP_WORDS=(gpuferry verify --gpu ""); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
-		COMP_WORDS=(gpuferry verify --service em); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"' sh "$work/completion"
+		COMP_WORDS=(gpuferry verify --service em); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gpuferry rehearse iommu); COMP_CWORD=2; _gpuferry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gpuferry apply --dr); COMP_CWORD=2; _gpuferry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gpuferry plan --ye); COMP_CWORD=2; _gpuferry; echo "${COMPREPLY[@]}"' sh "$work/completion"
 	[ "$(sed -n 1p "$work/out")" = inspect ] && [ "$(sed -n 2p "$work/out")" = --into ] &&
 		[ "$(sed -n 3p "$work/out")" = "auto always" ] && [ "$(sed -n 4p "$work/out")" = "amd-4060ti amd-4060ti-ready" ] &&
-		[ "$(sed -n 5p "$work/out")" = "auto nvidia intel amd" ] && [ "$(sed -n 6p "$work/out")" = emby ]
+		[ "$(sed -n 5p "$work/out")" = "auto nvidia intel amd" ] && [ "$(sed -n 6p "$work/out")" = emby ] &&
+		[ "$(sed -n 7p "$work/out")" = iommu-off ] && [ "$(sed -n 8p "$work/out")" = --dry-run ] && [ -z "$(sed -n 9p "$work/out")" ]
 	ok "bash completes verbs, options, values and machines"
 fi
 "$gpuferry" --print zsh >"$work/_gpuferry"

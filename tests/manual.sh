@@ -30,9 +30,11 @@ cat "$work/missing"
 "$gpuferry" --print rules >"$work/rules.md"
 cmp "$work/rules.md" "$source/docs/rules.md" >"$work/out" 2>&1; ok "docs/rules.md is what the tables print (./do docs)"
 # every key of the JSON documents is described
-for machine in amd-4060ti guide-wrong; do
-	for verb in inspect verify; do
-		"$gpuferry" $verb --json --machine $machine | jq -r '[paths | map(select(type == "string")) | last] | unique | .[]' 2>/dev/null >"$work/keys"
+for machine in amd-4060ti guide-wrong iommu-off shared-slot; do
+	for verb in inspect verify "plan --gpu nvidia --into vm/100" rehearse "rollback --list"; do
+		case $verb in rollback*) where= ;; *) where="--machine $machine" ;; esac
+		# shellcheck disable=SC2086
+		"$gpuferry" $verb --json $where | jq -r '[paths | map(select(type == "string")) | last] | unique | .[]' 2>/dev/null >"$work/keys"
 		while IFS= read -r key; do
 			grep -qF "\`$key\`" "$source/docs/json.md" || { echo "# $key"; false; }
 			ok "docs/json.md describes $key ($verb)"

@@ -30,8 +30,12 @@ struct app {
 	const char *host;
 	const char *color; /* "auto", "always", "never" */
 	bool json, quiet, all;
-	bool colored;  /* standard output takes colours */
-	bool terminal; /* standard output is a terminal */
+	bool yes, dry_run, wait, reboot, confirm, resume, later, list;
+	const char *run, *fail, *cut, *keep;
+	struct words typed; /* the options as they were typed, --host left out */
+	bool input_used;    /* standard input was the goal */
+	bool colored;       /* standard output takes colours */
+	bool terminal;      /* standard output is a terminal */
 	const struct verb *verb;
 };
 
@@ -42,17 +46,16 @@ struct option_row {
 	char letter;          /* 0: none */
 	const char *argument; /* "PATH"; NULL: takes none */
 	const char *help;
-	const char *values; /* for completion: words, or "file" */
+	const char *values; /* for completion: words, "file" (or a machine), "folder" */
 	enum option_kind kind;
-	size_t offset; /* in struct app */
+	size_t offset;     /* in struct app */
+	const char *verbs; /* that take it, with blanks between; NULL: all */
 };
 
 struct verb {
 	const char *name, *args, *help;
 	bool changes;         /* writes on a machine */
 	bool goal;            /* takes a goal: a file or flags */
-	bool machine;         /* takes --machine and --host */
-	bool document;        /* prints a document: takes --json and --all */
 	const char *examples; /* for its help: command lines without "gpuferry ", one a line */
 	int (*run)(struct app *app, int argc, char **argv); /* argv: what stands behind the verb, without options */
 };
@@ -62,6 +65,10 @@ extern const struct option_row option_rows[]; /* name NULL at the end */
 
 int verb_inspect(struct app *app, int argc, char **argv);
 int verb_verify(struct app *app, int argc, char **argv);
+int verb_plan(struct app *app, int argc, char **argv);
+int verb_apply(struct app *app, int argc, char **argv);
+int verb_rollback(struct app *app, int argc, char **argv);
+int verb_rehearse(struct app *app, int argc, char **argv);
 int verb_record(struct app *app, int argc, char **argv);
 
 /* Reads the command line into app; words that are no options are left in argv[0..ret). -1: wrong usage, err says why.
@@ -84,13 +91,21 @@ const char *near_found(const struct near *near);
 /* A machine to read: a path (tape, folder, bare tree, .machine), the name of a built-in one, or NULL for what --host
  * or nothing says. */
 struct world *place_open(struct app *app, const char *machine, struct arena *arena, struct err *err);
+/* The same machines, loaded. */
+struct tape;
+bool place_tape(const char *name, struct arena *arena, struct err *err, struct tape **ret);
 /* Calls `one` for each machine asked for (or this one), each with its own arena; the worst exit code. */
 typedef int place_verb(struct app *app, struct world *world, const char *label, void *data, struct arena *arena);
 int place_each(struct app *app, place_verb *one, void *data);
 /* The goal from the file named, the flags, or /etc/gpuferry/goal.yaml; an empty one where there is none. */
 bool place_goal(struct app *app, const char *file, struct err *err, struct goal *ret);
-/* How to get into the goal's guest; false: the goal names none. */
-bool place_goal_target(const struct goal *goal, struct arena *arena, struct err *err, struct target *ret);
+/* The goal from a file alone, with its bytes. */
+bool place_goal_text(struct app *app, const char *name, struct err *err, struct bytes *ret_text, struct goal *ret);
+/* The goal's guest, to be looked into besides; *ret NULL: the goal names none. False: its reach makes no sense. */
+bool place_goal_also(const struct goal *goal, struct arena *arena, struct err *err, const struct target **ret);
+/* All facts that the rules ask, with the inside of the goal's guest. */
+bool place_facts(
+        struct world *world, const struct goal *goal, struct arena *arena, struct err *err, const struct facts **ret);
 
 /* ---- printing ---- */
 

@@ -59,6 +59,8 @@ static void print_bash(void)
 			printf("COMPREPLY=($(compgen -f -W '");
 			print_words(machine_name, " ");
 			puts("' -- \"$current\")); return ;;");
+		} else if (row->values && strcmp(row->values, "folder") == 0) {
+			puts("COMPREPLY=($(compgen -d -- \"$current\")); return ;;");
 		} else {
 			printf("COMPREPLY=($(compgen -W '%s' -- \"$current\")); return ;;\n",
 			        row->values ? row->values : "");
@@ -83,6 +85,8 @@ static void print_bash(void)
 		for (const struct goal_key *key = goal_keys; verb->goal && key->name; key++)
 			if (key->flag)
 				printf("--%s ", key->flag);
+		if (strstr(verb->args, "MACHINE"))
+			print_words(machine_name, " ");
 		puts("' -- \"$current\")) ;;");
 	}
 	puts("\tesac\n}\ncomplete -o filenames -F _gpuferry gpuferry");
@@ -107,6 +111,8 @@ static void print_zsh_option(const struct option_row *row)
 	putchar(']');
 	if (row->argument && row->values && strcmp(row->values, "file") == 0)
 		printf(":%s:_gpuferry_machine", row->argument);
+	else if (row->argument && row->values && strcmp(row->values, "folder") == 0)
+		printf(":%s:_files -/", row->argument);
 	else if (row->argument)
 		printf(":%s:(%s)", row->argument, row->values ? row->values : "");
 	puts("' \\");
@@ -151,7 +157,10 @@ static void print_zsh(void)
 				print_values(key->form);
 				puts(")' \\");
 			}
-		puts(*verb->args ? "\t\t\t'*:file:_files' ;;" : "\t\t\t&& return ;;");
+		if (strstr(verb->args, "MACHINE"))
+			puts("\t\t\t'*:machine:_gpuferry_machine' ;;");
+		else
+			puts(*verb->args ? "\t\t\t'*:file:_files' ;;" : "\t\t\t&& return ;;");
 	}
 	puts("\tesac\n}\n_gpuferry \"$@\"");
 }

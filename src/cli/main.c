@@ -10,32 +10,6 @@
 
 #include "cli/cli.h"
 
-const struct verb verbs[] = {
-	{ .name = "inspect",
-	        .args = "",
-	        .help = "what is here: node, GPUs, IOMMU groups, guests, render nodes",
-	        .machine = true,
-	        .document = true,
-	        .examples = "inspect\ninspect --host ssh://root@pve\ninspect --machine sent-by-a-friend.tape\n",
-	        .run = verb_inspect },
-	{ .name = "verify",
-	        .args = "[GOAL]",
-	        .help = "asks every link of the chain and names the first broken one, why, and the cure",
-	        .goal = true,
-	        .machine = true,
-	        .document = true,
-	        .examples =
-	                "verify --gpu nvidia --into vm/100\nverify --gpu intel --into ct/105\nverify emby.goal.yaml\n",
-	        .run = verb_verify },
-	{ .name = "record",
-	        .args = "FILE",
-	        .help = "records this machine, redacted, for a bug report or a rehearsal",
-	        .machine = true,
-	        .examples = "record pve.tape\nrecord --host ssh://root@pve pve.tape.gz\n",
-	        .run = verb_record },
-	{ 0 },
-};
-
 static const struct verb *verb_named(const char *name)
 {
 	for (const struct verb *verb = verbs; verb->name; verb++)

@@ -5,23 +5,50 @@
 
 #include "cli/cli.h"
 
+#define MEMBER(name) offsetof(struct app, name)
+
 const struct option_row option_rows[] = {
-	{ "json", 'j', NULL, "print JSON: stable keys, null is unknown", NULL, OPTION_FLAG,
-	        offsetof(struct app, json) },
+	{ "json", 'j', NULL, "print JSON: stable keys, null is unknown", NULL, OPTION_FLAG, MEMBER(json),
+	        "inspect verify plan apply rollback rehearse" },
 	{ "quiet", 'q', NULL, "print less: the findings without the chain, the machine without what was not seen", NULL,
-	        OPTION_FLAG, offsetof(struct app, quiet) },
-	{ "all", 'a', NULL, "print all: every question of the chain, everything that was not seen", NULL, OPTION_FLAG,
-	        offsetof(struct app, all) },
-	{ "color", 0, "WHEN", "colours: auto, always or never", "auto always never", OPTION_VALUE,
-	        offsetof(struct app, color) },
-	{ "host", 'H', "URL", "read another node over ssh, as ssh://root@pve", NULL, OPTION_VALUE,
-	        offsetof(struct app, host) },
+	        OPTION_FLAG, MEMBER(quiet), NULL },
+	{ "all", 'a', NULL, "print all: every question of the chain, everything that was not seen, whole files", NULL,
+	        OPTION_FLAG, MEMBER(all), "inspect verify plan apply rollback rehearse" },
+	{ "color", 0, "WHEN", "colours: auto, always or never", "auto always never", OPTION_VALUE, MEMBER(color),
+	        NULL },
+	{ "host", 'H', "URL",
+	        "another node over ssh, as ssh://root@pve. What only reads, reads there from here; what changes runs "
+	        "the gpuferry that is installed there",
+	        NULL, OPTION_VALUE, MEMBER(host), "inspect verify plan apply rollback record" },
 	{ "machine", 'm', "PATH",
 	        "read a tape, a folder laid out as a root, a bare sys/ tree, a .machine text, or a built-in "
 	        "machine by name; may be given more than once",
-	        "file", OPTION_MANY, offsetof(struct app, machines) },
-	{ "help", 'h', NULL, "print help", NULL, OPTION_FLAG, 0 },
-	{ "version", 'V', NULL, "print the version", NULL, OPTION_FLAG, 0 },
+	        "file", OPTION_MANY, MEMBER(machines), "inspect verify plan rehearse record" },
+	{ "yes", 'y', NULL,
+	        "ask nothing: agree to the steps and to what they interrupt, running guests that must stop included",
+	        NULL, OPTION_FLAG, MEMBER(yes), "apply rollback" },
+	{ "dry-run", 'n', NULL, "show what would be done, and change nothing", NULL, OPTION_FLAG, MEMBER(dry_run),
+	        "apply rollback" },
+	{ "wait", 'w', NULL, "outside the goal's window: wait until it opens", NULL, OPTION_FLAG, MEMBER(wait),
+	        "apply" },
+	{ "reboot", 0, NULL, "reboot the node where the plan needs it; without it, --yes ends with exit 4 instead",
+	        NULL, OPTION_FLAG, MEMBER(reboot), "apply" },
+	{ "confirm", 0, NULL, "the change after the reboot is good: keep it", NULL, OPTION_FLAG, MEMBER(confirm),
+	        "apply" },
+	{ "continue", 0, NULL, "go on with a run that was interrupted, or after its reboot", NULL, OPTION_FLAG,
+	        MEMBER(resume), "apply" },
+	{ "run", 0, "ID", "take back this run, not the last one", NULL, OPTION_VALUE, MEMBER(run), "rollback" },
+	{ "later", 0, NULL, "and the later runs that changed the same things", NULL, OPTION_FLAG, MEMBER(later),
+	        "rollback" },
+	{ "list", 'l', NULL, "list the runs of apply", NULL, OPTION_FLAG, MEMBER(list), "rollback" },
+	{ "fail", 0, "STEP", "make a step fail: its number in the plan, or its kind", "", OPTION_VALUE, MEMBER(fail),
+	        "rehearse" },
+	{ "cut", 0, "N", "cut the power after N effects on the machine, then boot it and go on", "", OPTION_VALUE,
+	        MEMBER(cut), "rehearse" },
+	{ "keep", 0, "DIR", "leave the machine as it is after apply in a new folder", "folder", OPTION_VALUE,
+	        MEMBER(keep), "rehearse" },
+	{ "help", 'h', NULL, "print help", NULL, OPTION_FLAG, 0, NULL },
+	{ "version", 'V', NULL, "print the version", NULL, OPTION_FLAG, 0, NULL },
 	{ 0 },
 };
 
@@ -43,11 +70,7 @@ bool options_want_value(const char *word)
 
 bool options_fit(const struct verb *verb, const struct option_row *row)
 {
-	if (strcmp(row->name, "machine") == 0 || strcmp(row->name, "host") == 0)
-		return verb && verb->machine;
-	if (strcmp(row->name, "json") == 0 || strcmp(row->name, "all") == 0)
-		return verb && verb->document;
-	return true;
+	return !row->verbs || (verb && text_has_word(row->verbs, verb->name, " "));
 }
 
 static bool take(struct app *app, const struct option_row *row, const char *value)
@@ -109,6 +132,8 @@ static void getopt_rows(struct option *longs, char *shorts)
 static bool misplaced(const struct app *app, const char *option, struct err *err)
 {
 	err_set(err, ERR_USAGE, "%s: --%s has no meaning here", app->verb->name, option);
+	if (app->verb->changes && strcmp(option, "machine") == 0)
+		return err_hint(err, "on a copy of that machine: gpuferry rehearse");
 	return err_hint(err, "see: gpuferry %s --help", app->verb->name);
 }
 
@@ -135,12 +160,21 @@ static void missing_value(const struct app *app, const char *word, struct err *e
 	err_hint(err, "see: gpuferry%s%s --help", app->verb ? " " : "", app->verb ? app->verb->name : "");
 }
 
+/* What a run on another node is called with. */
+static void note_typed(struct app *app, const char *name, const char *value)
+{
+	if (strcmp(name, "host") != 0)
+		*arena_push(app->arena, app->typed.word, app->typed.n) =
+		        arena_printf(app->arena, "--%s%s%s", name, value ? "=" : "", value ? value : "");
+}
+
 static bool take_one(struct app *app, int got, struct err *err)
 {
 	if (got >= GOAL_FIRST) {
 		const struct goal_key *key = &goal_keys[got - GOAL_FIRST];
 		if (app->verb && !app->verb->goal)
 			return misplaced(app, key->flag, err);
+		note_typed(app, key->flag, optarg);
 		return goal_set(&app->goal, key->name, optarg, app->arena, err);
 	}
 	size_t i = 0;
@@ -148,6 +182,7 @@ static bool take_one(struct app *app, int got, struct err *err)
 		i++;
 	if (app->verb && !options_fit(app->verb, &option_rows[i]))
 		return misplaced(app, option_rows[i].name, err);
+	note_typed(app, option_rows[i].name, option_rows[i].argument ? optarg : NULL);
 	return take(app, &option_rows[i], optarg);
 }
 

@@ -273,21 +273,20 @@ void out_verb_help(const struct app *app, const struct verb *verb)
 		printf("  gpuferry %.*s\n", (int)line.size, (const char *)line.data);
 	putchar('\n');
 	option_help(app, verb);
-	printf("\nExit: 0 as wished, 1 failed, 2 wrong usage, 3 not as wished,\n"
-	       "      6 could not be measured\n"
+	printf("\nExit: 0 as wished, 1 failed%s, 2 wrong usage, 3 not as wished,\n"
+	       "      %s6 could not be measured\n"
 	       "Manual: man gpuferry-%s\n",
+	        verb->changes ? " or refused" : "", verb->changes ? "4 reboot needed, 5 another run, " : "",
 	        verb->name);
 }
 
 void out_help(const struct app *app)
 {
-	printf("%sgpuferry%s ferries a GPU from a Proxmox VE host into the VM or CT that\ntranscodes on it. This "
-	       "version looks "
-	       "and changes nothing.\n\n"
+	printf("%sgpuferry%s ferries a GPU from a Proxmox VE host into the VM or CT that\ntranscodes on it.\n\n"
 	       "Begin with\n"
-	       "  gpuferry inspect                    what is here\n"
-	       "  gpuferry verify                     what is wrong, why, and the cure\n"
-	       "  gpuferry record machine.tape        this machine, redacted, for who helps\n\n"
+	       "  gpuferry inspect                            what is here\n"
+	       "  gpuferry plan --gpu nvidia --into vm/100    what would change, and why\n"
+	       "  gpuferry apply --gpu nvidia --into vm/100   does it; rollback takes it back\n\n"
 	       "Verbs\n",
 	        out_colour(app, BOLD), out_plain(app));
 	struct arena arena ARENA_SCOPED = { 0 };
@@ -296,7 +295,7 @@ void out_help(const struct app *app)
 		printf("  %s%s%s\n", out_colour(app, CYAN), left, out_plain(app));
 		out_folded(app, verb->help, 6);
 	}
-	puts("\nWithout a Proxmox host at hand: gpuferry --print machines lists built-in ones,\n"
-	     "and --machine NAME reads one of them.\n"
+	puts("\nWithout a Proxmox host at hand: gpuferry rehearse shows the whole journey,\n"
+	     "gpuferry --print machines lists built-in machines, --machine NAME reads one.\n"
 	     "gpuferry VERB --help tells the options, man gpuferry everything.");
 }

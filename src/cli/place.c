@@ -11,14 +11,6 @@
 #include "sys/store.h"
 #include "sys/tape.h"
 
-static struct world *machine_world(struct bytes text, const char *name, struct arena *arena, struct err *err)
-{
-	struct tape *tape;
-	if (!machine_parse(text, name, machine_builtin_text, NULL, arena, err, &tape))
-		return NULL;
-	return tape_world(tape, "node", arena, err);
-}
-
 static bool no_machine(const char *name, struct arena *arena, struct err *err)
 {
 	struct near near = { .word = name };
@@ -32,19 +24,29 @@ static bool no_machine(const char *name, struct arena *arena, struct err *err)
 	return err_hint(err, "gpuferry --print machines lists the built-in ones");
 }
 
+bool place_tape(const char *name, struct arena *arena, struct err *err, struct tape **ret)
+{
+	struct bytes text;
+	if (access(name, F_OK) != 0 && !strchr(name, '/')) {
+		const char *builtin = machine_builtin_text(NULL, name);
+		if (!builtin)
+			return no_machine(name, arena, err);
+		text = (struct bytes){ builtin, strlen(builtin) };
+		return machine_parse(text, name, machine_builtin_text, NULL, arena, err, ret);
+	}
+	if (!text_ends(name, ".machine"))
+		return tape_load(name, arena, err, ret);
+	return store_read(name, READ_MAX, arena, err, &text) &&
+	       machine_parse(text, name, machine_builtin_text, NULL, arena, err, ret);
+}
+
 static struct world *named_machine(const char *name, struct arena *arena, struct err *err)
 {
-	if (access(name, F_OK) != 0 && !strchr(name, '/')) {
-		const char *text = machine_builtin_text(NULL, name);
-		if (text)
-			return machine_world((struct bytes){ text, strlen(text) }, name, arena, err);
-		no_machine(name, arena, err);
-		return NULL;
-	}
-	struct bytes text;
-	if (!text_ends(name, ".machine"))
+	struct tape *tape;
+	bool there = access(name, F_OK) == 0 || strchr(name, '/');
+	if (there && !text_ends(name, ".machine"))
 		return tape_open(name, arena, err);
-	return store_read(name, READ_MAX, arena, err, &text) ? machine_world(text, name, arena, err) : NULL;
+	return place_tape(name, arena, err, &tape) ? tape_world(tape, "node", arena, err) : NULL;
 }
 
 struct world *place_open(struct app *app, const char *machine, struct arena *arena, struct err *err)
@@ -121,37 +123,60 @@ static bool is_machine(const char *name)
 	return machine_builtin_text(NULL, name);
 }
 
-bool place_goal(struct app *app, const char *file, struct err *err, struct goal *ret)
+bool place_goal_text(struct app *app, const char *name, struct err *err, struct bytes *ret_text, struct goal *ret)
 {
-	*ret = app->goal;
-	bool flags = !goal_empty(&app->goal);
-	if (file && flags) {
-		err_set(err, ERR_USAGE, "%s: a goal file and goal flags at once", text_shown(app->arena, file));
+	if (!goal_empty(&app->goal)) {
+		err_set(err, ERR_USAGE, "%s: a goal file and goal flags at once", text_shown(app->arena, name));
 		return err_hint(err, "put it all into the file, or leave the file out");
 	}
-	if (!file && (flags || app->machines.n || app->host || access(default_goal, F_OK) != 0))
-		return true;
-	const char *name = file ? file : default_goal;
-	struct bytes text;
-	bool read = store_read(name, GOAL_MAX, app->arena, err, &text);
-	if (read && goal_parse(text, name, app->arena, err, ret))
+	app->input_used = strcmp(name, "-") == 0;
+	bool read = store_read(name, GOAL_MAX, app->arena, err, ret_text);
+	if (read && goal_parse(*ret_text, name, app->arena, err, ret))
 		return true;
 	err->kind = ERR_USAGE;
 	if (is_machine(name))
-		err_hint(err, "that is a machine, not a goal: gpuferry verify --machine %s",
-		        text_shown(app->arena, name));
+		err_hint(err, "that is a machine, not a goal: gpuferry %s %s%s",
+		        strcmp(app->verb->name, "apply") == 0 ? "rehearse" : app->verb->name,
+		        strcmp(app->verb->name, "apply") == 0 ? "" : "--machine ", text_shown(app->arena, name));
 	else if (!read)
 		err_hint(err, "a goal is a YAML file (man gpuferry shows one); or say --gpu nvidia --into vm/100");
 	return false;
 }
 
-bool place_goal_target(const struct goal *goal, struct arena *arena, struct err *err, struct target *ret)
+bool place_goal(struct app *app, const char *file, struct err *err, struct goal *ret)
 {
+	struct bytes text;
+	*ret = app->goal;
+	if (file)
+		return place_goal_text(app, file, err, &text, ret);
+	if (!goal_empty(&app->goal) || app->machines.n || app->host || access(default_goal, F_OK) != 0)
+		return true;
+	return place_goal_text(app, default_goal, err, &text, ret);
+}
+
+bool place_goal_also(const struct goal *goal, struct arena *arena, struct err *err, const struct target **ret)
+{
+	*ret = NULL;
 	if (goal->into == GUEST_UNKNOWN || goal->into_new)
-		return false;
+		return true;
 	bool vm = goal->into == GUEST_VM;
 	const char *id = arena_printf(arena, "%lld", (long long)goal->into_id);
-	*ret = (struct target){ .label = arena_printf(arena, "%s/%s", vm ? "vm" : "ct", id), .n = 1 };
-	ret->hop[0] = (struct hop){ vm ? HOP_QM : HOP_PCT, id };
-	return !goal->reach || hop_parse_ssh(goal->reach, arena, err, &ret->hop[0]);
+	struct target *target = arena_new(arena, struct target);
+	*target = (struct target){ .label = arena_printf(arena, "%s/%s", vm ? "vm" : "ct", id), .n = 1 };
+	target->hop[0] = (struct hop){ vm ? HOP_QM : HOP_PCT, id };
+	if (goal->reach && !hop_parse_ssh(goal->reach, arena, err, &target->hop[0]))
+		return false;
+	*ret = target;
+	return true;
+}
+
+bool place_facts(
+        struct world *world, const struct goal *goal, struct arena *arena, struct err *err, const struct facts **ret)
+{
+	const struct target *also;
+	if (!place_goal_also(goal, arena, err, &also))
+		return false;
+	const struct facts_want want = { .depth = FACTS_ALL, .also = also };
+	*ret = facts_gather(world, &want, arena);
+	return true;
 }

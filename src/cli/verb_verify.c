@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
-#include "rules/rules.h"
+#include "cli/change.h"
 
 static const struct {
 	const char *word;
@@ -116,7 +115,7 @@ static void show_summary(const struct app *app, const struct report *report, con
 }
 
 /* The order for a person: what is broken, in the chain's order; then what is unknown; then warnings. */
-static void show(const struct app *app, const struct report *report, const struct goal *goal, struct arena *arena)
+void show_report(const struct app *app, const struct report *report, const struct goal *goal, struct arena *arena)
 {
 	for (size_t v = 0; order[v] != VERDICT_OK; v++)
 		for (size_t i = 0; i < report->n; i++)
@@ -133,6 +132,25 @@ static void show(const struct app *app, const struct report *report, const struc
 	show_summary(app, report, goal);
 }
 
+void show_verdict(const struct app *app, const struct report *report, struct arena *arena)
+{
+	size_t count[N_ORDER] = { 0 };
+	for (size_t i = 0; i < report->n; i++)
+		count[report->findings[i].verdict]++;
+	printf("%s%s%s: %zu ok, %zu warn, %zu broken, %zu unknown, %zu skipped\n",
+	        out_colour(app, verdicts[report->verdict].colour), verdicts[report->verdict].word, out_plain(app),
+	        count[VERDICT_OK], count[VERDICT_WARN], count[VERDICT_BROKEN], count[VERDICT_UNKNOWN],
+	        count[VERDICT_SKIPPED]);
+	for (size_t i = 0; i < report->n; i++)
+		if (report->findings[i].verdict == VERDICT_BROKEN || report->findings[i].verdict == VERDICT_UNKNOWN)
+			out_folded(app,
+			        arena_printf(arena, "%s %s: %s", verdicts[report->findings[i].verdict].word,
+			                report->findings[i].rule->id,
+			                text_shown(arena, report->findings[i].why ? report->findings[i].why
+			                                                          : report->findings[i].rule->asks)),
+			        2);
+}
+
 static int verify(struct app *app, struct world *world, const char *label, void *data, struct arena *arena)
 {
 	const struct goal *goal = data;
@@ -144,18 +162,15 @@ static int verify(struct app *app, struct world *world, const char *label, void 
 		[VERDICT_UNKNOWN] = EXIT_UNMEASURED,
 	};
 	struct err err = { 0 };
-	struct target target;
-	bool inside = place_goal_target(goal, arena, &err, &target);
-	if (err.kind)
-		return out_error(app, &err);
-	const struct facts_want want = { .depth = FACTS_ALL, .also = inside ? &target : NULL };
-	const struct facts *facts = facts_gather(world, &want, arena);
+	const struct facts *facts;
 	struct report report;
+	if (!place_facts(world, goal, arena, &err, &facts))
+		return out_error(app, &err);
 	rules_run(facts, goal, arena, &report);
 	if (app->json)
 		out_json(app, rules_json(&report, facts), label);
 	else
-		show(app, &report, goal, arena);
+		show_report(app, &report, goal, arena);
 	return codes[report.verdict];
 }
 
