@@ -32,13 +32,6 @@ static void label(const struct app *app, const char *word, enum colour colour)
 	printf("     %s%s:%s", out_colour(app, colour), word, out_plain(app));
 }
 
-static void labelled(const struct app *app, const char *word, enum colour colour, const char *text, struct arena *arena)
-{
-	label(app, word, colour);
-	putchar('\n');
-	out_folded(app, text_shown(arena, text), 7);
-}
-
 /* ---- from and to, by kind ---------------------------------------------------------------- */
 
 static const char *or_none(const char *text)
@@ -59,7 +52,9 @@ static void show_content(const struct app *app, struct bytes content, struct are
 	size_t cursor = 0, lines = 0, hidden = 0;
 	struct bytes line;
 	while (text_line(content, &cursor, &line)) {
-		if (app->all || lines < LINES_SHOWN)
+		if (!line.size && (app->all || lines < LINES_SHOWN))
+			putchar('\n');
+		else if (app->all || lines < LINES_SHOWN)
 			printf("       %s%s%s\n", out_colour(app, DIM), text_printable(arena, line), out_plain(app));
 		else
 			hidden++;
@@ -72,10 +67,12 @@ static void show_content(const struct app *app, struct bytes content, struct are
 static void show_file(const struct app *app, const struct step *step, struct arena *arena)
 {
 	bool gone = step->to && !*step->to;
-	const char *from = !step->from ? "unknown" : !*step->from ? "new" : "in place of what stands there";
+	const char *from = !step->from    ? "written; what stands there is not known"
+	                   : !*step->from ? "new"
+	                                  : "in place of what stands there";
 	out_folded(app,
 	        text_shown(arena, arena_printf(arena, "%s %s: %s", step->on, step->key, gone ? "removed" : from)), 5);
-	if (!gone && step->to && !app->quiet)
+	if (!gone && step->to && (!step->temporary || app->all))
 		show_content(app, (struct bytes){ step->to, strlen(step->to) }, arena);
 }
 
@@ -93,7 +90,11 @@ static const char *words_only_in(const char *line, const char *other, struct are
 static void show_words(const struct app *app, const struct step *step, struct arena *arena)
 {
 	const char *from = step->from ? step->from : "", *to = step->to ? step->to : "";
-	const char *gained = words_only_in(to, from, arena), *lost = words_only_in(from, to, arena);
+	const char *gained = words_only_in(to, from, arena), *lost = "";
+	struct words gone = text_split(arena, words_only_in(from, to, arena), " ");
+	for (size_t i = 0; i < gone.n; i++) /* what GRUB puts in front by itself is not written down */
+		if (!text_starts(gone.word[i], "root=") && strcmp(gone.word[i], "ro") != 0)
+			lost = arena_printf(arena, "%s%s%s", lost, *lost ? " " : "", gone.word[i]);
 	const char *text = arena_printf(arena, "%s%s%s%s%s", *gained ? "gains " : "", gained,
 	        *gained && *lost ? "; " : "", *lost ? "loses " : "", lost);
 	out_folded(app,
@@ -161,7 +162,7 @@ static void show_step(const struct app *app, const struct step *step, size_t num
 	                                  undos[step->undo], step->needs_reboot ? "; in effect after the reboot" : "")),
 	        5);
 	if (step->interrupts && *step->interrupts)
-		labelled(app, "interrupts", YELLOW, step->interrupts, arena);
+		out_folded(app, text_shown(arena, arena_printf(arena, "interrupts %s", step->interrupts)), 5);
 }
 
 /* ---- the rest --------------------------------------------------------------------------------- */
@@ -194,7 +195,7 @@ static void show_behind(const struct app *app, const struct plan *plan, struct a
 	for (size_t i = 0; i < plan->n_gates; i++)
 		out_folded(app,
 		        text_shown(arena, arena_printf(arena, "%s: %s", plan->gates[i].rule,
-		                                  plan->gates[i].why ? plan->gates[i].why : plan->gates[i].asks)),
+		                                  plan->gates[i].asks ? plan->gates[i].asks : plan->gates[i].why)),
 		        5);
 	if (plan->n_guest_stops) {
 		puts("\nStops:");
