@@ -5,7 +5,8 @@
  * The revert is no timer unit: emergency mode never reaches timers.target. It is of type simple, so that the boot does
  * not wait for it, and it has no default dependencies, so that it starts where little works (systemd.unit(5),
  * bootup(7)). The resume is a oneshot in front of pve-guests.service: guests that start with the node wait until their
- * configuration is set.
+ * configuration is set. It names gpuferry without a folder, as systemd looks in /usr/local/bin and /usr/bin
+ * (systemd.service(5)): it may come from the package or from `./do install`.
  */
 #include "plan/plan.h"
 
@@ -44,7 +45,7 @@ const char *plan_resume_unit(struct arena *arena)
 	        "\n"
 	        "[Service]\n"
 	        "Type=oneshot\n"
-	        "ExecStart=/usr/bin/gpuferry apply --continue\n"
+	        "ExecStart=gpuferry apply --continue\n"
 	        "TimeoutStartSec=30min\n"
 	        "StandardOutput=journal+console\n"
 	        "StandardError=journal+console\n");
