@@ -190,6 +190,14 @@ grep -q 'someone else' "$work/now/etc/modprobe.d/vfio.conf" && [ "$(readlink "$w
 	[ -e "$work/now/etc/made/theirs" ] && [ ! -e "$work/now/etc/default/grub.d/gpuferry.cfg" ] &&
 	[ -e "$work/now/etc/modprobe.d/$lines" ]; ok "the rest is taken back"
 
+grep -q "WORLD_BESIDE \"$(grep -o '\.gpuferry-new' "$source/src/exec/rollback.sh" | head -n 1)\"" "$source/src/sys/world.h"
+ok "it knows what gpuferry leaves beside a file"
+fresh
+echo half >"$work/now/etc/modprobe.d/vfio.conf.gpuferry-new"
+ln -s half "$work/now/etc/leads.gpuferry-new"
+own_root dash
+[ $code = 0 ] && as_before; ok "what a cut has left beside a file and a link goes"
+
 fresh
 rm "$work/now/$run/old/3"
 own_root ash

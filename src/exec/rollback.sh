@@ -64,10 +64,12 @@ same_owner() { # FILE SAVED
 	[ "$(stat -c '%a %u %g' "$1" 2>/dev/null)" = "$(cat "$2.owner" 2>/dev/null)" ]
 }
 
+# NAME.gpuferry-new beside it is what gpuferry leaves where it was cut off (WORLD_BESIDE of src/sys/world.h).
+
 back_file() { # PATH OLD NEW N
 	target=$ROOT$1 temporary=$ROOT${1%/*}/.gpuferry-back-$4 saved=$RUN/old/$4
 	reachable "$1" || { leave "$1: a folder above it is a link that leads out of $ROOT"; return; }
-	rm -f "$temporary"
+	rm -f "$temporary" "$target.gpuferry-new"
 	look "$target"
 	case $now in
 	"$3") [ "$2" != "$3" ] || ! same_owner "$target" "$saved" || return 0 ;;
@@ -98,6 +100,7 @@ back_file() { # PATH OLD NEW N
 back_link() { # PATH OLD NEW
 	target=$ROOT$1 temporary=$ROOT${1%/*}/.gpuferry-back-${1##*/}
 	reachable "$1" || { leave "$1: a folder above it is a link that leads out of $ROOT"; return; }
+	rm -f "$target.gpuferry-new"
 	kind=other to=''
 	if [ -L "$target" ]; then
 		kind=link to=$(readlink "$target")
