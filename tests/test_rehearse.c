@@ -490,6 +490,93 @@ static void every_machine_boots_as_it_is(void **state)
 	}
 }
 
+/* ---- looking at it ---- */
+
+static struct words changed(struct stage *host, struct tape *before)
+{
+	return rehearse_differences(before, rehearse_tape(host->rehearse, &host->arena), &host->arena);
+}
+
+static bool says(struct words words, const char *text)
+{
+	for (size_t i = 0; i < words.n; i++)
+		if (strstr(words.word[i], text))
+			return true;
+	return false;
+}
+
+static void differences_are_those_that_were_made(void **state)
+{
+	(void)state;
+	struct stage host;
+	stage_open(&host, "base amd-4060ti\n");
+	struct tape *before = rehearse_tape(host.rehearse, &host.arena);
+	struct words none = changed(&host, before);
+	if (none.n)
+		fail_msg("%s", none.word[0]);
+	edit(&host, "/etc/modprobe.d/x.conf", "blacklist nouveau\n");
+	assert_int_equal(host.node->changes->symlink(host.node, "/dev/null", "/etc/modprobe.d/y.conf"), 0);
+	assert_int_equal(type_in(&host, "update-initramfs -u", NULL), 0);
+	set(&host, DEVICES NV "/driver_override", "vfio-pci");
+	set(&host, DEVICES NV "/driver/unbind", NV);
+	struct words words = changed(&host, before);
+	assert_true(says(words, "/etc/modprobe.d/x.conf is new"));
+	assert_true(says(words, "/etc/modprobe.d/y.conf is new"));
+	assert_true(says(words, IMAGE " holds etc/modprobe.d/x.conf now"));
+	assert_true(says(words, NV " has driver none, not nouveau"));
+	assert_true(says(words, NV " has driver_override vfio-pci, not (null)"));
+	assert_int_equal(words.n, 5);
+	set(&host, DEVICES NV "/driver_override", "");
+	set(&host, "/sys/bus/pci/drivers_probe", NV);
+	assert_int_equal(host.node->changes->remove(host.node, "/etc/modprobe.d/x.conf"), 0);
+	assert_int_equal(host.node->changes->remove(host.node, "/etc/modprobe.d/y.conf"), 0);
+	assert_int_equal(type_in(&host, "update-initramfs -u", NULL), 0);
+	none = changed(&host, before);
+	if (none.n)
+		fail_msg("%s", none.word[0]);
+	stage_close(&host);
+}
+
+static void a_moved_device_is_elsewhere(void **state)
+{
+	(void)state;
+	struct stage host;
+	stage_open(&host, "base amd-4060ti\n");
+	rehearse_move_device(host.rehearse, NV, "0000:06:00.0");
+	type_in(&host, "reboot", NULL);
+	boot(&host, true);
+	assert_int_equal(world_exists(host.node, DEVICES NV), NO);
+	assert_string_equal(driver_at(&host, "0000:06:00.0"), "nouveau");
+	assert_string_equal(text_at(&host, DEVICES "0000:06:00.0/device"), "0x2803\n");
+	stage_close(&host);
+}
+
+/* Each ESP is written in parts: wherever that is cut, the machine boots with the old words or the new ones. */
+static void a_refresh_cut_anywhere_boots(void **state)
+{
+	(void)state;
+	unsigned old = 0, new = 0;
+	bool whole = false;
+	for (unsigned long cut = 1; !whole && cut < 100; cut++)
+		for (int keep = 0; keep < 2; keep++) {
+			struct stage host;
+			stage_open(&host, "base intel-zfs-a380\n");
+			rehearse_edit(host.rehearse, "/etc/kernel/cmdline",
+			        bytes_of("root=ZFS=rpool/ROOT/pve-1 boot=zfs from-kernel\n"));
+			rehearse_cut(host.rehearse, cut);
+			whole = type_in(&host, "proxmox-boot-tool refresh", NULL) == 0;
+			rehearse_cut(host.rehearse, rehearse_effects(host.rehearse));
+			boot(&host, keep);
+			if (strstr(text_at(&host, "/proc/cmdline"), "from-kernel"))
+				new++;
+			else
+				old++;
+			stage_close(&host);
+		}
+	assert_true(whole);
+	assert_true(old >= 2 && new >= 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -508,6 +595,9 @@ int main(void)
 		cmocka_unit_test(vfio_virqfd_is_gone),
 		cmocka_unit_test(enabled_units_run),
 		cmocka_unit_test(every_machine_boots_as_it_is),
+		cmocka_unit_test(differences_are_those_that_were_made),
+		cmocka_unit_test(a_moved_device_is_elsewhere),
+		cmocka_unit_test(a_refresh_cut_anywhere_boots),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

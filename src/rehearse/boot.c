@@ -284,6 +284,9 @@ static void cold_devices(struct rehearse *rehearse)
 	struct kernel_state *kernel = rehearse->kernel;
 	kernel->n_ids = 0;
 	kernel->stuck = NULL;
+	for (size_t i = 0; i < rehearse->n_moves; i++)
+		kernel_move(rehearse, rehearse->moves[i].from, rehearse->moves[i].to);
+	rehearse->n_moves = 0;
 	for (size_t i = 0; i < kernel->n; i++) {
 		kernel_override(rehearse, kernel->devices[i].address, NONE);
 		kernel_bind(rehearse, kernel->devices[i].address, kernel->devices[i].recorded);

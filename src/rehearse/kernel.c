@@ -400,6 +400,31 @@ void kernel_bind(struct rehearse *rehearse, const char *address, const char *dri
 	kernel_refresh(rehearse);
 }
 
+void kernel_move(struct rehearse *rehearse, const char *from, const char *to)
+{
+	struct kernel_device *device = kernel_device(rehearse, from);
+	if (!device || kernel_device(rehearse, to))
+		return;
+	kernel_bind(rehearse, from, NONE);
+	const char *group = PRINT("/sys/kernel/iommu_groups/%s/devices", device->group);
+	const char *old = device->path, *text = model_text(rehearse, PRINT("%s/uevent", old));
+	struct model_inode *folder = model_take(rehearse, old);
+	device->address = arena_strdup(rehearse->arena, to);
+	device->path = PRINT("%.*s%s", (int)(strrchr(old, '/') + 1 - old), old, to);
+	device->n_stashes = 0; /* they name the old place */
+	model_give(rehearse, device->path, folder);
+	model_drop(rehearse, PRINT("/sys/bus/pci/devices/%s", from));
+	model_set_relative(rehearse, PRINT("/sys/bus/pci/devices/%s", to), device->path);
+	if (*device->group && rehearse->kernel->iommu) {
+		model_drop(rehearse, PRINT("%s/%s", group, from));
+		model_set_relative(rehearse, PRINT("%s/%s", group, to), device->path);
+	}
+	const char *at = text ? strstr(text, from) : NULL;
+	if (at)
+		model_set_text(rehearse, PRINT("%s/uevent", device->path), 0644, "%.*s%s%s", (int)(at - text), text, to,
+		        at + strlen(from));
+}
+
 void kernel_override(struct rehearse *rehearse, const char *address, const char *driver)
 {
 	const struct kernel_device *device = kernel_device(rehearse, address);

@@ -703,6 +703,16 @@ static const char *const usual_folders[] = { "/etc/systemd/system", "/var/lib", 
 /* Nobody asks it of a machine that never saw gpuferry. */
 static const char *const absent_folders[] = { "/var/lib/gpuferry" };
 
+bool model_is_usual(const char *path)
+{
+	size_t size = strlen(path);
+	for (size_t i = 0; i < sizeof usual_folders / sizeof *usual_folders; i++)
+		if (strncmp(usual_folders[i], path, size) == 0 &&
+		        (!usual_folders[i][size] || usual_folders[i][size] == '/'))
+			return true;
+	return false;
+}
+
 static void usual(struct rehearse *rehearse)
 {
 	struct model_inode *inode;

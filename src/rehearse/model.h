@@ -155,6 +155,8 @@ void model_settle(struct rehearse *rehearse, struct model_inode *inode);
 void model_lose(struct rehearse *rehearse, struct model_inode *inode);
 /* Fills the tree with the recorded node. */
 bool model_load(struct rehearse *rehearse, struct err *err);
+/* A directory that is taken to be on every node, or one above it. */
+bool model_is_usual(const char *path);
 /* Mounts a disk there; EBUSY, ENOENT. Only the tree: /proc/mounts is the caller's. */
 int model_mount(struct rehearse *rehearse, struct model_disk *disk, const char *path);
 void model_unmount(struct model_disk *disk);
@@ -242,6 +244,8 @@ const char *kernel_driver(struct rehearse *rehearse, const char *address);
 struct words kernel_group_devices(struct rehearse *rehearse, const char *address);
 /* Moves a device to a driver (NONE: to none) with all that goes with it, as the kernel would: no question asked. */
 void kernel_bind(struct rehearse *rehearse, const char *address, const char *driver);
+/* At another place, as after a card was added: same parent, no driver. */
+void kernel_move(struct rehearse *rehearse, const char *from, const char *to);
 void kernel_override(struct rehearse *rehearse, const char *address, const char *driver); /* NONE: cleared */
 /* Would this driver take this device: override, dynamic ids, the module's aliases? */
 bool kernel_takes(struct rehearse *rehearse, const char *driver, const struct kernel_device *device);
