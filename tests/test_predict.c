@@ -67,6 +67,9 @@ static const struct boot_case {
 	        BASE CONF IDS "\tsoftdep drm pre: vfio-pci\n" BUILTIN("gpu/drm/drm") },
 	{ "of two softdep lines only the first counts", CARD, "nouveau", "a.conf",
 	        BASE "file /etc/modprobe.d/a.conf\n\tsoftdep nouveau pre: drm\n" CONF IDS SOFTDEP },
+	{ "vfio-pci is in the initramfs, the drivers whose softdeps name it are not", CARD, RACE, "wait",
+	        BASE "file /etc/modprobe.d/a.conf\n\tsoftdep nouveau pre: drm\n" CONF IDS BOTH IMAGE UDEV
+	             "\tmodule vfio_pci vfio_pci_core vfio\n" },
 	{ "install with a pattern", CARD, "", NULL, BASE CONF "\tinstall nouv* /bin/true\n" },
 	{ "alias nouveau off: udev does not ask by that name", CARD, "nouveau", NULL,
 	        BASE CONF "\talias nouveau off\n" },

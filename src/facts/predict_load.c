@@ -300,7 +300,8 @@ void predict_coldplug(struct stage *stage)
 		for (size_t i = 0; i < names.n; i++) {
 			struct words before = { 0 };
 			stage->visited = (struct words){ 0 };
-			if (!modprobe_blacklisted(stage->config, names.word[i]))
+			/* the image's own index knows no module that is not in it, and so heeds no softdep of it */
+			if (available(stage, names.word[i]) && !modprobe_blacklisted(stage->config, names.word[i]))
 				load(stage, names.word[i], NULL, false, &before);
 		}
 	}
