@@ -428,6 +428,280 @@ static void every_rule(void **state)
 			fail_msg("there is no rule %s", row->rule);
 }
 
+/* ---- with the files that steer the boot ---- */
+
+static struct facts *used_card(struct arena *arena, const char *machine, int64_t free_mib)
+{
+	struct facts *facts = facts_of(arena, machine);
+	struct boot *boot = &facts->boot;
+	*arena_push(arena, boot->file_systems, boot->n_file_systems) =
+	        (struct file_system){ "/", 100 << 20, free_mib << 10 };
+	return facts;
+}
+
+static void put_file(struct arena *arena, struct facts *facts, const char *path, const char *content)
+{
+	*arena_push(arena, facts->boot.files, facts->boot.n_files) =
+	        (struct boot_file){ .path = path, .data = bytes_of(content), .mode = 0644 };
+}
+
+static const char *plan_of(struct arena *arena, const struct facts *facts, const char *goal, struct plan *ret)
+{
+	struct goal wish = goal_of(arena, goal);
+	plan_build(facts, &wish, arena, ret);
+	return shown(arena, ret);
+}
+
+static const struct step *step_at(const struct plan *plan, const char *key)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if (strcmp(plan->steps[i].key, key) == 0)
+			return &plan->steps[i];
+	fail_msg("no step for %s", key);
+	return NULL;
+}
+
+#define TWINS "base twins\nprocess 4000 ffmpeg open=/dev/dri/renderD129\n"
+#define SCRIPT "/etc/initramfs-tools/scripts/init-top/gpuferry"
+
+static void space(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct plan plan;
+	plan_of(&arena, used_card(&arena, GUIDES HELD, 4096), "gpu=nvidia into=vm/100", &plan);
+	assert_int_equal(plan.n_refused, 0);
+	assert_int_equal(plan.reboots, 1);
+	const char *text = plan_of(&arena, used_card(&arena, GUIDES HELD, 100), "gpu=nvidia into=vm/100", &plan);
+	assert_non_null(strstr(text, "refused node.initramfs: /boot has 100 MiB free"));
+	text = plan_of(&arena, facts_of(&arena, GUIDES HELD), "gpu=nvidia into=vm/100", &plan);
+	assert_non_null(strstr(text, "refused node.initramfs: how much space"));
+}
+
+/* What stands there already counts: bytes that are so make no step, those of others are not written over. */
+static void own_files(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct plan first, plan;
+	struct facts *facts = used_card(&arena, GUIDES HELD, 4096);
+	plan_of(&arena, facts, "gpu=nvidia into=vm/100", &first);
+	const struct step *file = step_at(&first, "/etc/modprobe.d/gpuferry.conf");
+	put_file(&arena, facts, "/etc/modprobe.d/gpuferry.conf", file->to);
+	const char *text = plan_of(&arena, facts, "gpu=nvidia into=vm/100", &plan);
+	assert_null(strstr(text, "file node /etc/modprobe.d/gpuferry.conf"));
+	assert_non_null(strstr(text, "hooks/gpuferry: none -> "));
+	assert_string_not_equal(plan.facts_digest, first.facts_digest);
+	facts = used_card(&arena, GUIDES HELD, 4096);
+	put_file(&arena, facts, "/etc/modprobe.d/gpuferry.conf", "options something else\n");
+	text = plan_of(&arena, facts, "gpu=nvidia into=vm/100", &plan);
+	assert_non_null(strstr(text, "refused gpu.release: /etc/modprobe.d/gpuferry.conf is there, and not as"));
+}
+
+/* A file behind ours that sets the variable anew would drop our words. */
+static void grub_order(void **state)
+{
+	static const struct {
+		const char *path, *text;
+		bool refused;
+	} others[] = {
+		{ "/etc/default/grub.d/aa.cfg", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n", false },
+		{ "/etc/default/grub.d/zz.cfg", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n", true },
+		{ "/etc/default/grub.d/zz.cfg", "GRUB_CMDLINE_LINUX=\"audit=0\"\n", false },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(others); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		struct plan plan;
+		struct facts *facts = facts_of(&arena, "base iommu-off\n");
+		put_file(&arena, facts, "/etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet intel_iommu=off\"\n");
+		put_file(&arena, facts, others[i].path, others[i].text);
+		const char *text = plan_of(&arena, facts, "gpu=nvidia into=vm/100", &plan);
+		assert_int_equal(plan.n_refused, others[i].refused);
+		if (!others[i].refused)
+			assert_true(text_ends(step_at(&plan, "grub")->to, "intel_iommu=on"));
+		if (strstr(others[i].text, "audit"))
+			assert_string_equal(step_at(&plan, "grub")->to, "audit=0 quiet intel_iommu=off intel_iommu=on");
+		(void)text;
+	}
+}
+
+/* Somebody's softdep of the same module comes first, and only the first counts: then by address. */
+static void foreseen(void **state)
+{
+	static const char *const machines[] = {
+		GUIDES HELD "file /etc/modprobe.d/a.conf\n\tsoftdep nouveau pre: drm\n",
+		GUIDES HELD "file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=8086:1533\n",
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(machines); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		struct plan plan;
+		const char *text = plan_of(&arena, used_card(&arena, machines[i], 4096), "gpu=nvidia into=vm/100", &plan);
+		if (!strstr(text, "file node " SCRIPT) || strstr(text, "modprobe.d"))
+			fail_msg("%s", text);
+	}
+}
+
+/* ---- the script of the initramfs, run ---- */
+
+static const char *replaced(struct arena *arena, const char *text, const char *old, const char *with)
+{
+	const char *result = "";
+	for (const char *at; (at = strstr(text, old)); text = at + strlen(old))
+		result = arena_printf(arena, "%s%.*s%s", result, (int)(at - text), text, with);
+	return arena_printf(arena, "%s%s", result, text);
+}
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+	if (!file || fputs(text, file) < 0 || fclose(file))
+		fail_msg("%s cannot be written", path);
+}
+
+static void make_device(struct arena *arena, const char *sys, const char *address, const char *device, const char *class)
+{
+	const char *path = arena_printf(arena, "%s/bus/pci/devices/%s", sys, address);
+	const struct {
+		const char *name, *value;
+	} attributes[] = { { "vendor", "0x10de\n" }, { "device", device }, { "subsystem_vendor", "0x1462\n" },
+		{ "subsystem_device", "0x397d\n" }, { "class", class }, { "driver_override", "" } };
+	assert_int_equal(system(arena_printf(arena, "mkdir -p %s", path)), 0);
+	for (size_t i = 0; i < COUNT(attributes); i++)
+		write_text(arena_printf(arena, "%s/%s", path, attributes[i].name), attributes[i].value);
+}
+
+static const char *override_of(struct arena *arena, const char *sys, const char *address)
+{
+	return test_read(arena, arena_printf(arena, "%s/bus/pci/devices/%s/driver_override", sys, address)).data;
+}
+
+static void script_runs(void **state)
+{
+	static const struct {
+		const char *shell, *cmdline, *device;
+		bool taken;
+	} runs[] = {
+		{ "dash", "quiet", "0x2504\n", true },
+		{ "dash", "quiet gpuferry=off", "0x2504\n", false },
+		{ "dash", "quiet gpuferry=offline", "0x2504\n", true },
+		{ "dash", "quiet", "0x2503\n", false },
+		{ "busybox sh", "quiet", "0x2504\n", true },
+		{ "busybox sh", "gpuferry=off quiet", "0x2504\n", false },
+	};
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct plan plan;
+	plan_of(&arena, used_card(&arena, TWINS, 4096), "gpu=0000:01:00.0 into=vm/100", &plan);
+	const struct step *step = step_at(&plan, SCRIPT);
+	assert_int_equal(step->mode, 0755);
+	for (size_t i = 0; i < COUNT(runs); i++) {
+		char folder[] = "/tmp/gpuferry-script-XXXXXX";
+		assert_non_null(mkdtemp(folder));
+		const char *script = arena_printf(&arena, "%s/gpuferry", folder);
+		make_device(&arena, folder, "0000:01:00.0", runs[i].device, "0x030000\n");
+		make_device(&arena, folder, "0000:01:00.1", "0x228e\n", "0x010802\n");
+		make_device(&arena, folder, "0000:0e:00.0", "0x2504\n", "0x030000\n");
+		write_text(arena_printf(&arena, "%s/cmdline", folder), arena_printf(&arena, "%s\n", runs[i].cmdline));
+		const char *text = replaced(&arena, step->to, "/sys/", arena_printf(&arena, "%s/", folder));
+		write_text(script, replaced(&arena, text, "/proc/", arena_printf(&arena, "%s/", folder)));
+		write_text(arena_printf(&arena, "%s/modprobe", folder), "#!/bin/sh\nexit 0\n");
+		const char *run = arena_printf(&arena, "chmod 755 %s/modprobe && PATH=%s:$PATH %s %s && test -z \"$(%s %s prereqs)\"",
+		        folder, folder, runs[i].shell, script, runs[i].shell, script);
+		assert_int_equal(system(run), 0);
+		assert_string_equal(override_of(&arena, folder, "0000:01:00.0"), runs[i].taken ? "vfio-pci\n" : "");
+		/* another class at the recorded address: an NVMe that moved there; and the twin */
+		assert_string_equal(override_of(&arena, folder, "0000:01:00.1"), "");
+		assert_string_equal(override_of(&arena, folder, "0000:0e:00.0"), "");
+		assert_int_equal(system(arena_printf(&arena, "rm -r %s", folder)), 0);
+	}
+}
+
+/* ---- JSON and goals ---- */
+
+static void damaged_json(void **state)
+{
+	static const struct {
+		const char *old, *with, *says;
+	} damages[] = {
+		{ "\"kind\": \"power\"", "\"kind\": \"brew\"", "steps[0].kind is not a kind of step" },
+		{ "\"stops_guest\": true", "\"stops_guest\": 1", "steps[0].stops_guest is not true or false" },
+		{ "\"reboots\": 0", "\"reboots\": 7", "plan.reboots is not 0 or 1" },
+		{ "\"undo\": \"exact\"", "\"undo\": \"perhaps\"", "steps[0].undo is not" },
+		{ "gpuferry.plan/1", "gpuferry.plan/2", "is no plan" },
+		{ "\"steps\": [", "\"stairs\": [", "plan.steps is not a list" },
+		{ "\"to\": \"stopped\"", "\"to\": null", "steps[0].to is not an end state" },
+	};
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct made one = made(&arena, GUIDES, "gpu=nvidia into=vm/100");
+	const char *text = printed(&arena, &one.plan);
+	for (size_t i = 0; i < COUNT(damages); i++) {
+		struct err err = { 0 };
+		struct plan plan = { .reboots = 77 };
+		const char *damaged = replaced(&arena, text, damages[i].old, damages[i].with);
+		assert_string_not_equal(damaged, text);
+		assert_false(plan_parse(bytes_of(damaged), "plan.json", &arena, &err, &plan));
+		if (!strstr(err.text, damages[i].says))
+			fail_msg("%s: %s", damages[i].with, err.text);
+		assert_int_equal(plan.reboots, 77);
+	}
+}
+
+static void goal_texts(void **state)
+{
+	static const char *const texts[] = {
+		"gpu: nvidia\ninto: vm/100\n",
+		"gpu: \"0000:01:00.0\"\ninto: ct/105\nremove_raw_lxc: true\naccept: [gpu.acs, gpu.group]\n",
+		"gpu: auto\ninto: vm/100\nreach: ssh://admin@media.lan\nservice:\n  kind: emby\n  compose: /srv/it's \\\"here\\\".yml\n"
+		"  name: emby\n  url: http://media.lan:8096\n  token_file: ~/emby.token\nencoder: {prefer: [hevc, h264], veto: "
+		"[av1]}\nwindow: 23:05-06:00\nconfirm: 90s\naffinity: 0-3,8\nhugepages: any\n",
+		"gpu: intel\ninto: vm/new\nhugepages: 1024\nnew: {storage: local-lvm, disk: 1T, image: debian-12.qcow2, sha256: "
+		"0123456789012345678901234567890123456789012345678901234567890123, bridge: vmbr0, memory: 4096, cores: 4, "
+		"ssh_key: ~/.ssh/id_ed25519.pub}\n",
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		struct err err = { 0 };
+		struct goal goal, back;
+		if (!goal_parse(bytes_of(texts[i]), "goal", &arena, &err, &goal))
+			fail_msg("%s", err.text);
+		const char *text = plan_goal_text(&goal, &arena);
+		if (!goal_parse(bytes_of(text), "again", &arena, &err, &back))
+			fail_msg("%s in\n%s", err.text, text);
+		assert_string_equal(plan_goal_text(&back, &arena), text);
+		assert_int_equal(back.confirm_seconds, goal.confirm_seconds);
+		assert_int_equal(back.window_from, goal.window_from);
+		assert_int_equal(back.window_to, goal.window_to);
+		assert_int_equal(back.hugepages, goal.hugepages);
+		assert_int_equal(back.create.disk_gib, goal.create.disk_gib);
+		assert_int_equal(back.accept.n, goal.accept.n);
+		assert_int_equal(back.prefer.n, goal.prefer.n);
+		assert_int_equal(back.into_new, goal.into_new);
+		if (goal.service.compose)
+			assert_string_equal(back.service.compose, goal.service.compose);
+	}
+}
+
+static void new_guest(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct made one = made(&arena, GUIDES, every_goal[COUNT(every_goal) - 1]);
+	assert_string_equal(shown(&arena, &one.plan),
+	        "reboots 0\n"
+	        "create vm/101 vm: none -> created (goal.guest)\n"
+	        "config vm/101 hostpci0: none -> 0000:01:00,pcie=1 (vm.hostpci)\n"
+	        "power vm/101 state: stopped -> running (goal.guest)\n"
+	        "reach vm/101 inside: no -> yes (goal.guest)\n");
+	one = made(&arena, GUIDES, replaced(&arena, every_goal[COUNT(every_goal) - 1], "local-lvm", "elsewhere"));
+	assert_non_null(strstr(shown(&arena, &one.plan), "refused goal.guest: there is no storage elsewhere"));
+	one = made(&arena, GUIDES, "gpu=nvidia into=vm/new new-storage=local-lvm");
+	assert_non_null(strstr(shown(&arena, &one.plan), "the goal does not say its image"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,6 +709,14 @@ int main(void)
 		cmocka_unit_test(single_plans),
 		cmocka_unit_test(every_plan),
 		cmocka_unit_test(every_rule),
+		cmocka_unit_test(space),
+		cmocka_unit_test(own_files),
+		cmocka_unit_test(grub_order),
+		cmocka_unit_test(foreseen),
+		cmocka_unit_test(script_runs),
+		cmocka_unit_test(damaged_json),
+		cmocka_unit_test(goal_texts),
+		cmocka_unit_test(new_guest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,19 +301,21 @@ static bool all_ids_known(struct route *route, const char *because, const struct
 	return true;
 }
 
-/* The gentler of the two ways that wins against everything else on this machine. */
+/* By ids where that surely wins, else by address where that does; where neither can be told, by ids: the gates ask
+ * after the reboot which driver has it. */
 static void bind_early(struct route *route, const char *because, const struct functions *functions)
 {
 	const char *ids = modprobe_text(route, functions), *script = script_text(route, functions);
-	if (by_ids(route, functions) && all_foreseen(route, functions, MODPROBE_FILE, ids) != NO) {
+	enum tri by_id = by_ids(route, functions) ? all_foreseen(route, functions, MODPROBE_FILE, ids) : NO;
+	enum tri by_address = all_foreseen(route, functions, SCRIPT_FILE, script);
+	if (by_id == YES || (by_id == UNKNOWN && by_address != YES)) {
 		modprobe_file(route, because, ids);
-	} else if (all_foreseen(route, functions, SCRIPT_FILE, script) != NO) {
+	} else if (by_address != NO) {
 		script_file(route, because, script);
 	} else {
 		route_refuse(route, because, NULL,
 		        "%s cannot let go of the card, and whatever is set up, the next boot would give it to another "
-		        "driver "
-		        "than vfio-pci",
+		        "driver than vfio-pci",
 		        route->gpu->pci->driver);
 		return;
 	}

@@ -26,7 +26,7 @@ static struct modprobe modprobe_with(
 	ret.n = 0;
 	for (size_t i = 0; i <= modprobe->n; i++) {
 		const char *file = i < modprobe->n ? modprobe->lines[i].file : NULL;
-		bool behind = !file || *file != '/' || strcmp(base_name(file), base_name(path)) > 0;
+		bool behind = !file || (*file == '/' && strcmp(base_name(file), base_name(path)) > 0);
 		for (size_t o = 0; behind && !put && o < ours.n; o++)
 			*arena_push(arena, ret.lines, ret.n) = ours.lines[o];
 		put = put || behind;
