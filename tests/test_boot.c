@@ -8,6 +8,24 @@
 
 /* ---- pure parts ------------------------------------------------------------ */
 
+static void test_space(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = {0};
+	struct boot boot = {0};
+	assert_int_equal(boot_free_kib(&boot, "/boot"), UNKNOWN_NUMBER);
+	boot_parse_df(bytes_of("Filesystem 1024-blocks Used Available Capacity Mounted on\n"
+	                       "/dev/sda2 1000 200 800 20% /\n/dev/sda1 500 100 400 20% /boot\nx 1 2\n"
+	                       "/dev/sdb1 90 10 80 12% /mnt/a b\nbad - - - - /x\n"),
+	        &arena, &boot);
+	assert_int_equal(boot.n_file_systems, 3);
+	assert_int_equal(boot_free_kib(&boot, "/boot/initrd.img"), 400);
+	assert_int_equal(boot_free_kib(&boot, "/boot"), 400);
+	assert_int_equal(boot_free_kib(&boot, "/bootx"), 800);
+	assert_int_equal(boot_free_kib(&boot, "/mnt/a b/c"), 80);
+	assert_int_equal(boot_free_kib(&boot, "/mnt/a"), 800);
+}
+
 static void test_cmdline(void **state)
 {
 	(void)state;
@@ -253,6 +271,12 @@ static struct tree host(struct arena *arena, const char *cmdline)
 	tree_file(&tree, "/proc/sys/kernel/osrelease", "6.5.13-6-pve\n");
 	tree_file(&tree, "/proc/cmdline", cmdline);
 	tree_file(&tree, "/proc/mounts", "rpool/ROOT/pve-1 / zfs rw 0 0\n");
+	static const char *const df[] = { "df", "-Pk", NULL };
+	tree_run(&tree, df, 0,
+	        "Filesystem       1024-blocks    Used Available Capacity Mounted on\n"
+	        "rpool/ROOT/pve-1   461733120 9871232 451861888       3% /\n"
+	        "/dev/sdb1             102400    2400    100000       3% /mnt/with a blank\n"
+	        "- broken line -\n");
 	tree_directory(&tree, "/etc/pve");
 	tree_directory(&tree, "/sys/firmware");
 	tree_file(&tree, "/boot/vmlinuz-6.5.13-6-pve", "");
@@ -658,7 +682,7 @@ static void test_captures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cmdline),
+		cmocka_unit_test(test_space), cmocka_unit_test(test_cmdline),
 		cmocka_unit_test(test_grub_defaults),
 		cmocka_unit_test(test_grub_bomb),
 		cmocka_unit_test(test_grub_menu),

@@ -860,6 +860,7 @@ void boot_gather(
 	gather_next(&gathering);
 	gather_config(&gathering);
 	gather_each_kernel(&gathering, every_kernel);
+	boot_gather_files(world, arena, ret, blind, data);
 }
 
 void boot_gather_loader(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
@@ -874,28 +875,4 @@ void boot_gather_running(struct world *world, struct arena *arena, struct boot *
 	struct gathering gathering = { world, arena, ret, blind, data };
 	ret->config_mtime = UNKNOWN_NUMBER;
 	gather_running(&gathering);
-}
-
-const struct boot_file *boot_file_at(const struct boot *boot, const char *path)
-{
-	for (size_t i = 0; i < boot->n_files; i++)
-		if (strcmp(boot->files[i].path, path) == 0)
-			return &boot->files[i];
-	return NULL;
-}
-
-/* The longest mount point that the path begins with. */
-int64_t boot_free_kib(const struct boot *boot, const char *path)
-{
-	int64_t free = UNKNOWN_NUMBER;
-	size_t best = 0;
-	for (size_t i = 0; i < boot->n_file_systems; i++) {
-		const char *on = boot->file_systems[i].on;
-		size_t size = strcmp(on, "/") == 0 ? 0 : strlen(on);
-		if (strncmp(path, on, size) == 0 && (path[size] == '/' || !path[size]) && size >= best) {
-			best = size;
-			free = boot->file_systems[i].free_kib;
-		}
-	}
-	return free;
 }

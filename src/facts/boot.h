@@ -95,6 +95,8 @@ struct boot {
  */
 void boot_gather(
         struct world *world, bool every_kernel, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
+/* boot_files.c's part: files, file_systems and boot_id. What is not there, or not known, is not listed. */
+void boot_gather_files(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
 /* How this machine was booted: kernel, command line in effect, firmware and loader. */
 void boot_gather_loader(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
 /* Only the kernel's version and command line in effect. */
@@ -107,6 +109,8 @@ const struct boot_file *boot_file_at(const struct boot *boot, const char *path);
 int64_t boot_free_kib(const struct boot *boot, const char *path);
 
 /* Pure parts. */
+/* `df -Pk` (POSIX): adds to file_systems; lines of another form are left out. */
+void boot_parse_df(struct bytes text, struct arena *arena, struct boot *ret);
 /* The words of a command line; double quotes keep blanks together, as lib/cmdline.c does. */
 struct words boot_cmdline_words(const char *cmdline, struct arena *arena);
 /* The value of the last NAME=value; "" for a bare NAME; NULL: not there. - and _ are the same in module words. */

@@ -497,8 +497,6 @@ bool goal_check(const struct goal *goal, struct err *err)
 {
 	if (goal->into_new && !goal->create.set)
 		return err_set(err, ERR_USAGE, "into: vm/new needs the block new: that says what the VM is made of");
-	if (goal->create.set && goal->into != GUEST_UNKNOWN && !goal->into_new)
-		return err_set(err, ERR_USAGE, "new: goes only with into: vm/new");
 	if (goal->into == GUEST_CT && (goal->affinity || goal->hugepages != UNKNOWN_NUMBER))
 		return err_set(err, ERR_USAGE, "%s: is only for a VM", goal->affinity ? "affinity" : "hugepages");
 	for (size_t i = 0; i < goal->prefer.n; i++)

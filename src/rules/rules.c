@@ -30,7 +30,9 @@ enum verdict rules_goal_guest(
 	const struct guest *guest = facts_guest(facts, goal->into, goal->into_id);
 	if (guest) {
 		*ret = guest;
-		return answer_ok(answer, "%s %lld is %s", kind, id, guest->name && *guest->name ? guest->name : "here");
+		return answer_ok(answer, "%s %lld is %s%s", kind, id,
+		        guest->name && *guest->name ? guest->name : "here",
+		        goal->create.set ? " (new: is not used: it is for into: vm/new)" : "");
 	}
 	const struct guest *other = facts_guest(facts, goal->into == GUEST_CT ? GUEST_VM : GUEST_CT, goal->into_id);
 	if (other) {

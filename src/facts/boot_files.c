@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The files that steer a boot, byte for byte, and the room on the file systems they lie on: what a plan leans on.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "facts/boot.h"
+
+enum { FILES_MAX = 512, FILE_MAX = 1024 * 1024, DF_FIELDS = 5, DF_MS = 10000 };
+
+struct collecting {
+	struct world *world;
+	struct arena *arena;
+	struct boot *boot;
+	blind_fn *blind;
+	void *data;
+};
+
+static void add_file(struct collecting *collecting, const char *path)
+{
+	struct boot *boot = collecting->boot;
+	struct boot_file file = { .path = path };
+	struct world_stat stat = { 0 };
+	int error = world_stat(collecting->world, path, &stat);
+	if (error == ENOENT || error == ENODATA || boot->n_files == FILES_MAX ||
+	        (!error && stat.type != NODE_FILE && stat.type != NODE_UNKNOWN))
+		return;
+	file.mode = stat.mode;
+	file.uid = stat.uid;
+	file.gid = stat.gid;
+	file.error = error ? error : world_read(collecting->world, path, FILE_MAX, collecting->arena, &file.data);
+	if (file.error && collecting->blind)
+		collecting->blind(collecting->data, file.error, path);
+	*arena_push(collecting->arena, boot->files, boot->n_files) = file;
+}
+
+static void add_folder(struct collecting *collecting, const char *folder)
+{
+	struct words names;
+	int error = world_list(collecting->world, folder, collecting->arena, &names);
+	if (error && error != ENOENT && error != ENODATA && error != ENOTDIR && collecting->blind)
+		collecting->blind(collecting->data, error, folder);
+	for (size_t i = 0; !error && i < names.n; i++)
+		add_file(collecting, arena_printf(collecting->arena, "%s/%s", folder, names.word[i]));
+}
+
+static bool take_number(const char *text, int64_t *ret)
+{
+	uint64_t number;
+	if (!text_number(text, 10, INT64_MAX, &number))
+		return false;
+	*ret = (int64_t)number;
+	return true;
+}
+
+/* "/dev/sda1 102400 2048 100352 2% /boot/efi": the mount point is all behind the fifth field, blanks in it too. */
+void boot_parse_df(struct bytes text, struct arena *arena, struct boot *ret)
+{
+	size_t cursor = 0;
+	struct bytes line;
+	while (text_line(text, &cursor, &line)) {
+		const char *whole = text_trimmed(arena, line), *on = whole;
+		struct words fields = text_split(arena, whole, " \t");
+		struct file_system system = { 0 };
+		if (fields.n <= DF_FIELDS || !take_number(fields.word[1], &system.size_kib) ||
+		        !take_number(fields.word[3], &system.free_kib))
+			continue;
+		for (size_t i = 0; i < DF_FIELDS; i++) {
+			on += strcspn(on, " \t");
+			on += strspn(on, " \t");
+		}
+		system.on = on;
+		if (*on == '/')
+			*arena_push(arena, ret->file_systems, ret->n_file_systems) = system;
+	}
+}
+
+static void gather_space(struct collecting *collecting)
+{
+	static const char *const argv[] = { "df", "-Pk", NULL };
+	struct outcome outcome;
+	int error = world_run(collecting->world, &(struct command){ .argv = argv, .deadline_ms = DF_MS },
+	        collecting->arena, &outcome);
+	/* df ends with 1 where one file system of many did not answer: the others count */
+	if (!error)
+		boot_parse_df(outcome.out, collecting->arena, collecting->boot);
+	else if (collecting->blind)
+		collecting->blind(collecting->data, error, "df -Pk");
+}
+
+void boot_gather_files(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)
+{
+	static const char *const files[] = { "/etc/default/grub", "/etc/initramfs-tools/modules", "/etc/kernel/cmdline",
+		"/etc/modules", NULL };
+	static const char *const folders[] = { "/etc/default/grub.d", "/etc/initramfs-tools/conf.d",
+		"/etc/initramfs-tools/hooks", "/etc/initramfs-tools/scripts/init-top", "/etc/modprobe.d",
+		"/etc/modules-load.d", NULL };
+	struct collecting collecting = { world, arena, ret, blind, data };
+	for (size_t i = 0; files[i]; i++)
+		add_file(&collecting, files[i]);
+	for (size_t i = 0; folders[i]; i++)
+		add_folder(&collecting, folders[i]);
+	gather_space(&collecting);
+	if (world_attribute(world, arena, &ret->boot_id, "/proc/sys/kernel/random/boot_id"))
+		ret->boot_id = NULL;
+}
+
+const struct boot_file *boot_file_at(const struct boot *boot, const char *path)
+{
+	for (size_t i = 0; i < boot->n_files; i++)
+		if (strcmp(boot->files[i].path, path) == 0)
+			return &boot->files[i];
+	return NULL;
+}
+
+/* The longest mount point that the path begins with; of two alike the later, which lies above. */
+int64_t boot_free_kib(const struct boot *boot, const char *path)
+{
+	int64_t free = UNKNOWN_NUMBER;
+	size_t best = 0;
+	for (size_t i = 0; i < boot->n_file_systems; i++) {
+		const char *on = boot->file_systems[i].on;
+		size_t size = strcmp(on, "/") == 0 ? 0 : strlen(on);
+		if (strncmp(path, on, size) == 0 && (path[size] == '/' || !path[size]) && size >= best) {
+			best = size;
+			free = boot->file_systems[i].free_kib;
+		}
+	}
+	return free;
+}
