@@ -465,6 +465,30 @@ static void enabled_units_run(void **state)
 	stage_close(&host);
 }
 
+/* What is read from the machine that behaves is what is read from its recording. */
+static void facts_are_the_recordings(void **state)
+{
+	(void)state;
+	static const struct facts_want want = {.depth = FACTS_ALL};
+	for (const struct machine_builtin *machine = machine_builtins; machine->name; machine++) {
+		struct stage host;
+		struct err err = {0};
+		struct tape *tape = NULL;
+		char text[128];
+		snprintf(text, sizeof text, "base %s\n", machine->name);
+		stage_open(&host, text);
+		assert_true(machine_parse(bytes_of(text), "t", machine_builtin_text, NULL, &host.arena, &err, &tape));
+		struct world *world = tape_world(tape, "node", &host.arena, &err);
+		json_t *left = facts_json(facts_gather(world, &want, &host.arena));
+		json_t *right = facts_json(facts_gather(host.node, &want, &host.arena));
+		if (!json_equal(left, right))
+			fail_msg("%s is read otherwise", machine->name);
+		json_decref(left);
+		json_decref(right);
+		stage_close(&host);
+	}
+}
+
 static void every_machine_boots_as_it_is(void **state)
 {
 	(void)state;
@@ -594,6 +618,7 @@ int main(void)
 		cmocka_unit_test(systemd_boot_reads_its_own_file),
 		cmocka_unit_test(vfio_virqfd_is_gone),
 		cmocka_unit_test(enabled_units_run),
+		cmocka_unit_test(facts_are_the_recordings),
 		cmocka_unit_test(every_machine_boots_as_it_is),
 		cmocka_unit_test(differences_are_those_that_were_made),
 		cmocka_unit_test(a_moved_device_is_elsewhere),
