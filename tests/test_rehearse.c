@@ -419,6 +419,34 @@ static void systemd_boot_reads_its_own_file(void **state)
 	stage_close(&host);
 }
 
+static void a_reboot_may_never_come(void **state)
+{
+	(void)state;
+	struct stage host;
+	struct err err = {0};
+	stage_open(&host, "base amd-4060ti\n");
+	rehearse_fault(host.rehearse, FAULT_NO_BOOT, "*", 0, 1);
+	edit(&host, "/etc/modprobe.d/x.conf", "# x\n");
+	assert_int_equal(type_in(&host, "reboot", NULL), 0);
+	assert_int_equal(host.node->changes->put(host.node, "/etc/x", bytes_of("x"), NULL), EIO);
+	assert_false(rehearse_boot(host.rehearse, true, &err));
+	boot(&host, false);
+	assert_string_equal(text_at(&host, "/etc/modprobe.d/x.conf"), "# x\n"); /* it was shut down in order */
+	stage_close(&host);
+}
+
+static void nvidia_in_use_hangs_its_unbind(void **state)
+{
+	(void)state;
+	struct stage host;
+	stage_open(&host, "base amd-4060ti\ndevice 0000:01:00.0 driver=nvidia\nnvidia 550.163.01\n"
+	                  "process 4242 ffmpeg cgroup=/user.slice open=/dev/nvidia0\n");
+	assert_string_equal(driver_at(&host, NV), "nvidia");
+	assert_int_equal(set(&host, DEVICES NV "/driver/unbind", NV), ETIMEDOUT);
+	assert_int_equal(set(&host, VFIO "new_id", "10de 2803"), ETIMEDOUT); /* all behind it wait too */
+	stage_close(&host);
+}
+
 static void vfio_virqfd_is_gone(void **state)
 {
 	(void)state;
@@ -616,6 +644,8 @@ int main(void)
 		cmocka_unit_test(update_grub_cut_anywhere_leaves_a_menu),
 		cmocka_unit_test(what_does_not_boot_is_said),
 		cmocka_unit_test(systemd_boot_reads_its_own_file),
+		cmocka_unit_test(a_reboot_may_never_come),
+		cmocka_unit_test(nvidia_in_use_hangs_its_unbind),
 		cmocka_unit_test(vfio_virqfd_is_gone),
 		cmocka_unit_test(enabled_units_run),
 		cmocka_unit_test(facts_are_the_recordings),
