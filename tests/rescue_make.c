@@ -4,7 +4,7 @@
  * on, key, from, to; a kind with a + behind it is temporary.
  */
 #include "exec/rescue.h"
-#include "standins.h"
+#include "test.h"
 
 int main(int argc, char **argv)
 {

@@ -7,7 +7,6 @@
 #include "base/digest.h"
 #include "exec/exec.h"
 #include "exec/journal.h"
-#include "standins.h"
 
 /* ---- plans ----------------------------------------------------------------------------------- */
 

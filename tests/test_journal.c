@@ -6,7 +6,6 @@
 #include "changing.h"
 #include "exec/exec.h"
 #include "exec/journal.h"
-#include "standins.h"
 
 static struct step steps[] = {
 	{ .kind = "file", .on = "node", .key = "/etc/modprobe.d/a.conf", .from = NONE, .to = "a\n", .mode = 0644, .because = "r", .title = "a" },

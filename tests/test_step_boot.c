@@ -9,7 +9,7 @@
 #include "base/digest.h"
 #include "changing.h"
 #include "exec/steps.h"
-#include "standins.h"
+#include "test.h"
 
 #define VERSION "6.8.12-4-pve"
 #define IMAGE "/boot/initrd.img-" VERSION

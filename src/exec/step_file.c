@@ -255,8 +255,7 @@ static bool directory_state(struct step_run *run, struct arena *arena, const cha
 	return error == ENOENT || said(run, error, "reading");
 }
 
-/* One at a time: what is made above it by the way nobody would take back. Synced also where it is there already: a
- * program that was ended may have made it just before. */
+/* One at a time: what is made above it by the way nobody would take back. */
 static bool directory_apply(struct step_run *run)
 {
 	struct arena scratch ARENA_SCOPED = { 0 };
@@ -270,10 +269,7 @@ static bool directory_apply(struct step_run *run)
 	const char *above = size ? arena_strndup(&scratch, path, size) : "/";
 	if (world_exists(node, above) != YES)
 		return err_set(run->err, ERR_INPUT, "making %s: %s is not there", path, above);
-	int error = world_mkdir(node, path, run->step->mode ? run->step->mode : 0755);
-	if (!error)
-		error = node->changes->sync(node, above);
-	return said(run, error, "making");
+	return said(run, world_mkdir(node, path, run->step->mode ? run->step->mode : 0755), "making");
 }
 
 /* What others put into it stays, and so does it. */
