@@ -58,7 +58,7 @@ static const char *brief(struct arena *arena, const char *value)
 		return "none";
 	const char *end = strchr(value, '\n');
 	if (end)
-		return arena_printf(arena, "%.*s... (%zu bytes)", (int)(end - value), value, strlen(value));
+		return arena_printf(arena, "%.*s...", (int)(end - value), value);
 	const char *sum = strstr(value, "sha256:");
 	if (sum && strlen(sum) > 20 && sum == value)
 		return arena_printf(arena, "%.12s", value);
@@ -88,7 +88,7 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 
 #define UNITS(rule)                                                                                                    \
 	"file node /etc/systemd/system/gpuferry-revert.service: ? -> # Made by gpuferry for one change; goes away "    \
-	"when that is confirmed (gpuferry apply --confirm).... (566 bytes) (" rule ") temporary\n"                     \
+	"when that is confirmed (gpuferry apply --confirm).... (" rule ") temporary\n"                     \
 	"directory node /etc/systemd/system/sysinit.target.wants: ? -> there (" rule ") temporary\n"                   \
 	"link node /etc/systemd/system/sysinit.target.wants/gpuferry-revert.service: ? -> "                            \
 	"/etc/systemd/system/gpuferry-revert.service (" rule ") temporary\n"                                           \
@@ -99,7 +99,7 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 	"link node /etc/systemd/system/rescue.target.wants/gpuferry-revert.service: ? -> "                             \
 	"/etc/systemd/system/gpuferry-revert.service (" rule ") temporary\n"                                           \
 	"file node /etc/systemd/system/gpuferry-resume.service: ? -> # Made by gpuferry for one change; goes away "    \
-	"when that is confirmed (gpuferry apply --confirm).... (525 bytes) (" rule ") temporary\n"                     \
+	"when that is confirmed (gpuferry apply --confirm).... (" rule ") temporary\n"                     \
 	"directory node /etc/systemd/system/multi-user.target.wants: ? -> there (" rule ") temporary\n"                \
 	"link node /etc/systemd/system/multi-user.target.wants/gpuferry-resume.service: ? -> "                         \
 	"/etc/systemd/system/gpuferry-resume.service (" rule ") temporary\n"
@@ -128,7 +128,7 @@ static const struct golden {
 	        "stops vm/100\n" UNITS("node.iommu")
 	                "directory node /etc/default/grub.d: ? -> there (node.iommu)\n"
 	                "file node /etc/default/grub.d/gpuferry.cfg: ? -> # gpuferry: words that a GPU needs on its "
-	                "way into a guest. gpuferry rollback takes them away.... (167 bytes) (node.iommu)\n"
+	                "way into a guest. gpuferry rollback takes them away.... (node.iommu)\n"
 	                "boot node grub: root=/dev/mapper/pve-root ro quiet intel_iommu=off -> quiet intel_iommu=off "
 	                "intel_iommu=on (node.iommu)\n"
 	                "reboot node boot: old -> new (node.iommu)\n"
