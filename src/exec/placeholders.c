@@ -17,9 +17,6 @@ static bool absent_apply(struct step_run *run)
 
 #define ABSENT(name) const struct step_ops step_##name = { .kind = #name, .state = absent_state, .apply = absent_apply }
 
-ABSENT(mapping);
-ABSENT(power);
-ABSENT(config);
 ABSENT(create);
 ABSENT(reach);
 ABSENT(snapshot);
