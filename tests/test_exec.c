@@ -613,6 +613,16 @@ struct cut {
 	int world;
 };
 
+/* A run that had ended before the cut is nobody's to go on with: what the boot took of it is put back by hand. */
+static void cut_and_on(const struct matrix *matrix, struct bench *bench, int world, bool back)
+{
+	after_cut(bench, world);
+	if (matrix->steps == bind_steps && !back && strcmp(state_of(bench), "done") == 0) {
+		attribute(&bench->disk, CARD "/driver_override", "vfio-pci");
+		attribute(&bench->disk, "/sys/bus/pci/drivers_probe", "0000:01:00.0");
+	}
+}
+
 /* Cut, then cut again on the way on or back, then to the end, then the power goes once more. False: the second cut came
  * too late to hit anything. */
 static bool one_cut(struct matrix *matrix, struct cut first, struct cut second, bool back, bool *ret_hit)
@@ -623,7 +633,7 @@ static bool one_cut(struct matrix *matrix, struct cut first, struct cut second, 
 	to_the_end(&bench, apply(&bench));
 	*ret_hit = bench.disk.off;
 	bool hit = true;
-	after_cut(&bench, first.world);
+	cut_and_on(matrix, &bench, first.world, back);
 	for (int i = 0; i < 2; i++) {
 		bench.disk.cut = i == 0 ? second.after : 0;
 		if (back)
@@ -633,11 +643,7 @@ static bool one_cut(struct matrix *matrix, struct cut first, struct cut second, 
 		if (second.after && i == 0)
 			hit = bench.disk.off;
 		if (bench.disk.off || matrix->steps != bind_steps) /* a driver is gone with every boot */
-			after_cut(&bench, i == 0 ? second.world : LOST);
-		if (matrix->steps == bind_steps && strcmp(state_of(&bench), "done") == 0 && !back) { /* a boot later */
-			attribute(&bench.disk, CARD "/driver_override", "vfio-pci");
-			attribute(&bench.disk, "/sys/bus/pci/drivers_probe", "0000:01:00.0");
-		}
+			cut_and_on(matrix, &bench, i == 0 ? second.world : LOST, back);
 	}
 	ends_well(matrix, &bench, back, arena_printf(&bench.arena, "cut after %lu (%s) and %lu (%s), then %s", first.after,
 	        worlds[first.world], second.after, worlds[second.world], back ? "back" : "on"));
