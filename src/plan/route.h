@@ -143,10 +143,18 @@ void route_ct(struct route *route);
 void route_finish(struct route *route);
 
 /* The repairs, by the file they stand in. */
-repair_fn loader_iommu;                                                           /* loader.c */
-repair_fn early_release;                                                          /* early.c */
-repair_fn vm_hostpci, vm_mapping, vm_balloon, vm_numa, vm_one_holder, vm_pending; /* route_vm.c */
-void create_vm(struct route *route);                                              /* create.c: vm/new */
+repair_fn loader_iommu;                                                            /* loader.c */
+repair_fn early_release;                                                           /* early.c */
+repair_fn vm_hostpci, vm_mapping, vm_balloon, vm_numa, vm_one_holder, vm_pending;  /* route_vm.c */
+repair_fn ct_node, ct_node_exists, ct_access, ct_pending;                          /* route_ct.c */
+repair_fn node_driver_release, node_driver_keep, node_driver_uvm, node_driver_huc; /* node_driver.c */
+/* The path of the render node that the card will have when the planned steps gave it to the node's driver; NULL: it
+ * cannot be told beforehand. */
+const char *node_driver_render(struct route *route);
+bool node_driver_makes_uvm(const struct route *route); /* is it planned? */
+/* Neither a template, nor of unknown state, nor with lines that PVE would drop; else it says so under that rule. */
+void route_guest_fits(struct route *route, const char *rule); /* route_vm.c */
+void create_vm(struct route *route);                          /* create.c: vm/new */
 /* foresee.c: will the next boot give the device to vfio-pci, with this file in its place (and its initramfs), with
  * vfio-pci in the initramfs and with the words asked for so far? path NULL: as the machine is set up now. */
 enum tri route_foresees(struct route *route, const char *path, const char *content, const struct pci_device *device);

@@ -299,14 +299,14 @@ void vm_pending(struct route *route, const struct finding *finding)
 
 /* ---- what no rule asks ---- */
 
-static void refuse_lost_lines(struct route *route)
+static void refuse_lost_lines(struct route *route, const char *rule)
 {
 	const struct guest *guest = route->guest;
 	for (size_t s = 0; s < guest->n_sections; s++)
 		for (size_t i = 0; i < guest->sections[s].n; i++) {
 			const struct pve_line *line = &guest->sections[s].lines[i];
 			if (line->lost)
-				route_lean(route, "vm.known",
+				route_lean(route, rule,
 				        arena_printf(route->arena, "put line %u of %s right, or take it out",
 				                line->line, guest->file),
 				        "Proxmox would drop line %u of %s at its next write: %s", line->line,
@@ -331,15 +331,14 @@ static void wishes(struct route *route)
 		route_restart(route, "goal.guest", "the settings come into effect when it starts");
 }
 
-static void check_guest_fits(struct route *route)
+void route_guest_fits(struct route *route, const char *rule)
 {
 	const char *template = pve_value(route->guest, "template");
 	if (template && pve_boolean(template) == YES)
-		route_refuse(route, "goal.guest", "name a VM that was made from it", "%s is a template", route->on);
+		route_refuse(route, "goal.guest", "name a guest that was made from it", "%s is a template", route->on);
 	if (!route->guest->status)
-		route_lean(route, "vm.known", "run gpuferry as root on the node", "whether %s runs is not known",
-		        route->on);
-	refuse_lost_lines(route);
+		route_lean(route, rule, "run gpuferry as root on the node", "whether %s runs is not known", route->on);
+	refuse_lost_lines(route, rule);
 }
 
 void route_vm(struct route *route)
@@ -348,7 +347,7 @@ void route_vm(struct route *route)
 		create_vm(route);
 		return;
 	}
-	check_guest_fits(route);
+	route_guest_fits(route, "vm.known");
 	wishes(route);
 	if (!plan_running(route->guest) && route->restart_because)
 		route_note(

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A CT uses the node's own driver: here that driver gets the card back from vfio-pci, and what it lacks. Only what is
+ * ours is taken away; what others set stays theirs to undo.
+ *
+ * Sources: drivers/gpu/drm/drm_drv.c (a render node gets the lowest number free from 128 on); i915_params.c
+ * (enable_guc); nvidia-modprobe(1); udev(7); modules-load.d(5) is done before guests start.
+ */
+#include <string.h>
+
+#include "plan/route.h"
+#include "rules/check.h"
+
+#define MODPROBE_FILE "/etc/modprobe.d/gpuferry.conf"
+#define SCRIPT_FILE "/etc/initramfs-tools/scripts/init-top/gpuferry"
+#define HOOK_FILE "/etc/initramfs-tools/hooks/gpuferry"
+#define LOAD_FILE "/etc/modules-load.d/gpuferry.conf"
+#define UDEV_FILE "/etc/udev/rules.d/60-gpuferry.rules"
+
+enum { RENDER_FIRST = 128, RENDER_LAST = 191 };
+
+/* ---- files of ours ---- */
+
+/* "" where there is none; NULL: something else stands there, which is refused. */
+static const char *own_text(struct route *route, const char *because, const char *path)
+{
+	const struct boot_file *file = boot_file_at(&route->facts->boot, path);
+	struct bytes bytes = route_read(route, path);
+	if (!file || (!file->error && !file->data.size))
+		return "";
+	const char *text = bytes.size ? arena_strndup(route->arena, bytes.data, bytes.size) : NULL;
+	if (text && strstr(text, "gpuferry"))
+		return text;
+	route_refuse(
+	        route, because, "move it away, then plan again", "%s is there, and not as gpuferry writes it", path);
+	return NULL;
+}
+
+/* ---- a card that vfio-pci has ---- */
+
+static const char *driver_of(const struct route *route)
+{
+	const char *nvidia = route->facts->drm.nvidia_module_version;
+	if (check_vendor(route->gpu, "nvidia"))
+		return nvidia && *nvidia ? "nvidia" : NULL; /* nouveau cannot encode */
+	struct words drivers = check_drivers(route->gpu, route->arena);
+	return drivers.n ? drivers.word[0] : NULL;
+}
+
+static bool holder_is_vm(const struct route *route)
+{
+	const struct pve *pve = &route->facts->pve;
+	for (size_t i = 0; i < pve->n_guests; i++)
+		if (pve->guests[i].kind == GUEST_VM &&
+		        pve_guest_has(pve, &pve->guests[i], route->gpu->pci, route->arena))
+			return true;
+	return pve->guests_known != YES;
+}
+
+static bool is_ours(const struct route *route, const char *path)
+{
+	struct bytes bytes = route_read(route, path);
+	return bytes.size && strstr(arena_strndup(route->arena, bytes.data, bytes.size), "gpuferry");
+}
+
+/* The script without this slot's records; NONE: none is left. */
+static const char *script_without(struct route *route)
+{
+	struct bytes text = route_read(route, SCRIPT_FILE), line;
+	const char *address = route->gpu->pci->address, *rest = "";
+	const char *slot =
+	        arena_printf(route->arena, "#gpuferry bind %.*s.", (int)(strrchr(address, '.') - address), address);
+	size_t records = 0;
+	for (size_t cursor = 0; text.data && text_line(text, &cursor, &line);) {
+		const char *plain = arena_strndup(route->arena, line.data, line.size);
+		if (text_starts(plain, slot))
+			continue;
+		records += text_starts(plain, "#gpuferry bind ");
+		rest = arena_printf(route->arena, "%s%s\n", rest, plain);
+	}
+	return records ? rest : NONE;
+}
+
+/* Would the card stay free of vfio-pci without what this file of ours says? */
+static bool is_cause(struct route *route, const char *path, const char *without)
+{
+	return is_ours(route, path) && route_foresees(route, path, without, route->gpu->pci) == NO;
+}
+
+static void take_away(struct route *route, const char *because, const char *path, const char *content, unsigned mode)
+{
+	struct step *step = route_file(
+	        route, because, path, content, mode, "no longer give %s to vfio-pci early", route->gpu->pci->address);
+	step->needs_reboot = true;
+	if (strcmp(path, HOOK_FILE) != 0)
+		route_image(route, because, path, content);
+}
+
+/* False: the early binding is not, or not only, ours. */
+static bool unbind_early(struct route *route, const char *because)
+{
+	const char *script = script_without(route);
+	bool by_ids = is_cause(route, MODPROBE_FILE, ""), by_script = !by_ids && is_cause(route, SCRIPT_FILE, script);
+	if (!by_ids && !by_script)
+		return false;
+	if (by_ids)
+		take_away(route, because, MODPROBE_FILE, NONE, 0644);
+	else
+		take_away(route, because, SCRIPT_FILE, script, 0755);
+	bool other = by_ids ? boot_file_at(&route->facts->boot, SCRIPT_FILE) != NULL
+	                    : *script || boot_file_at(&route->facts->boot, MODPROBE_FILE);
+	if (!other && is_ours(route, HOOK_FILE))
+		take_away(route, because, HOOK_FILE, NONE, 0755);
+	static const char *const rules[] = { "gpu.not-vfio", "gpu.driver", NULL };
+	for (const char *const *rule = rules; *rule; rule++)
+		route_gate(route, *rule, "only the reboot gives the card back to the node's driver");
+	return true;
+}
+
+static bool module_is_there(const struct route *route, const char *module)
+{
+	const struct boot *boot = &route->facts->boot;
+	const struct kernel *kernel = boot->kernel ? boot_kernel(boot, boot->kernel) : NULL;
+	const char *name = modprobe_name(route->arena, module);
+	return check_has(&route->facts->host.modules, name) || (kernel && check_has(&kernel->builtin, name));
+}
+
+static void bind_now(struct route *route, const char *because, const char *driver)
+{
+	if (!module_is_there(route, driver))
+		route_step(route, PHASE_DRIVERS, "module", "node", driver,
+		        route->facts->host.modules_known == YES ? NONE : NULL, "loaded", because, "load the driver %s",
+		        driver);
+	route_step(route, PHASE_DRIVERS, "bind", "node", route->gpu->pci->address, route->gpu->pci->driver, driver,
+	        because, "give %s back to %s", route->gpu->pci->address, driver);
+}
+
+/* NULL: not sure. Of a reboot only where the card is the only one that could have a number. */
+const char *node_driver_render(struct route *route)
+{
+	const struct drm *drm = &route->facts->drm;
+	bool hot = route_has(route, "bind"), taken[RENDER_LAST + 1] = { 0 };
+	size_t others = 0;
+	for (size_t i = 0; i < drm->n; i++) {
+		uint64_t number;
+		if (!text_starts(drm->nodes[i].name, "renderD") ||
+		        !text_number(drm->nodes[i].name + strlen("renderD"), 10, RENDER_LAST, &number))
+			continue;
+		taken[number] = true;
+		others++;
+	}
+	if (drm->known != YES || (!hot && (!route->reboot_because || others || route->facts->n_gpus != 1)))
+		return NULL;
+	unsigned first = RENDER_FIRST;
+	while (first < RENDER_LAST && taken[first])
+		first++;
+	return arena_printf(route->arena, "/dev/dri/renderD%u", first);
+}
+
+/* Its node comes with the driver, and ct.node is asked of what is there: so the line is given here. */
+static void give_foreseen(struct route *route, const struct finding *finding)
+{
+	if (!check_vendor(route->gpu, "nvidia") && node_driver_render(route))
+		ct_node(route, finding);
+	else
+		route_note(route,
+		        "Which device node the card gets is known only when the node's driver has it: plan again then, "
+		        "and "
+		        "%s gets it.",
+		        route->on);
+}
+
+/* gpu.not-vfio */
+void node_driver_release(struct route *route, const struct finding *finding)
+{
+	const char *because = finding->rule->id, *driver = driver_of(route);
+	enum tri early = route_foresees(route, NULL, NULL, route->gpu->pci);
+	if (holder_is_vm(route) || !driver) {
+		route_refuse(route, because, finding->cure, "%s", finding->why);
+		return;
+	}
+	if (early == NO && route->gpu->hot_release == YES) {
+		bind_now(route, because, driver);
+	} else if (early == NO) {
+		route_refuse(route, because, "reboot the node when its guests may stop: its driver then takes the card",
+		        "vfio-pci cannot give %s back now: %s", route->gpu->pci->address,
+		        route->gpu->hot_why ? route->gpu->hot_why : "who uses it is not known");
+		return;
+	} else if (!unbind_early(route, because)) {
+		route_refuse(route, because, finding->cure, "%s%s", finding->why,
+		        early == YES ? "; others set it up so for every boot"
+		                     : "; whether the next boot does so again is not known");
+		return;
+	}
+	give_foreseen(route, finding);
+}
+
+/* gpu.next-boot: the driver has the card now, and a file of ours from another day would take it away. */
+void node_driver_keep(struct route *route, const struct finding *finding)
+{
+	if (!unbind_early(route, finding->rule->id))
+		route_refuse(route, finding->rule->id, finding->cure, "%s", finding->why);
+}
+
+/* ---- nvidia-uvm ---- */
+
+bool node_driver_makes_uvm(const struct route *route)
+{
+	for (size_t i = 0; i < route->n_steps; i++)
+		if (strcmp(route->steps[i]->step.kind, "module") == 0 &&
+		        strcmp(route->steps[i]->step.key, "nvidia_uvm") == 0)
+			return true;
+	return false;
+}
+
+/* ct.nvidia-uvm: its module makes no node by itself; udev asks NVIDIA's own tool for it when the module comes. */
+void node_driver_uvm(struct route *route, const struct finding *finding)
+{
+	const char *because = finding->rule->id;
+	const struct host *host = &route->facts->host;
+	if (host->modules_known != YES || check_has(&host->modules, "nvidia_uvm")) {
+		route_refuse(route, because, finding->cure, "%s%s", finding->why,
+		        host->modules_known == YES ? ", and its module is loaded already" : "");
+		return;
+	}
+	const struct drm_node *card = check_node(&route->facts->drm, route->gpu->pci->address, "nvidia");
+	if (!card || !own_text(route, because, LOAD_FILE))
+		return; /* without a node of its own ct.node refuses */
+	const char *rule = arena_printf(route->arena,
+	        "# gpuferry: NVIDIA's nodes, as soon as the module is there. gpuferry rollback takes this away.\n"
+	        "ACTION==\"add\", SUBSYSTEM==\"module\", KERNEL==\"nvidia_uvm\", "
+	        "RUN+=\"/usr/bin/nvidia-modprobe -c %s -u\"\n",
+	        card->name + strlen("nvidia"));
+	route_file(route, because, UDEV_FILE, rule, 0644, "let udev make the nodes of nvidia-uvm");
+	route_file(route, because, LOAD_FILE,
+	        "# gpuferry: before CTs start that have a node of it. gpuferry rollback takes this away.\nnvidia_uvm\n",
+	        0644, "load nvidia_uvm at every boot, before guests start");
+	route_step(route, PHASE_DRIVERS, "module", "node", "nvidia_uvm", NONE, "loaded", because, "load nvidia_uvm");
+}
+
+/* ---- Intel's HuC ---- */
+
+static bool loads_huc(const char *value)
+{
+	return value && (strcmp(value, "2") == 0 || strcmp(value, "3") == 0);
+}
+
+/* gpu.huc: a word on the command line outdoes modprobe.d, so there a word is needed. */
+void node_driver_huc(struct route *route, const struct finding *finding)
+{
+	const char *because = finding->rule->id;
+	const struct boot *boot = &route->facts->boot;
+	const char *word =
+	        boot->cmdline_next ? boot_cmdline_value(boot->cmdline_next, "i915.enable_guc", route->arena) : NULL;
+	if (!boot->cmdline_next || boot->modprobe.known != YES) {
+		route_refuse(route, because, finding->cure, "%s", finding->why);
+		return;
+	}
+	route_gate(route, because, "i915 takes the option only when it is loaded");
+	if (word && loads_huc(word)) {
+		route_reboot(route, because);
+		return;
+	}
+	if (word) {
+		route_words(route, because, "i915.enable_guc=2");
+		return;
+	}
+	const char *old = own_text(route, because, MODPROBE_FILE), *option = "options i915 enable_guc=2\n";
+	if (!old)
+		return;
+	const char *text = strstr(old, option) ? old
+	                                       : arena_printf(route->arena, "%s%s%s",
+	                                                 *old ? old
+	                                                      : "# gpuferry: the HuC firmware, which encoding needs. "
+	                                                        "gpuferry rollback takes this away.\n",
+	                                                 *old && !text_ends(old, "\n") ? "\n" : "", option);
+	struct step *step = route_file(
+	        route, because, MODPROBE_FILE, text, 0644, "let i915 load the HuC firmware, which encoding needs");
+	step->needs_reboot = true;
+	route_image(route, because, MODPROBE_FILE, text);
+}

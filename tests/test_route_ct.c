@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A CT that shares a GPU: whole plans on machines of text.
+ */
+#include "plan/plan.h"
+#include "plan/route.h"
+#include "rehearse/machine.h"
+#include "test.h"
+
+static struct facts *facts_of(struct arena *arena, const char *machine)
+{
+	struct err err = { 0 };
+	struct tape *tape = NULL;
+	const struct target inside = { .label = "ct/105", .hop = { { HOP_PCT, "105" } }, .n = 1 };
+	const struct facts_want want = { .depth = FACTS_ALL, .also = &inside };
+	if (!machine_parse(bytes_of(machine), "machine", machine_builtin_text, NULL, arena, &err, &tape))
+		fail_msg("%s (%s)", err.text, err.hint);
+	struct world *world = tape_world(tape, "node", arena, &err);
+	if (!world)
+		fail_msg("%s", err.text);
+	return facts_gather(world, &want, arena);
+}
+
+/* "gpu=intel into=ct/105" */
+static struct goal goal_of(struct arena *arena, const char *text)
+{
+	struct goal goal;
+	struct err err = { 0 };
+	goal_init(&goal);
+	struct words words = text_split(arena, text, " ");
+	for (size_t i = 0; i < words.n; i++) {
+		char *key = arena_strdup(arena, words.word[i]), *value = strchr(key, '=');
+		*value++ = '\0';
+		if (!goal_set(&goal, key, value, arena, &err))
+			fail_msg("%s", err.text);
+	}
+	return goal;
+}
+
+/* A file by its last line, a sum without its digits. */
+static const char *brief(struct arena *arena, const char *value)
+{
+	if (!value || !*value)
+		return value ? "none" : "?";
+	if (strstr(value, "sha256:"))
+		return arena_printf(arena, "%.*ssha256", (int)(strstr(value, "sha256:") - value), value);
+	size_t size = strlen(value);
+	if (value[size - 1] != '\n')
+		return value;
+	const char *last = value + size - 1;
+	while (last > value && last[-1] != '\n')
+		last--;
+	return arena_strndup(arena, last, strlen(last) - 1);
+}
+
+/* One line per step, without the temporary ones. */
+static const char *shown(struct arena *arena, const struct plan *plan)
+{
+	const char *text = arena_printf(arena, "reboots %u\n", plan->reboots);
+	for (size_t i = 0; i < plan->n_guest_stops; i++)
+		text = arena_printf(arena, "%sstops %s\n", text, plan->guest_stops[i].id);
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct step *step = &plan->steps[i];
+		if (step->temporary)
+			continue;
+		text = arena_printf(arena, "%s%s %s %s: %s -> %s (%s)\n", text, step->kind, step->on, step->key,
+		        brief(arena, step->from), brief(arena, step->to), step->because);
+	}
+	for (size_t i = 0; i < plan->n_gates; i++)
+		text = arena_printf(arena, "%sgate %s\n", text, plan->gates[i].rule);
+	for (size_t i = 0; i < plan->n_refused; i++)
+		text = arena_printf(arena, "%srefused %s: %s\n", text, plan->refused[i].rule, plan->refused[i].why);
+	return text;
+}
+
+#define FILE_105 "/etc/pve/lxc/105.conf"
+#define CT "base intel-uhd770-ct\n"
+#define READY "base intel-uhd770-ct-ready\n"
+#define STOP "stops ct/105\npower ct/105 state: running -> stopped "
+#define START "power ct/105 state: stopped -> running "
+#define ON_VFIO                                                                                                        \
+	"device 0000:00:02.0 8086:4690 class=030000 revision=0c subsystem=1043:8882 group=0 driver=vfio-pci "          \
+	"boot_vga=0 reset=flr\nloaded vfio_pci\n"
+#define VFIO_LINES(indent, mark)                                                                                       \
+	indent mark "\n" indent "options vfio-pci ids=8086:4690\n" indent "softdep i915 pre: vfio-pci\n"
+#define VFIO_CONF(name, mark)                                                                                          \
+	"file /etc/modprobe.d/" name "\n" VFIO_LINES("\t", mark) "initramfs /boot/initrd.img-6.8.12-10-pve\n\tmodule " \
+	                                                         "vfio_pci vfio_pci_core vfio i915 nvme nvme_core\n"   \
+	                                                         "\tfile etc/modprobe.d/" name                         \
+	                                                         "\n" VFIO_LINES("\t\t", mark)
+#define CARD                                                                                                           \
+	"device 0000:01:00.0 10de:2803 class=030000 revision=a1 subsystem=1043:88f5 parent=0000:00:01.0 group=20 "     \
+	"boot_vga=0 "
+#define NVIDIA(version) CARD "driver=nvidia drm=card1,renderD129\nnvidia " version "\n"
+#define NOUVEAU CARD "driver=nouveau drm=card1,renderD129\n"
+#define JASPER                                                                                                         \
+	"device 0000:00:02.0 8086:4e55 class=030000 revision=01 subsystem=1043:8882 group=0 driver=i915 boot_vga=1 "   \
+	"reset=flr drm=card0,renderD128\n"
+
+#define NVIDIA_NODES                                                                                                   \
+	"config ct/105 dev0: none -> /dev/nvidia0,gid=106,mode=0660 (ct.node)\n"                                       \
+	"config ct/105 dev1: none -> /dev/nvidiactl,gid=106,mode=0660 (ct.node)\n"                                     \
+	"config ct/105 dev2: none -> /dev/nvidia-uvm,gid=106,mode=0660 (ct.node)\n"                                    \
+	"config ct/105 dev3: none -> /dev/nvidia-uvm-tools,gid=106,mode=0660 (ct.node)\n"
+
+static const struct case_of {
+	const char *name, *machine, *goal, *plan;
+} cases[] = {
+	{ "the built-in machine", CT, "gpu=intel into=ct/105",
+	        "reboots 0\nconfig ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n" },
+	{ "the same without naming the card", CT, "gpu=auto into=ct/105",
+	        "reboots 0\nconfig ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n" },
+	{ "already as wished", READY, "gpu=intel into=ct/105", "reboots 0\n" },
+	{ "a stopped CT that is as wished", READY "guest ct/105 stopped\n", "gpu=intel into=ct/105", "reboots 0\n" },
+	{ "a wrong group is put right in its place", READY "replace " FILE_105 " gid=106 gid=104\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\n" STOP "(ct.gid)\nconfig ct/105 dev0: /dev/dri/renderD128,gid=104 -> "
+	        "/dev/dri/renderD128,gid=106,mode=0660 (ct.gid)\n" START "(ct.gid)\n" },
+	{ "what others set beside it stays", READY "replace " FILE_105 " gid=106 gid=104,deny-write=1\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\n" STOP "(ct.gid)\nconfig ct/105 dev0: /dev/dri/renderD128,gid=104,deny-write=1 -> "
+	        "/dev/dri/renderD128,deny-write=1,gid=106,mode=0660 (ct.gid)\n" START "(ct.gid)\n" },
+	{ "root alone, and the media server is not root", READY "replace " FILE_105 " ,gid=106 \"\"\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\n" STOP "(ct.gid)\nconfig ct/105 dev0: /dev/dri/renderD128 -> "
+	        "/dev/dri/renderD128,gid=106,mode=0660 (ct.gid)\n" START "(ct.gid)\n" },
+	{ "a mode that keeps the group out", READY "replace " FILE_105 " gid=106 gid=106,mode=0600\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\n" STOP "(ct.mode)\nconfig ct/105 dev0: /dev/dri/renderD128,gid=106,mode=0600 -> "
+	        "/dev/dri/renderD128,gid=106,mode=0660 (ct.mode)\n" START "(ct.mode)\n" },
+	{ "the lowest free line", CT "append " FILE_105 "\n\tdev0: /dev/ttyUSB0,gid=20\n\tdev2: /dev/ttyUSB1\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\nconfig ct/105 dev1: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n" },
+	{ "a line whose node is gone is given anew", CT "append " FILE_105 "\n\tdev0: /dev/dri/renderD129,gid=106\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\n" STOP "(ct.node-exists)\nconfig ct/105 dev0: /dev/dri/renderD129,gid=106 -> "
+	        "/dev/dri/renderD128,gid=106,mode=0660 (ct.node-exists)\n" START "(ct.node-exists)\n" },
+	{ "no group known", CT "target ct/105\nunreadable /etc/group EACCES\n", "gpu=intel into=ct/105",
+	        "reboots 0\nrefused ct.node: the number of the render group inside ct/105 is not known\n" },
+	{ "no such group", CT "target ct/105\nfile /etc/group\n\troot:x:0:\n", "gpu=intel into=ct/105",
+	        "reboots 0\nrefused ct.node: ct/105 has neither a render nor a video group inside\n" },
+	{ "only video", CT "target ct/105\nfile /etc/group\n\troot:x:0:\n\tvideo:x:39:\n", "gpu=intel into=ct/105",
+	        "reboots 0\nconfig ct/105 dev0: none -> /dev/dri/renderD128,gid=39,mode=0660 (ct.node)\n" },
+	{ "the right line waits for the next start",
+	        CT "append " FILE_105 "\n\t\n\t[pve:pending]\n\tdev0: /dev/dri/renderD128,gid=106\n",
+	        "gpu=intel into=ct/105", "reboots 0\n" STOP "(ct.pending)\n" START "(ct.pending)\n" },
+	{ "what others left pending", CT "append " FILE_105 "\n\t\n\t[pve:pending]\n\tmemory: 8192\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\nconfig ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n"
+	        "refused ct.pending: memory waits for the next start of ct/105, and others set it\n" },
+	{ "what others left pending hinders nothing where nothing is to be done",
+	        READY "append " FILE_105 "\n\t\n\t[pve:pending]\n\tmemory: 8192\n", "gpu=intel into=ct/105",
+	        "reboots 0\n" },
+	{ "raw lines are not ours to take away",
+	        READY "append " FILE_105 "\n\tlxc.cgroup2.devices.allow: c 226:128 rwm\n",
+	        "gpu=intel into=ct/105 remove-raw-lxc=true",
+	        "reboots 0\nrefused ct.raw-allow: pct cannot take raw lxc lines away, and Proxmox's files are not "
+	        "written by gpuferry: line 13 of " FILE_105 "\n" },
+	{ "none are there", READY, "gpu=intel into=ct/105 remove-raw-lxc=true", "reboots 0\n" },
+	{ "what was read of a stopped CT counts too", CT "guest ct/105 stopped\n", "gpu=intel into=ct/105",
+	        "reboots 0\nconfig ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n" },
+	{ "a change of a stopped CT stops nothing",
+	        READY "guest ct/105 stopped\nreplace " FILE_105 " gid=106 gid=104\n", "gpu=intel into=ct/105",
+	        "reboots 0\nconfig ct/105 dev0: /dev/dri/renderD128,gid=104 -> "
+	        "/dev/dri/renderD128,gid=106,mode=0660 (ct.gid)\n" },
+	{ "vfio-pci has the card", CT ON_VFIO, "gpu=intel into=ct/105",
+	        "reboots 0\nmodule node i915: none -> loaded (gpu.not-vfio)\n"
+	        "bind node 0000:00:02.0: vfio-pci -> i915 (gpu.not-vfio)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (gpu.not-vfio)\n" },
+	{ "a VM is to have it", CT ON_VFIO "file /etc/pve/qemu-server/100.conf\n\thostpci0: 00:02.0\n\tmemory: 2048\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\nrefused gpu.not-vfio: vfio-pci has the card, for a VM: vm/100: so there is no /dev/dri or "
+	        "/dev/nvidia node for a CT\n" },
+	{ "others bind it early", CT ON_VFIO VFIO_CONF("vfio.conf", ""), "gpu=intel into=ct/105",
+	        "reboots 0\nrefused gpu.not-vfio: vfio-pci has the card, for a VM: so there is no /dev/dri or "
+	        "/dev/nvidia "
+	        "node for a CT; others set it up so for every boot\n" },
+	{ "we bound it early", CT ON_VFIO VFIO_CONF("gpuferry.conf", "# gpuferry"), "gpu=intel into=ct/105",
+	        "reboots 1\nstops ct/105\nfile node /etc/modprobe.d/gpuferry.conf: sha256 -> none (gpu.not-vfio)\n"
+	        "initramfs node 6.8.12-10-pve: /etc/modprobe.d/gpuferry.conf=sha256 -> "
+	        "/etc/modprobe.d/gpuferry.conf=none sound (gpu.not-vfio)\n"
+	        "reboot node boot: old -> new (gpu.not-vfio)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (gpu.not-vfio)\n"
+	        "confirm node change: open -> confirmed (gpu.not-vfio)\n"
+	        "initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/gpuferry.conf=none sound (gpu.not-vfio)\n"
+	        "gate gpu.not-vfio\ngate gpu.driver\n" },
+	{ "NVIDIA", CT NVIDIA("550.163.01"), "gpu=nvidia into=ct/105", "reboots 0\n" NVIDIA_NODES },
+	{ "NVIDIA without uvm", CT NVIDIA("550.163.01 nouvm"), "gpu=nvidia into=ct/105",
+	        "reboots 0\ndirectory node /etc/udev/rules.d: ? -> there (ct.nvidia-uvm)\n"
+	        "file node /etc/udev/rules.d/60-gpuferry.rules: ? -> ACTION==\"add\", SUBSYSTEM==\"module\", "
+	        "KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (ct.nvidia-uvm)\n"
+	        "file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (ct.nvidia-uvm)\n"
+	        "module node nvidia_uvm: none -> loaded (ct.nvidia-uvm)\n" NVIDIA_NODES },
+	{ "NVIDIA on nouveau", CT NOUVEAU, "gpu=nvidia into=ct/105",
+	        "reboots 0\nrefused gpu.driver: nouveau has the card; encoding in a CT needs NVIDIA's own driver on "
+	        "the node\n" },
+	{ "HuC", CT JASPER, "gpu=intel into=ct/105",
+	        "reboots 1\nstops ct/105\nfile node /etc/modprobe.d/gpuferry.conf: none -> options i915 enable_guc=2 "
+	        "(gpu.huc)\n"
+	        "initramfs node 6.8.12-10-pve: /etc/modprobe.d/gpuferry.conf=none sound -> "
+	        "/etc/modprobe.d/gpuferry.conf=sha256 (gpu.huc)\n"
+	        "reboot node boot: old -> new (gpu.huc)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n"
+	        "confirm node change: open -> confirmed (gpu.huc)\n"
+	        "initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/gpuferry.conf=sha256 (gpu.huc)\n"
+	        "gate gpu.huc\n" },
+	{ "a template", CT "append " FILE_105 "\n\ttemplate: 1\n", "gpu=intel into=ct/105",
+	        "reboots 0\nconfig ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n"
+	        "refused goal.guest: ct/105 is a template\n" },
+};
+
+static void plans(void **state)
+{
+	size_t failed = 0;
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		struct facts *facts = facts_of(&arena, cases[i].machine);
+		struct goal goal = goal_of(&arena, cases[i].goal);
+		struct plan plan;
+		plan_build(facts, &goal, &arena, &plan);
+		const char *text = shown(&arena, &plan), *want = cases[i].plan;
+		if (strcmp(text, want) != 0) {
+			print_error("%s: the plan is\n%s\nand not\n%s", cases[i].name, text, want);
+			failed++;
+		}
+	}
+	assert_int_equal(failed, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plans),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
