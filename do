@@ -55,12 +55,14 @@ show() { # what it is about; then a command as a person would type it, and what 
 	./build-release/gpuferry "$@" || printf '(exit %s)\n' "$?"
 }
 
-task_demo() { # what it would do on built-in machines, and this one
+task_demo() { # the whole journey, rehearsed on a copy of a built-in machine
 	release
-	show "What keeps the CT from using the GPU, and the cure" verify --machine intel-uhd770-ct --gpu intel --into ct/105
-	show "From the host into the VM: what would change" plan --machine amd-4060ti --gpu nvidia --into vm/100
+	show "From the host into the VM and back, on a copy of a machine: no real one is touched" rehearse amd-4060ti
 	show "The IOMMU is off: one reboot, and a change that must be confirmed" \
-		plan --quiet --machine iommu-off --gpu nvidia --into vm/100
+		rehearse --quiet iommu-off
+	show "A step fails: everything is taken back" rehearse --quiet --fail config amd-4060ti
+	show "The power goes in the middle: it goes on" rehearse --quiet --cut 30 amd-4060ti
+	show "A container needs far less" plan --machine intel-uhd770-ct --gpu intel --into ct/105
 	show "A board on which the card would take the network card along: refused" \
 		plan --machine shared-slot --gpu nvidia --into vm/100
 	show "This machine" inspect

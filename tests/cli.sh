@@ -11,7 +11,7 @@ unset GPUFERRY_UPDATE
 run "$gpuferry"
 [ $code = 0 ] && says "gpuferry inspect" && says "gpuferry plan" && says "gpuferry apply"; ok "alone it names the three commands a newcomer needs"
 
-for verb in inspect verify plan apply rollback record; do
+for verb in inspect verify plan apply rollback rehearse record; do
 	run "$gpuferry" $verb --help
 	[ $code = 0 ] && says "gpuferry $verb" && says --quiet; ok "$verb --help"
 done
@@ -40,7 +40,7 @@ usage "a plan without a goal" plan --machine amd-4060ti
 usage "an apply without a goal" apply
 usage "a plan for two goals" plan one.yaml two.yaml
 usage "apply on a recording" apply --machine amd-4060ti --gpu nvidia --into vm/100
-complains "gpuferry plan"; ok "and what can be done with one is told"
+complains "gpuferry rehearse"; ok "and what can be done with one is told"
 usage "--yes where nothing is asked" plan --yes --gpu nvidia --into vm/100
 usage "--confirm and --continue at once" apply --confirm --continue
 usage "--confirm with a goal" apply --confirm --gpu nvidia --into vm/100
@@ -52,6 +52,11 @@ usage "rollback with a word" rollback 20261124-151600
 usage "rollback --list with --yes" rollback --list --yes
 usage "rollback with a goal" rollback --gpu nvidia
 usage "--run without an id" rollback --run
+usage "rehearse of two machines" rehearse amd-4060ti iommu-off
+usage "rehearse of a text without a goal" rehearse --keep /tmp amd-4060ti
+usage "--cut that is no number" rehearse --cut soon
+usage "--cut of nothing" rehearse --cut 0
+usage "--fail of no step" rehearse --fail 999
 usage "--list of another verb" apply --list
 usage "an unknown verb with a control character" "$(printf 'a\033[2Jb')"
 ! grep -q "$(printf '\033')" "$work/err"; ok "what a user typed is shown without control characters"
@@ -82,7 +87,7 @@ run "$gpuferry" --machine amd-4060ti -q inspect
 [ $code = 0 ] && says 0000:01:00.0; ok "options may stand before the verb"
 run "$gpuferry" verify amd-4060ti
 [ $code = 2 ] && one_line && complains "--machine amd-4060ti"; ok "a machine in the goal's place is told"
-for verb in "" inspect verify plan apply rollback record; do
+for verb in "" inspect verify plan apply rollback rehearse record; do
 	# shellcheck disable=SC2086
 	run env LC_ALL=C.UTF-8 "$gpuferry" $verb --help
 	[ "$(wc -L <"$work/out")" -le 80 ]; ok "the help of ${verb:-all} fits 80 columns"
@@ -180,6 +185,8 @@ while read -r machine gpu into want; do
 done <<EOF
 amd-4060ti nvidia vm/100 3
 amd-4060ti-ready nvidia vm/100 0
+intel-uhd770-ct intel ct/105 3
+intel-uhd770-ct-ready intel ct/105 0
 iommu-off nvidia vm/100 3
 shared-slot nvidia vm/100 1
 EOF
@@ -189,6 +196,9 @@ ok "the guides' machine: no reboot, one guest stop"
 run "$gpuferry" plan --json --machine iommu-off --gpu nvidia --into vm/100
 jq -e '.reboots == 1 and .gates != [] and .confirm_seconds > 0 and (.steps | map(.kind) | index("reboot") != null)' "$work/out" >/dev/null
 ok "with the IOMMU off: one reboot, gates, a confirmation"
+run "$gpuferry" plan --json --machine intel-uhd770-ct --gpu intel --into ct/105
+jq -e '.reboots == 0 and (.steps | all(.kind != "file" and .kind != "link"))' "$work/out" >/dev/null
+ok "a container whose node works: no reboot, no file on the node"
 run "$gpuferry" plan --json --machine amd-4060ti --machine iommu-off --gpu nvidia --into vm/100
 [ $code = 3 ] && [ "$(wc -l <"$work/out")" = 2 ] && jq -se 'map(.machine) == ["amd-4060ti", "iommu-off"]' "$work/out" >/dev/null
 ok "a plan for each of two machines is a line each"
@@ -245,8 +255,6 @@ run env PATH="$work/bin:$PATH" "$gpuferry" apply --host root@pve --dry-run "$wor
 run env PATH="$work/bin:$PATH" "$gpuferry" rollback --host root@pve --list
 [ $code = 3 ] && says "<gpuferry rollback --list>"; ok "rollback --host too"
 
-rehearses=$("$gpuferry" --print verbs | grep -c '^\*rehearse\*')
-if [ "$rehearses" = 1 ]; then
 # ---- rehearse --------------------------------------------------------------------------------------------------
 
 rehearsal='.schema == "gpuferry.rehearse/1" and .before.schema == "gpuferry.inspect/1" and .plan.schema == "gpuferry.plan/1"
@@ -285,8 +293,6 @@ run "$gpuferry" rehearse "$work/rehearse.tape"
 [ $code = 2 ] && one_line && complains "no goal"; ok "a tape needs a goal"
 run "$gpuferry" rehearse "$work/nothing"
 [ $code != 0 ] && one_line; ok "what cannot behave is no machine to rehearse"
-
-fi
 
 # ---- how much is told -------------------------------------------------------------------------------------------------
 
@@ -401,7 +407,7 @@ if command -v strace >/dev/null && strace -o "$work/trace" true 2>/dev/null; the
 	! grep -v ENOENT "$work/trace" | grep -q "$work/secret"; ok "no library opens a link's target either"
 	for verb in "inspect --json" "verify --json" "plan --json --gpu nvidia --into vm/100" \
 		"apply --json --dry-run --gpu nvidia --into vm/100" "apply --yes --reboot --gpu nvidia --into vm/100" \
-		"rollback --list --json"; do
+		"rollback --list --json" "rehearse --json"; do
 		# shellcheck disable=SC2086
 		run env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -s 200 -o "$work/trace" "$gpuferry" $verb
 		# opened for writing, created, renamed, removed, changed: nothing but /dev/null and what strace's own shell needs
@@ -434,12 +440,13 @@ if command -v bash >/dev/null; then
 		COMP_WORDS=(gpuferry inspect --machine amd-); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
 		COMP_WORDS=(gpuferry verify --gpu ""); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
 		COMP_WORDS=(gpuferry verify --service em); COMP_CWORD=3; _gpuferry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gpuferry rehearse iommu); COMP_CWORD=2; _gpuferry; echo "${COMPREPLY[@]}"
 		COMP_WORDS=(gpuferry apply --dr); COMP_CWORD=2; _gpuferry; echo "${COMPREPLY[@]}"
 		COMP_WORDS=(gpuferry plan --ye); COMP_CWORD=2; _gpuferry; echo "${COMPREPLY[@]}"' sh "$work/completion"
 	[ "$(sed -n 1p "$work/out")" = inspect ] && [ "$(sed -n 2p "$work/out")" = --into ] &&
 		[ "$(sed -n 3p "$work/out")" = "auto always" ] && [ "$(sed -n 4p "$work/out")" = "amd-4060ti amd-4060ti-ready" ] &&
 		[ "$(sed -n 5p "$work/out")" = "auto nvidia intel amd" ] && [ "$(sed -n 6p "$work/out")" = emby ] &&
-		[ "$(sed -n 7p "$work/out")" = --dry-run ] && [ -z "$(sed -n 8p "$work/out")" ]
+		[ "$(sed -n 7p "$work/out")" = iommu-off ] && [ "$(sed -n 8p "$work/out")" = --dry-run ] && [ -z "$(sed -n 9p "$work/out")" ]
 	ok "bash completes verbs, options, values and machines"
 fi
 "$gpuferry" --print zsh >"$work/_gpuferry"

@@ -31,7 +31,7 @@ cat "$work/missing"
 cmp "$work/rules.md" "$source/docs/rules.md" >"$work/out" 2>&1; ok "docs/rules.md is what the tables print (./do docs)"
 # every key of the JSON documents is described
 for machine in amd-4060ti guide-wrong iommu-off shared-slot; do
-	for verb in inspect verify "plan --gpu nvidia --into vm/100" "rollback --list"; do
+	for verb in inspect verify "plan --gpu nvidia --into vm/100" rehearse "rollback --list"; do
 		case $verb in rollback*) where= ;; *) where="--machine $machine" ;; esac
 		# shellcheck disable=SC2086
 		"$gpuferry" $verb --json $where | jq -r '[paths | map(select(type == "string")) | last] | unique | .[]' 2>/dev/null >"$work/keys"

@@ -3,6 +3,7 @@
  * The verbs apply and rollback as a person meets them, on a machine that behaves: what they say, with which exit code,
  * and that agreeing, the window and the confirmation count.
  */
+#include <time.h>
 #include "test.h"
 
 #include <unistd.h>

@@ -133,7 +133,7 @@ static bool misplaced(const struct app *app, const char *option, struct err *err
 {
 	err_set(err, ERR_USAGE, "%s: --%s has no meaning here", app->verb->name, option);
 	if (app->verb->changes && strcmp(option, "machine") == 0)
-		return err_hint(err, "gpuferry plan --machine shows what would change there");
+		return err_hint(err, "on a copy of that machine: gpuferry rehearse");
 	return err_hint(err, "see: gpuferry %s --help", app->verb->name);
 }
 

@@ -295,7 +295,7 @@ void out_help(const struct app *app)
 		printf("  %s%s%s\n", out_colour(app, CYAN), left, out_plain(app));
 		out_folded(app, verb->help, 6);
 	}
-	puts("\nWithout a Proxmox host at hand: gpuferry --print machines lists built-in ones,\n"
-	     "and --machine NAME reads one of them.\n"
+	puts("\nWithout a Proxmox host at hand: gpuferry rehearse shows the whole journey,\n"
+	     "gpuferry --print machines lists built-in machines, --machine NAME reads one.\n"
 	     "gpuferry VERB --help tells the options, man gpuferry everything.");
 }
