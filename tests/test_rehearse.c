@@ -199,8 +199,10 @@ static void faults_are_what_the_effects_say(void **state)
 	rehearse_fault(host.rehearse, FAULT_HANG, "set *unbind*", 0, 1);
 	assert_int_equal(host.node->changes->attribute(
 	                         host.node, "/sys/bus/pci/drivers/nouveau/unbind", "0000:01:00.0", 1000), ETIMEDOUT);
-	assert_int_equal(host.node->changes->lock(host.node, "/run/lock/x"), 0);
+	rehearse_fault(host.rehearse, FAULT_ERRNO, "lock *", EWOULDBLOCK, 1);
 	assert_int_equal(host.node->changes->lock(host.node, "/run/lock/x"), EWOULDBLOCK);
+	assert_int_equal(host.node->changes->lock(host.node, "/run/lock/x"), 0);
+	assert_int_equal(host.node->changes->lock(host.node, "/run/lock/x"), 0);
 	assert_int_equal(host.node->changes->put(host.node, "/etc/no/such", bytes_of("x"), NULL), ENOENT);
 	assert_int_equal(type_in(&host, "frobnicate now", NULL), 127);
 	stage_close(&host);
