@@ -81,6 +81,12 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 #define ON_VFIO                                                                                                        \
 	"device 0000:00:02.0 8086:4690 class=030000 revision=0c subsystem=1043:8882 group=0 driver=vfio-pci "          \
 	"boot_vga=0 reset=flr\nloaded vfio_pci\n"
+#define ON_VFIO_BOOT                                                                                                   \
+	"device 0000:00:02.0 8086:4690 class=030000 revision=0c subsystem=1043:8882 group=0 driver=vfio-pci "          \
+	"boot_vga=1 reset=flr\nloaded vfio_pci\n"
+#define A380                                                                                                           \
+	"device 0000:03:00.0 8086:56a5 class=030000 revision=05 subsystem=1849:6004 parent=0000:00:01.0 group=20 "     \
+	"driver=i915 boot_vga=0 drm=card1,renderD129\n"
 #define VFIO_LINES(indent, mark)                                                                                       \
 	indent mark "\n" indent "options vfio-pci ids=8086:4690\n" indent "softdep i915 pre: vfio-pci\n"
 #define VFIO_CONF(name, mark)                                                                                          \
@@ -97,6 +103,7 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 	"device 0000:00:02.0 8086:4e55 class=030000 revision=01 subsystem=1043:8882 group=0 driver=i915 boot_vga=1 "   \
 	"reset=flr drm=card0,renderD128\n"
 
+#define HEADERS "package node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.headers)\n"
 #define NVIDIA_NODES                                                                                                   \
 	"config ct/105 dev0: none -> /dev/nvidia0,gid=106,mode=0660 (ct.node)\n"                                       \
 	"config ct/105 dev1: none -> /dev/nvidiactl,gid=106,mode=0660 (ct.node)\n"                                     \
@@ -180,16 +187,17 @@ static const struct case_of {
 	        "initramfs node 6.8.12-10-pve: /etc/modprobe.d/gpuferry.conf=sha256 -> "
 	        "/etc/modprobe.d/gpuferry.conf=none sound (gpu.not-vfio)\n"
 	        "reboot node boot: old -> new (gpu.not-vfio)\n"
-	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (gpu.not-vfio)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (gpu.not-vfio)\n" START
+	        "(gpu.not-vfio)\n"
 	        "confirm node change: open -> confirmed (gpu.not-vfio)\n"
 	        "initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/gpuferry.conf=none sound (gpu.not-vfio)\n"
 	        "gate gpu.not-vfio\ngate gpu.driver\n" },
-	{ "NVIDIA", CT NVIDIA("550.163.01"), "gpu=nvidia into=ct/105", "reboots 0\n" NVIDIA_NODES },
+	{ "NVIDIA", CT NVIDIA("550.163.01"), "gpu=nvidia into=ct/105", "reboots 0\n" HEADERS NVIDIA_NODES },
 	{ "NVIDIA without uvm", CT NVIDIA("550.163.01 nouvm"), "gpu=nvidia into=ct/105",
 	        "reboots 0\ndirectory node /etc/udev/rules.d: ? -> there (ct.nvidia-uvm)\n"
 	        "file node /etc/udev/rules.d/60-gpuferry.rules: ? -> ACTION==\"add\", SUBSYSTEM==\"module\", "
 	        "KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (ct.nvidia-uvm)\n"
-	        "file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (ct.nvidia-uvm)\n"
+	        "file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (ct.nvidia-uvm)\n" HEADERS
 	        "module node nvidia_uvm: none -> loaded (ct.nvidia-uvm)\n" NVIDIA_NODES },
 	{ "NVIDIA on nouveau", CT NOUVEAU, "gpu=nvidia into=ct/105",
 	        "reboots 0\nrefused gpu.driver: nouveau has the card; encoding in a CT needs NVIDIA's own driver on "
@@ -200,10 +208,74 @@ static const struct case_of {
 	        "initramfs node 6.8.12-10-pve: /etc/modprobe.d/gpuferry.conf=none sound -> "
 	        "/etc/modprobe.d/gpuferry.conf=sha256 (gpu.huc)\n"
 	        "reboot node boot: old -> new (gpu.huc)\n"
-	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n" START "(gpu.huc)\n"
 	        "confirm node change: open -> confirmed (gpu.huc)\n"
 	        "initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/gpuferry.conf=sha256 (gpu.huc)\n"
 	        "gate gpu.huc\n" },
+	{ "the right line waits behind a wrong one",
+	        READY "replace " FILE_105 " gid=106 gid=104\nappend " FILE_105
+	              "\n\t\n\t[pve:pending]\n\tdev0: /dev/dri/renderD128,gid=106\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\n"
+	        "stops ct/105\n"
+	        "power ct/105 state: running -> stopped (ct.pending)\n"
+	        "power ct/105 state: stopped -> running (ct.pending)\n" },
+	{ "the line waits to be deleted", READY "append " FILE_105 "\n\t\n\t[pve:pending]\n\tdelete: dev0\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106 (ct.pending)\n" },
+	{ "another card is given too", READY A380, "gpu=0000:03:00.0 into=ct/105",
+	        "reboots 0\n"
+	        "config ct/105 dev1: none -> /dev/dri/renderD129,gid=106,mode=0660 (ct.node)\n" },
+	{ "the card that shows the screen cannot be given back now",
+	        CT "replace /proc/cmdline quiet quiet\n" ON_VFIO_BOOT, "gpu=intel into=ct/105",
+	        "reboots 0\n"
+	        "refused gpu.not-vfio: vfio-pci cannot give 0000:00:02.0 back now: it is the display the node boots "
+	        "on\n" },
+	{ "what we wrote would take the card at the next boot", READY VFIO_CONF("gpuferry.conf", "# gpuferry"),
+	        "gpu=intel into=ct/105",
+	        "reboots 1\n"
+	        "stops ct/105\n"
+	        "file node /etc/modprobe.d/gpuferry.conf: sha256 -> none (gpu.next-boot)\n"
+	        "initramfs node 6.8.12-10-pve: /etc/modprobe.d/gpuferry.conf=sha256 -> "
+	        "/etc/modprobe.d/gpuferry.conf=none sound (gpu.next-boot)\n"
+	        "reboot node boot: old -> new (gpu.next-boot)\n"
+	        "power ct/105 state: stopped -> running (gpu.next-boot)\n"
+	        "confirm node change: open -> confirmed (gpu.next-boot)\n"
+	        "initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/gpuferry.conf=none sound (gpu.next-boot)\n"
+	        "gate gpu.not-vfio\n"
+	        "gate gpu.driver\n" },
+	{ "whole folders by raw lines", "base guide-wrong\n", "gpu=intel into=ct/105",
+	        "reboots 0\n"
+	        "refused gpu.next-boot: the next boot takes the card from the CT, vfio-pci gets it: ids= in "
+	        "/etc/modprobe.d/vfio.conf names it, and vfio-pci is loaded first\n"
+	        "refused ct.cgroup-v1: the devices are allowed by lxc.cgroup.devices only, which Proxmox VE 7 and "
+	        "newer (cgroup version 2) do not read: access is denied\n" },
+	{ "an old driver", CT NVIDIA("535.183.01"), "gpu=nvidia into=ct/105",
+	        "reboots 0\n"
+	        "package node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.headers)\n"
+	        "config ct/105 dev0: none -> /dev/nvidia0,gid=106,mode=0660 (ct.node)\n"
+	        "config ct/105 dev1: none -> /dev/nvidiactl,gid=106,mode=0660 (ct.node)\n"
+	        "config ct/105 dev2: none -> /dev/nvidia-uvm,gid=106,mode=0660 (ct.node)\n"
+	        "config ct/105 dev3: none -> /dev/nvidia-uvm-tools,gid=106,mode=0660 (ct.node)\n" },
+	{ "the word on the command line outdoes the file",
+	        CT JASPER "replace /etc/default/grub quiet \"quiet i915.enable_guc=0\"\n", "gpu=intel into=ct/105",
+	        "reboots 1\n"
+	        "stops ct/105\n"
+	        "directory node /etc/default/grub.d: ? -> there (gpu.huc)\n"
+	        "file node /etc/default/grub.d/gpuferry.cfg: none -> "
+	        "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT i915.enable_guc=2\" (gpu.huc)\n"
+	        "boot node grub: root=/dev/mapper/pve-root ro quiet -> quiet i915.enable_guc=0 i915.enable_guc=2 "
+	        "(gpu.huc)\n"
+	        "reboot node boot: old -> new (gpu.huc)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n"
+	        "power ct/105 state: stopped -> running (gpu.huc)\n"
+	        "confirm node change: open -> confirmed (gpu.huc)\n"
+	        "gate gpu.huc\n" },
+	{ "another VM is configured for it",
+	        CT "file /etc/pve/qemu-server/100.conf\n\thostpci0: 00:02.0\n\tmemory: 2048\n", "gpu=intel into=ct/105",
+	        "reboots 0\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n" },
 	{ "a template", CT "append " FILE_105 "\n\ttemplate: 1\n", "gpu=intel into=ct/105",
 	        "reboots 0\nconfig ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n"
 	        "refused goal.guest: ct/105 is a template\n" },
@@ -219,6 +291,8 @@ static void plans(void **state)
 		struct goal goal = goal_of(&arena, cases[i].goal);
 		struct plan plan;
 		plan_build(facts, &goal, &arena, &plan);
+		for (size_t r = 0; r < plan.n_refused; r++)
+			assert_non_null(plan.refused[r].cure);
 		const char *text = shown(&arena, &plan), *want = cases[i].plan;
 		if (strcmp(text, want) != 0) {
 			print_error("%s: the plan is\n%s\nand not\n%s", cases[i].name, text, want);

@@ -238,6 +238,23 @@ void node_driver_uvm(struct route *route, const struct finding *finding)
 	route_step(route, PHASE_DRIVERS, "module", "node", "nvidia_uvm", NONE, "loaded", because, "load nvidia_uvm");
 }
 
+/* gpu.headers: without them the next boot takes the card from the CT, where DKMS builds the module. The very kernel's
+ * package: proxmox-default-headers may bring those of a kernel that is not installed. */
+void node_driver_headers(struct route *route, const struct finding *finding)
+{
+	const char *module = route->facts->drm.nvidia_module_version, *kernel = route->facts->boot.kernel_next;
+	const struct finding *branch = route_finding(route, "gpu.nvidia-branch");
+	bool serves = branch ? branch->verdict == VERDICT_OK
+	                     : gpu_driver_serves(&route->gpu->model, module, route->facts->drm.nvidia_open) == YES;
+	if (!module || !*module || !kernel || !text_ends(kernel, "-pve") || !serves) {
+		route_note(route, "%s: %s.", finding->rule->id, finding->why);
+		return;
+	}
+	route_step(route, PHASE_PACKAGES, "package", "node", arena_printf(route->arena, "proxmox-headers-%s", kernel),
+	        NULL, "installed", finding->rule->id,
+	        "install the headers of kernel %s, so that NVIDIA's module is built for it", kernel);
+}
+
 /* ---- Intel's HuC ---- */
 
 static bool loads_huc(const char *value)

@@ -53,7 +53,7 @@ const struct repair repairs[] = {
 	{ "gpu.not-vfio",           STEP,   NOTE,   REFUSE, LEFT, NULL, node_driver_release },
 	{ "gpu.nomodeset",          REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
 	{ "gpu.blacklist",          REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
-	{ "gpu.headers",            REFUSE, NOTE,   NOTE,   LEFT, NULL, NULL },
+	{ "gpu.headers",            REFUSE, STEP,   NOTE,   LEFT, NULL, node_driver_headers },
 	{ "gpu.secure-boot",        REFUSE, NOTE,   NOTE,   LEFT, NULL, NULL },
 	{ "gpu.kernel-floor",       REFUSE, NOTE,   NOTE,   LEFT, NULL, NULL },
 	{ "gpu.driver",             REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },

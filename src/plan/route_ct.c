@@ -116,6 +116,11 @@ static const char *line_value(struct route *route, const struct ct_device *old, 
 static void give(struct route *route, const char *because, const struct ct_device *old, const char *path, int64_t gid)
 {
 	const char *key = old ? arena_printf(route->arena, "dev%u", old->index) : free_key(route);
+	if (old && old->index >= DEVICES_MAX) {
+		route_refuse(route, because, "take the line out of the CT's file",
+		        "%s has a dev line that Proxmox does not know: %s", route->on, old->raw);
+		return;
+	}
 	if (!key) {
 		route_refuse(route, because, NULL, "%s has no dev line free: Proxmox knows %d", route->on, DEVICES_MAX);
 		return;
@@ -235,32 +240,76 @@ static bool is_for_all(const struct ct_device *device)
 	return device->mode && strlen(device->mode) >= 3 && text_ends(device->mode, "6");
 }
 
+/* The line as the next start has it: what waits may be right already. raw NULL: it waits to be deleted. */
+static struct ct_device next_line(const struct route *route, const struct ct_device *device)
+{
+	const char *value = pve_value_next(route->guest, arena_printf(route->arena, "dev%u", device->index));
+	struct guest guest = { 0 };
+	if (!value)
+		return (struct ct_device){ .index = device->index, .uid = UNKNOWN_NUMBER, .gid = UNKNOWN_NUMBER };
+	const char *text = arena_printf(route->arena, "dev%u: %s\n", device->index, value);
+	pve_parse_guest((struct bytes){ text, strlen(text) }, GUEST_CT, route->arena, &guest);
+	return guest.n_devices == 1 ? guest.devices[0] : *device;
+}
+
 /* ct.gid, ct.mode: every line that the rule means, in its place. */
 void ct_access(struct route *route, const struct finding *finding)
 {
 	const char *because = finding->rule->id;
-	bool by_group = strcmp(because, "ct.gid") == 0;
-	size_t mended = 0;
+	bool by_group = strcmp(because, "ct.gid") == 0, mended = false;
 	int64_t gid = group_wanted(route, because);
 	for (size_t i = 0; i < route->guest->n_devices && gid != UNKNOWN_NUMBER; i++) {
-		const struct ct_device *device = &route->guest->devices[i];
-		bool fits = !is_card_node(device->path) ||
-		            (by_group ? is_for_all(device) || group_fits(route, device) : mode_fits(device));
-		if (fits)
-			continue;
-		give(route, because, device, device->path, gid);
-		mended++;
+		struct ct_device device = next_line(route, &route->guest->devices[i]);
+		bool fits = !is_card_node(device.path) ||
+		            (by_group ? is_for_all(&device) || group_fits(route, &device) : mode_fits(&device));
+		mended = mended || !fits || strcmp(device.raw ? device.raw : "", route->guest->devices[i].raw) != 0;
+		if (!fits)
+			give(route, because, &device, device.path, gid);
 	}
 	if (gid != UNKNOWN_NUMBER && !mended)
 		route_refuse(route, because, finding->cure, "%s", finding->why);
 }
+
+/* ---- what waits ---- */
 
 static bool is_device_key(const char *key)
 {
 	return text_starts(key, "dev") && key[3] >= '0' && key[3] <= '9';
 }
 
-/* A line of this card that waits is in effect after a restart. What else waits would come along with it. */
+static const char *path_of(const struct route *route, const char *value)
+{
+	struct pve_properties properties = pve_parse_properties(value, "path", route->arena);
+	return pve_property(&properties, "path");
+}
+
+static void lean_on_pending(struct route *route, const struct finding *finding, const char *key)
+{
+	const char *cure = arena_printf(route->arena, "%s\nor take it back: pct set %lld --revert %s", finding->cure,
+	        (long long)route->guest->id, text_sh_quoted(route->arena, key));
+	route_lean(
+	        route, finding->rule->id, cure, "%s waits for the next start of %s, and others set it", key, route->on);
+}
+
+/* Setting what is in effect takes the deletion back (AbstractConfig.pm, cleanup_pending). */
+static void keep(struct route *route, const struct finding *finding, const char *keys)
+{
+	struct words each = text_split(route->arena, keys, ", ;");
+	for (size_t i = 0; i < each.n; i++) {
+		const char *key = *each.word[i] == '!' ? each.word[i] + 1 : each.word[i];
+		const char *now = is_device_key(key) ? pve_value(route->guest, key) : NULL;
+		const char *path = now ? path_of(route, now) : NULL;
+		const char *pci = path ? facts_path_pci(route->facts, path, route->arena) : NULL;
+		bool shared = path && check_vendor(route->gpu, "nvidia") && text_starts(path, "/dev/nvidia");
+		if (shared || (pci && strcmp(pci, route->gpu->pci->address) == 0))
+			route_config(route, finding->rule->id, key, now, "keep %s in %s: it waits to be deleted", path,
+			        route->on);
+		else
+			lean_on_pending(route, finding, key);
+	}
+}
+
+/* A line of a card that waits is in effect after a restart. What else waits would come along with it. */
 void ct_pending(struct route *route, const struct finding *finding)
 {
 	const struct guest *guest = route->guest;
@@ -268,19 +317,15 @@ void ct_pending(struct route *route, const struct finding *finding)
 		const struct pve_section *section = &guest->sections[s];
 		for (size_t i = 0; section->kind == SECTION_PENDING && i < section->n; i++) {
 			const struct pve_line *line = &section->lines[i];
-			if (!line->key || *line->key == '#')
+			if (!line->key || *line->key == '#' || !line->value)
 				continue;
-			struct pve_properties value = pve_parse_properties(line->value, "path", route->arena);
-			const char *path = is_device_key(line->key) ? pve_property(&value, "path") : NULL;
-			if (is_card_node(path))
+			if (strcmp(line->key, "delete") == 0)
+				keep(route, finding, line->value);
+			else if (is_device_key(line->key) && is_card_node(path_of(route, line->value)))
 				route_restart(
 				        route, finding->rule->id, "a changed line comes into effect when it starts");
 			else
-				route_lean(route, finding->rule->id,
-				        arena_printf(route->arena, "%s\nor take it back: pct set %lld --revert %s",
-				                finding->cure, (long long)guest->id,
-				                text_sh_quoted(route->arena, line->key)),
-				        "%s waits for the next start of %s, and others set it", line->key, route->on);
+				lean_on_pending(route, finding, line->key);
 		}
 	}
 }
@@ -325,6 +370,8 @@ void route_ct(struct route *route)
 	route_guest_fits(route, "ct.known");
 	if (route->goal->remove_raw_lxc == YES)
 		refuse_raw_lines(route);
+	if (route->reboot_because && plan_running(route->guest))
+		route_restart(route, route->reboot_because, "the node reboots");
 	if (!plan_running(route->guest) && route_has(route, "config"))
 		route_note(
 		        route, "%s is not running, and is not started: it gets the card at its next start.", route->on);
