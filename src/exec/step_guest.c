@@ -25,6 +25,7 @@ enum {
 struct who {
 	const char *tool, *id; /* "qm", "100" */
 	const char *file;
+	bool absent; /* not made yet */
 };
 
 /* "vm/100"; the id is a number and nothing else, so it is safe in an argv and a path. */
@@ -38,6 +39,7 @@ static bool who_is(struct step_run *run, struct arena *arena, struct who *ret)
 	ret->tool = vm ? "qm" : "pct";
 	ret->id = arena_printf(arena, "%llu", (unsigned long long)id);
 	ret->file = arena_printf(arena, "/etc/pve/%s/%s.conf", vm ? "qemu-server" : "lxc", ret->id);
+	ret->absent = world_exists(run->exec->node, ret->file) == NO;
 	return true;
 }
 
@@ -50,6 +52,10 @@ static bool power_state(struct step_run *run, struct arena *arena, const char **
 	struct bytes output, line;
 	if (!who_is(run, &scratch, &who))
 		return false;
+	if (who.absent) {
+		*ret = "stopped";
+		return true;
+	}
 	const char *const argv[] = { who.tool, "status", who.id, NULL };
 	if (!exec_output(run, argv, READ_MS, &scratch, &output))
 		return false;
@@ -125,6 +131,10 @@ static bool config_state(struct step_run *run, struct arena *arena, const char *
 	struct bytes output;
 	if (!key_is_sound(run) || !who_is(run, arena, &who))
 		return false;
+	if (who.absent) {
+		*ret = NONE;
+		return true;
+	}
 	const char *const argv[] = { who.tool, "config", who.id, NULL };
 	if (!exec_output(run, argv, READ_MS, arena, &output))
 		return false;
@@ -195,6 +205,8 @@ static bool config_undo(struct step_run *run, const char *old, const char *blob)
 	(void)blob;
 	if (!key_is_sound(run) || !who_is(run, &scratch, &who))
 		return false;
+	if (who.absent) /* made by this run, and gone again */
+		return true;
 	if (!only_waits(run, &who, old, &scratch))
 		return config_to(run, old);
 	const char *revert[] = { who.tool, "set", who.id, "--revert", run->step->key, "--digest", NULL, NULL };
@@ -234,6 +246,16 @@ static const char *node_of(const char *entry, struct arena *arena)
 		if (text_starts(words.word[i], "node="))
 			return words.word[i];
 	return NONE;
+}
+
+/* pve-configid: capitals too. */
+static bool id_is_sound(struct step_run *run)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	const char *id = run->step->key;
+	if (*id && *id != '-' && id[strspn(id, letters)] == '\0')
+		return true;
+	return err_set(run->err, ERR_INPUT, "this is no name of a mapping: %s", text_shown(run->exec->arena, id));
 }
 
 struct mapped {
@@ -293,7 +315,7 @@ static bool mapping_to(struct step_run *run, const char *entry)
 	struct mapped mapped;
 	const char **argv = NULL;
 	size_t n = 0;
-	if (!key_is_sound(run) || !mapping_read(run, &scratch, &mapped))
+	if (!id_is_sound(run) || !mapping_read(run, &scratch, &mapped))
 		return false;
 	const char *path = arena_printf(&scratch, "/cluster/mapping/pci/%s", run->step->key);
 	bool drop = !*entry && !mapped.others.n;

@@ -17,6 +17,7 @@ enum { PVE_DIED = 255, PVE_NO_FILE = 2, PVE_USAGE = 2 };
 
 struct pve_state {
 	unsigned made; /* for what PVE makes at random: uuids, hardware addresses */
+	int version;   /* of PVE; 0: not looked up yet */
 };
 
 /* ---- options (pve_options.c) ---- */

@@ -4,6 +4,7 @@
  * PVE/API2/Qemu.pm (update_vm_api, create_vm), PVE/QemuServer.pm (vmconfig_hotplug_pending), pve-container
  * PVE/API2/LXC/Config.pm, PVE/LXC/Config.pm (update_pct_config, vmconfig_hotplug_pending); sessions s1, s2, s3, s5.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,12 +106,29 @@ static int check_there(struct model_call *call, const struct pve_arguments *argu
 
 /* ---- doing it ---- */
 
+/* --sshkeys names a file; its text is kept url-encoded (PVE/CLI/qm.pm, PVE/API2/Qemu.pm). NULL: said why. */
+static const char *key_file(struct model_call *call, const char *path)
+{
+	const char *text = model_text(call->rehearse, path), *coded = "";
+	if (!text) {
+		pve_die(call, "can't open '%s' - No such file or directory", path);
+		return NULL;
+	}
+	for (; *text; text++)
+		coded = strchr("-_.~", *text) || isalnum((unsigned char)*text)
+		                ? MODEL_PRINT(call->rehearse, "%s%c", coded, *text)
+		                : MODEL_PRINT(call->rehearse, "%s%%%02X", coded, (unsigned char)*text);
+	return coded;
+}
+
 /* As PVE writes what it parsed and prints again. */
 static const char *plain_value(struct model_call *call, const struct pve_argument *argument, enum guest_kind kind)
 {
 	struct rehearse *rehearse = call->rehearse;
 	if (argument->option->format == PVE_BOOLEAN)
 		return pve_boolean(argument->value) == YES ? "1" : "0";
+	if (strcmp(argument->name, "sshkeys") == 0)
+		return key_file(call, argument->value);
 	if (strcmp(argument->option->name, "net") != 0)
 		return argument->value;
 	if (!is_vm(kind)) { /* sorted as print_lxc_network has it: name first, an address made where there is none */
@@ -155,7 +173,8 @@ static bool put_pending(struct model_call *call, struct pve_file *file, const st
 		const struct pve_argument *argument = &change->arguments->argument[i];
 		if (!is_key(argument))
 			continue;
-		const char *value = pve_disk(call, file, argument->name, plain_value(call, argument, file->kind));
+		const char *value = plain_value(call, argument, file->kind);
+		value = value ? pve_disk(call, file, argument->name, value) : NULL;
 		if (!value)
 			return false;
 		pve_delete_later(arena, file, argument->name, false);
@@ -313,7 +332,8 @@ int pve_create(struct model_call *call, const struct pve_arguments *arguments, e
 		const struct pve_argument *argument = &arguments->argument[i];
 		if (!is_key(argument))
 			continue;
-		const char *value = pve_disk(call, &file, argument->name, plain_value(call, argument, kind));
+		const char *value = plain_value(call, argument, kind);
+		value = value ? pve_disk(call, &file, argument->name, value) : NULL;
 		if (!value) {
 			model_commit(rehearse, file.path, (struct bytes){ 0 }, "%s create %u: gone", call->argv[0], id);
 			return pve_die(call, "unable to create %s %u", what, id);

@@ -62,8 +62,11 @@ const char *pve_package(struct rehearse *rehearse, const char *name)
 
 int pve_version(struct rehearse *rehearse)
 {
+	if (rehearse->pve->version)
+		return rehearse->pve->version;
 	const char *version = pve_package(rehearse, "pve-manager");
-	return version && isdigit((unsigned char)*version) ? atoi(version) : 8;
+	rehearse->pve->version = version && isdigit((unsigned char)*version) ? atoi(version) : 8;
+	return rehearse->pve->version;
 }
 
 static const char *folder_of(struct rehearse *rehearse, enum guest_kind kind)

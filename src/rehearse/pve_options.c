@@ -348,6 +348,8 @@ const struct pve_option pve_options[] = {
 	ONLY("qm importdisk", "target-disk", PVE_TEXT, QM),
 	ONLY("qm disk import", "format", PVE_TEXT, QM),
 	ONLY("qm disk import", "target-disk", PVE_TEXT, QM),
+	ONLY("qm disk resize", "digest", PVE_TEXT, API),
+	ONLY("qm disk resize", "skiplock", PVE_BOOLEAN, API),
 	ONLY("qm template", "disk", PVE_TEXT, API),
 	ONLY("qm destroy", "purge", PVE_BOOLEAN, API),
 	ONLY("qm destroy", "destroy-unreferenced-disks", PVE_BOOLEAN, API),

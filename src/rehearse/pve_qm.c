@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "rehearse/pve.h"
 
 struct verb {
@@ -181,10 +182,9 @@ static int destroy(struct model_call *call, const struct pve_arguments *argument
 {
 	const char *what = kind == GUEST_VM ? "VM" : "CT";
 	struct pve_file file;
-	(void)arguments;
 	if (!pve_load(call, kind, id, &file))
 		return PVE_NO_FILE;
-	if (pve_locked(call, &file))
+	if (!pve_argument(arguments, "skiplock") && pve_locked(call, &file))
 		return PVE_DIED;
 	const char *protection = pve_get(&file.active, "protection");
 	if (protection && pve_boolean(protection) == YES)
@@ -232,6 +232,30 @@ static int import_disk(
 	if (!value)
 		return PVE_DIED;
 	pve_put(rehearse->arena, &file.active, key, arena_strndup(rehearse->arena, value, strcspn(value, ",")));
+	return pve_store(call, &file) ? 0 : PVE_DIED;
+}
+
+/* Only grows. */
+static int resize(struct model_call *call, const struct pve_arguments *arguments, enum guest_kind kind, unsigned id)
+{
+	struct rehearse *rehearse = call->rehearse;
+	struct pve_file file;
+	const char *key = arguments->plain.word[1], *size = arguments->plain.word[2];
+	if (!pve_load(call, kind, id, &file))
+		return PVE_NO_FILE;
+	if (pve_locked(call, &file))
+		return PVE_DIED;
+	const char *value = pve_get(&file.active, key), *at = value ? strstr(value, "size=") : NULL;
+	if (!at)
+		return pve_die(call, "disk '%s' does not exist", key);
+	if (*size == '+' || !text_ends(size, "G"))
+		return MODEL_AS_RECORDED;
+	struct pve_part only = { 0 };
+	pve_put(rehearse->arena, &only, "scsi0", value);
+	if (strtod(size, NULL) < pve_disk_gib(&only))
+		return pve_die(call, "shrinking disks is not supported");
+	pve_put(rehearse->arena, &file.active, key,
+	        MODEL_PRINT(rehearse, "%.*ssize=%s%s", (int)(at - value), value, size, at + strcspn(at, ",")));
 	return pve_store(call, &file) ? 0 : PVE_DIED;
 }
 
@@ -366,6 +390,8 @@ static const struct verb verbs[] = {
 	{ "qm guest cmd", 2, ping },
 	{ "qm agent", 2, ping },
 	{ "qm disk import", 3, import_disk },
+	{ "qm disk resize", 3, resize },
+	{ "qm resize", 3, resize },
 	{ "qm importdisk", 3, import_disk },
 	{ "qm cloudinit update", 1, cloud_init },
 	{ "qm create", 1, pve_create },
@@ -446,7 +472,29 @@ static int run_program(struct model_call *call)
 	return model_find(call->rehearse, "/etc/pve") ? run_verb(call) : MODEL_AS_RECORDED;
 }
 
+/* coreutils: what a new guest's image is held against, and what waits for it. */
+static int sha256sum(struct model_call *call)
+{
+	const char *path = call->argv[call->n - 1], *digest = NULL;
+	struct model_inode *inode = model_find(call->rehearse, path);
+	if (inode && inode->has_data)
+		digest = digest_sha256(inode->data, call->rehearse->arena);
+	if (digest)
+		model_out(call, "%s  %s\n", digest, path);
+	else
+		model_err(call, "sha256sum: %s: No such file or directory\n", path);
+	return digest ? 0 : 1;
+}
+
+static int sleep_a_while(struct model_call *call)
+{
+	call->rehearse->clock += call->n > 1 ? atoi(call->argv[1]) : 0;
+	return 0;
+}
+
 const struct model_command model_pve_commands[] = {
+	{ "sha256sum", sha256sum },
+	{ "sleep", sleep_a_while },
 	{ "qm", run_program },
 	{ "pct", run_program },
 	{ "pvesh", pve_pvesh },
