@@ -103,10 +103,12 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 	"directory node /etc/systemd/system/multi-user.target.wants: ? -> there (" rule ") temporary\n"                \
 	"link node /etc/systemd/system/multi-user.target.wants/gpuferry-resume.service: ? -> "                         \
 	"/etc/systemd/system/gpuferry-resume.service (" rule ") temporary\n"
-#define HANDOVER(vm, value)                                                                                            \
+#define BIND(address, driver) "bind node " address ": " driver " -> vfio-pci (vm.hostpci)\n"
+#define HANDOVER(vm, value, binds)                                                                                     \
 	"reboots 0\n"                                                                                                  \
 	"stops " vm "\n"                                                                                               \
 	"power " vm " state: running -> stopped (vm.hostpci)\n"                                                        \
+	"module node vfio_pci: none -> loaded (vm.hostpci)\n" binds                                                    \
 	"config " vm " hostpci0: none -> " value " (vm.hostpci)\n"                                                     \
 	"config " vm " balloon: none -> 0 (vm.balloon)\n"                                                              \
 	"power " vm " state: stopped -> running (vm.hostpci)\n"
@@ -114,13 +116,13 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 static const struct golden {
 	const char *machine, *goal, *plan;
 } goldens[] = {
-	{ "base amd-4060ti\n", "gpu=nvidia into=vm/100", HANDOVER("vm/100", "0000:01:00") },
+	{ "base amd-4060ti\n", "gpu=nvidia into=vm/100", HANDOVER("vm/100", "0000:01:00", BIND("0000:01:00.0", "nouveau") BIND("0000:01:00.1", "snd_hda_intel")) },
 	{ "base amd-4060ti-ready\n", "gpu=nvidia into=vm/100", "reboots 0\n" },
 	{ "base pve9-mapping\n", "gpu=nvidia into=vm/100", "reboots 0\n" },
-	{ "base intel-zfs-a380\n", "gpu=0000:03:00.0 into=vm/101", HANDOVER("vm/101", "0000:03:00.0") },
-	{ "base twins\n", "gpu=0000:01:00.0 into=vm/100", HANDOVER("vm/100", "0000:01:00") },
+	{ "base intel-zfs-a380\n", "gpu=0000:03:00.0 into=vm/101", HANDOVER("vm/101", "0000:03:00.0", BIND("0000:03:00.0", "i915")) },
+	{ "base twins\n", "gpu=0000:01:00.0 into=vm/100", HANDOVER("vm/100", "0000:01:00", BIND("0000:01:00.0", "nouveau") BIND("0000:01:00.1", "snd_hda_intel")) },
 	{ "base shared-slot\n", "gpu=nvidia into=vm/100",
-	        HANDOVER("vm/100", "0000:06:00") "refused gpu.group-needs: with the card the node would lose default "
+	        HANDOVER("vm/100", "0000:06:00", BIND("0000:06:00.0", "nouveau") BIND("0000:06:00.1", "snd_hda_intel")) "refused gpu.group-needs: with the card the node would lose default "
 	                                         "route by vmbr0 over enp5s0 (0000:05:00.0), because they share a "
 	                                         "group\n" },
 	{ "base iommu-off\n", "gpu=nvidia into=vm/100",

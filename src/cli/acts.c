@@ -216,15 +216,22 @@ static bool act_apply(struct stage *stage, struct err *err)
 	return !acts->keep || rehearse_keep(stage->rehearse, acts->keep, err);
 }
 
-static bool act_rollback(struct stage *stage, struct err *err)
+/* A reboot in the plan is one on the way back too; and what a running guest keeps waits for its next start. */
+static bool waits_for_boot(struct stage *stage, const struct tape *first)
+{
+	return stage->acts->plan.reboots ||
+	       rehearse_differences(first, rehearse_tape(stage->rehearse, stage->arena), stage->arena).n;
+}
+
+static bool act_rollback(struct stage *stage, const struct tape *first, struct err *err)
 {
 	struct acts *acts = stage->acts;
 	tell(stage, ACT_ROLLBACK, NEWS_BEGINS, NULL);
 	acts->rolled_back = EXEC_NOTHING;
 	if (acts->applied == EXEC_DONE)
 		acts->rolled_back = exec_rollback(&stage->exec, NULL, false, &acts->back_why, &acts->left);
-	if (acts->applied == EXEC_DONE && acts->plan.reboots) { /* what only a boot restores */
-		tell(stage, ACT_ROLLBACK, NEWS_BOOT, "what only a boot restores");
+	if (acts->applied == EXEC_DONE && waits_for_boot(stage, first)) {
+		tell(stage, ACT_ROLLBACK, NEWS_BOOT, "what only a boot, or a guest's next start, restores");
 		if (!rehearse_boot(stage->rehearse, true, err))
 			return false;
 	}
@@ -249,7 +256,7 @@ static bool walk(struct stage *stage, struct err *err)
 	tell(stage, ACT_AFTER, NEWS_BEGINS, NULL);
 	look(stage, &acts->after, &acts->is);
 	tell(stage, ACT_AFTER, NEWS_ENDS, NULL);
-	if (!act_rollback(stage, err))
+	if (!act_rollback(stage, first, err))
 		return false;
 	tell(stage, ACT_RESTORED, NEWS_BEGINS, NULL);
 	acts->differences = rehearse_differences(first, rehearse_tape(stage->rehearse, stage->arena), stage->arena);

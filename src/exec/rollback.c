@@ -89,6 +89,21 @@ static bool note_way_back(struct running *running, const char *why)
 	       run_journal(running, JOURNAL_STATE, 0, "reverting");
 }
 
+/* What such a guest has of us it has only until it stops: while it runs, Proxmox keeps every change back as pending.
+ * One that will not shut down runs on, and has the old configuration at its next start. */
+static void rest(struct running *running, size_t step)
+{
+	const struct journal_step *noted = &running->journal.steps[step];
+	const struct step *what = &running->journal.plan.steps[step];
+	const struct step_ops *ops = exec_kind(what->kind);
+	struct err refused = { 0 };
+	struct step_run run = run_of(running, step);
+	run.err = &refused;
+	if (is_start(what, noted) && noted->begun && !noted->undone && strcmp(what->to, "running") == 0 &&
+	        !ops->undo(&run, "stopped", NULL))
+		run_note(running, refused.text);
+}
+
 enum part { PART_PLAIN, PART_DERIVED, PART_TEMPORARY, PART_START, PARTS };
 
 /* What takes the change back by itself goes late: where this is cut off, that goes on. A guest starts when all that it
@@ -105,6 +120,8 @@ static bool back_all(struct running *running)
 {
 	const struct journal *journal = &running->journal;
 	size_t n = journal->plan.n;
+	for (size_t i = n; i-- > 0;)
+		rest(running, i);
 	for (enum part part = PART_PLAIN; part < PARTS; part++)
 		for (size_t i = 0; i < n; i++) {
 			size_t step = part == PART_DERIVED ? i : n - 1 - i;

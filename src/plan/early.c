@@ -16,14 +16,8 @@
 #define HOOK_FILE "/etc/initramfs-tools/hooks/gpuferry"
 #define SCRIPT_FILE "/etc/initramfs-tools/scripts/init-top/gpuferry"
 
-struct functions {
-	const struct pci_device **device;
-	size_t n;
-};
-
-/* What of the slot is the card. An integrated GPU's neighbours (USB, security processor, the sound of the chipset) are
- * not. */
-static struct functions functions_of(struct route *route)
+/* Neighbours of an integrated GPU: USB, security processor, the sound of the chipset. */
+struct functions route_functions(struct route *route)
 {
 	const struct gpu *gpu = route->gpu;
 	struct functions ret = { 0 };
@@ -325,7 +319,7 @@ static void bind_early(struct route *route, const char *because, const struct fu
 void early_release(struct route *route, const struct finding *finding)
 {
 	const char *because = finding->rule->id;
-	struct functions functions = functions_of(route);
+	struct functions functions = route_functions(route);
 	if (!route->gpu->pci->driver) {
 		route_lean(route, because, finding->cure, "%s", finding->why);
 		return;

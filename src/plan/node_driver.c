@@ -117,22 +117,10 @@ static bool unbind_early(struct route *route, const char *because)
 	return true;
 }
 
-static bool module_is_there(const struct route *route, const char *module)
-{
-	const struct boot *boot = &route->facts->boot;
-	const struct kernel *kernel = boot->kernel ? boot_kernel(boot, boot->kernel) : NULL;
-	const char *name = modprobe_name(route->arena, module);
-	return check_has(&route->facts->host.modules, name) || (kernel && check_has(&kernel->builtin, name));
-}
-
 static void bind_now(struct route *route, const char *because, const char *driver)
 {
-	if (!module_is_there(route, driver))
-		route_step(route, PHASE_DRIVERS, "module", "node", driver,
-		        route->facts->host.modules_known == YES ? NONE : NULL, "loaded", because, "load the driver %s",
-		        driver);
-	route_step(route, PHASE_DRIVERS, "bind", "node", route->gpu->pci->address, route->gpu->pci->driver, driver,
-	        because, "give %s back to %s", route->gpu->pci->address, driver);
+	route_bind(route, because, route->gpu->pci, driver,
+	        arena_printf(route->arena, "give %s back to %s", route->gpu->pci->address, driver));
 }
 
 /* NULL: not sure. Of a reboot only where the card is the only one that could have a number. */

@@ -354,3 +354,22 @@ bool route_accepts(const struct route *route, const char *rule)
 {
 	return waivable(rule) && check_has(&route->goal->accept, rule);
 }
+
+/* ---- drivers, now ---- */
+
+static bool module_is_there(const struct route *route, const char *name)
+{
+	const struct boot *boot = &route->facts->boot;
+	const struct kernel *kernel = boot->kernel ? boot_kernel(boot, boot->kernel) : NULL;
+	return check_has(&route->facts->host.modules, name) || (kernel && check_has(&kernel->builtin, name));
+}
+
+void route_bind(struct route *route, const char *because, const struct pci_device *device, const char *driver,
+        const char *title)
+{
+	const char *module = modprobe_name(route->arena, driver);
+	if (!module_is_there(route, module))
+		route_step(route, PHASE_DRIVERS, "module", "node", module,
+		        route->facts->host.modules_known == YES ? NONE : NULL, "loaded", because, "load %s", driver);
+	route_step(route, PHASE_DRIVERS, "bind", "node", device->address, device->driver, driver, because, "%s", title);
+}

@@ -94,6 +94,17 @@ struct step *route_config(struct route *route, const char *because, const char *
  * guest that is not running stays so. */
 void route_restart(struct route *route, const char *because, const char *why);
 
+/* The device to that driver, now, by ourselves: only where hot_release is yes. Its module is loaded before.
+ * PHASE_DRIVERS. */
+void route_bind(struct route *route, const char *because, const struct pci_device *device, const char *driver,
+        const char *title);
+/* What of the slot is the card; an integrated GPU's neighbours are not (early.c). */
+struct functions {
+	const struct pci_device **device;
+	size_t n;
+};
+struct functions route_functions(struct route *route);
+
 /* ---- what is merged into one ---- */
 /* The next kernel's initramfs (after the confirmation: all others') holds this file of /etc; content NONE: does not.
  * For modprobe.d the path is the same in the image; scripts/... of initramfs-tools lie there without

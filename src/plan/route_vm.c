@@ -341,6 +341,23 @@ void route_guest_fits(struct route *route, const char *rule)
 	refuse_lost_lines(route, rule);
 }
 
+/* PVE would take the card from its driver when the VM starts, and never give it back: so it is taken by us, while
+ * nobody has it, and then it is ours to give back. */
+static void take_now(struct route *route)
+{
+	struct functions functions = route_functions(route);
+	if (route->reboot_because || !route->restart_because || !plan_running(route->guest) ||
+	        route->gpu->hot_release != YES)
+		return;
+	for (size_t i = 0; i < functions.n; i++) {
+		const struct pci_device *device = functions.device[i];
+		if (device->driver && !check_on_vfio(device))
+			route_bind(route, "vm.hostpci", device, "vfio-pci",
+			        arena_printf(route->arena, "take %s from %s for the VM", device->address,
+			                *device->driver ? device->driver : "no driver"));
+	}
+}
+
 void route_vm(struct route *route)
 {
 	if (!route->guest) {
@@ -349,6 +366,7 @@ void route_vm(struct route *route)
 	}
 	route_guest_fits(route, "vm.known");
 	wishes(route);
+	take_now(route);
 	if (!plan_running(route->guest) && route->restart_because)
 		route_note(
 		        route, "%s is not running, and is not started: it gets the card at its next start.", route->on);
