@@ -103,7 +103,6 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 	"device 0000:00:02.0 8086:4e55 class=030000 revision=01 subsystem=1043:8882 group=0 driver=i915 boot_vga=1 "   \
 	"reset=flr drm=card0,renderD128\n"
 
-#define HEADERS "package node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.headers)\n"
 #define NVIDIA_NODES                                                                                                   \
 	"config ct/105 dev0: none -> /dev/nvidia0,gid=106,mode=0660 (ct.node)\n"                                       \
 	"config ct/105 dev1: none -> /dev/nvidiactl,gid=106,mode=0660 (ct.node)\n"                                     \
@@ -192,12 +191,12 @@ static const struct case_of {
 	        "confirm node change: open -> confirmed (gpu.not-vfio)\n"
 	        "initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/gpuferry.conf=none sound (gpu.not-vfio)\n"
 	        "gate gpu.not-vfio\ngate gpu.driver\n" },
-	{ "NVIDIA", CT NVIDIA("550.163.01"), "gpu=nvidia into=ct/105", "reboots 0\n" HEADERS NVIDIA_NODES },
+	{ "NVIDIA", CT NVIDIA("550.163.01"), "gpu=nvidia into=ct/105", "reboots 0\n" NVIDIA_NODES },
 	{ "NVIDIA without uvm", CT NVIDIA("550.163.01 nouvm"), "gpu=nvidia into=ct/105",
 	        "reboots 0\ndirectory node /etc/udev/rules.d: ? -> there (ct.nvidia-uvm)\n"
 	        "file node /etc/udev/rules.d/60-gpuferry.rules: ? -> ACTION==\"add\", SUBSYSTEM==\"module\", "
 	        "KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (ct.nvidia-uvm)\n"
-	        "file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (ct.nvidia-uvm)\n" HEADERS
+	        "file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (ct.nvidia-uvm)\n"
 	        "module node nvidia_uvm: none -> loaded (ct.nvidia-uvm)\n" NVIDIA_NODES },
 	{ "NVIDIA on nouveau", CT NOUVEAU, "gpu=nvidia into=ct/105",
 	        "reboots 0\nrefused gpu.driver: nouveau has the card; encoding in a CT needs NVIDIA's own driver on "
@@ -251,13 +250,9 @@ static const struct case_of {
 	        "/etc/modprobe.d/vfio.conf names it, and vfio-pci is loaded first\n"
 	        "refused ct.cgroup-v1: the devices are allowed by lxc.cgroup.devices only, which Proxmox VE 7 and "
 	        "newer (cgroup version 2) do not read: access is denied\n" },
-	{ "an old driver", CT NVIDIA("535.183.01"), "gpu=nvidia into=ct/105",
-	        "reboots 0\n"
-	        "package node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.headers)\n"
-	        "config ct/105 dev0: none -> /dev/nvidia0,gid=106,mode=0660 (ct.node)\n"
-	        "config ct/105 dev1: none -> /dev/nvidiactl,gid=106,mode=0660 (ct.node)\n"
-	        "config ct/105 dev2: none -> /dev/nvidia-uvm,gid=106,mode=0660 (ct.node)\n"
-	        "config ct/105 dev3: none -> /dev/nvidia-uvm-tools,gid=106,mode=0660 (ct.node)\n" },
+	{ "another kernel boots next, without headers for NVIDIA's module",
+	        CT NVIDIA("550.163.01") "file /proc/sys/kernel/osrelease\n\t6.8.12-9-pve\n", "gpu=nvidia into=ct/105",
+	        "reboots 0\npackage node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.headers)\n" NVIDIA_NODES },
 	{ "the word on the command line outdoes the file",
 	        CT JASPER "replace /etc/default/grub quiet \"quiet i915.enable_guc=0\"\n", "gpu=intel into=ct/105",
 	        "reboots 1\n"

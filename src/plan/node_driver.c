@@ -183,10 +183,39 @@ void node_driver_release(struct route *route, const struct finding *finding)
 	give_foreseen(route, finding);
 }
 
-/* gpu.next-boot: the driver has the card now, and a file of ours from another day would take it away. */
+/* ---- the next boot ---- */
+
+/* For the running kernel NVIDIA's module is built already; into another one the next boot would come without it. */
+static bool lacks_headers(const struct route *route)
+{
+	const struct boot *boot = &route->facts->boot;
+	const struct finding *headers = route_finding(route, "gpu.headers");
+	const char *module = route->facts->drm.nvidia_module_version, *next = boot->kernel_next;
+	if (!headers || headers->verdict != VERDICT_WARN || !module || !*module || !next || !boot->kernel)
+		return false;
+	return strcmp(next, boot->kernel) != 0 && text_ends(next, "-pve") &&
+	       gpu_driver_serves(&route->gpu->model, module, route->facts->drm.nvidia_open) == YES;
+}
+
+/* gpu.headers: the very kernel's package; proxmox-default-headers may bring those of a kernel that is not installed. */
+void node_driver_headers(struct route *route, const struct finding *finding)
+{
+	const char *next = route->facts->boot.kernel_next;
+	if (!lacks_headers(route)) {
+		route_note(route, "%s: %s.", finding->rule->id, finding->why);
+		return;
+	}
+	route_step(route, PHASE_PACKAGES, "package", "node", arena_printf(route->arena, "proxmox-headers-%s", next),
+	        NULL, "installed", finding->rule->id,
+	        "install the headers of kernel %s, so that NVIDIA's module is built for it", next);
+}
+
+/* gpu.next-boot: the driver has the card now, and a file of ours from another day would take it away; or its module is
+ * not built for the next kernel, and then the headers mend it. */
 void node_driver_keep(struct route *route, const struct finding *finding)
 {
-	if (!unbind_early(route, finding->rule->id))
+	bool mended = lacks_headers(route) && route_foresees(route, NULL, NULL, route->gpu->pci) == NO;
+	if (!mended && !unbind_early(route, finding->rule->id))
 		route_refuse(route, finding->rule->id, finding->cure, "%s", finding->why);
 }
 
@@ -224,23 +253,6 @@ void node_driver_uvm(struct route *route, const struct finding *finding)
 	        "# gpuferry: before CTs start that have a node of it. gpuferry rollback takes this away.\nnvidia_uvm\n",
 	        0644, "load nvidia_uvm at every boot, before guests start");
 	route_step(route, PHASE_DRIVERS, "module", "node", "nvidia_uvm", NONE, "loaded", because, "load nvidia_uvm");
-}
-
-/* gpu.headers: without them the next boot takes the card from the CT, where DKMS builds the module. The very kernel's
- * package: proxmox-default-headers may bring those of a kernel that is not installed. */
-void node_driver_headers(struct route *route, const struct finding *finding)
-{
-	const char *module = route->facts->drm.nvidia_module_version, *kernel = route->facts->boot.kernel_next;
-	const struct finding *branch = route_finding(route, "gpu.nvidia-branch");
-	bool serves = branch ? branch->verdict == VERDICT_OK
-	                     : gpu_driver_serves(&route->gpu->model, module, route->facts->drm.nvidia_open) == YES;
-	if (!module || !*module || !kernel || !text_ends(kernel, "-pve") || !serves) {
-		route_note(route, "%s: %s.", finding->rule->id, finding->why);
-		return;
-	}
-	route_step(route, PHASE_PACKAGES, "package", "node", arena_printf(route->arena, "proxmox-headers-%s", kernel),
-	        NULL, "installed", finding->rule->id,
-	        "install the headers of kernel %s, so that NVIDIA's module is built for it", kernel);
 }
 
 /* ---- Intel's HuC ---- */

@@ -372,6 +372,11 @@ void route_ct(struct route *route)
 		refuse_raw_lines(route);
 	if (route->reboot_because && plan_running(route->guest))
 		route_restart(route, route->reboot_because, "the node reboots");
+	if (plan_running(route->guest) && route_has(route, "config") && !route->restart_because)
+		route_note(route,
+		        "It is plugged into the running %s. Taken back later it waits for a stop and a start there: "
+		        "Proxmox cannot unplug a device node.",
+		        route->on);
 	if (!plan_running(route->guest) && route_has(route, "config"))
 		route_note(
 		        route, "%s is not running, and is not started: it gets the card at its next start.", route->on);
