@@ -424,6 +424,9 @@ static void new_proc(struct booting *booting)
 	model_set_text(rehearse, "/proc/sys/kernel/random/boot_id", 0444, "5e1f0f5a-7d0c-4a49-9a5e-%012lx\n",
 	        0x100000ul + rehearse->boots);
 	end_processes(rehearse);
+	const char *sockets = model_text(rehearse, "/proc/net/unix"); /* by which PVE knows running CTs */
+	if (sockets)
+		model_set_text(rehearse, "/proc/net/unix", 0444, "%.*s\n", (int)strcspn(sockets, "\n"), sockets);
 	if (booting->cmdline)
 		model_set_text(rehearse, "/proc/cmdline", 0444, "%s\n", booting->cmdline);
 	if (!booting->version)
