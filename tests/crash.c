@@ -42,6 +42,7 @@ struct crash { /* one case; first 0: the power stays on */
 };
 
 struct stage {
+	struct target inside; /* of the guest: a CT's groups are asked there */
 	struct arena *arena;
 	const struct journey *journey;
 	struct goal goal;
@@ -77,6 +78,7 @@ static struct exec exec_of(struct show *show)
 {
 	return (struct exec){ .node = rehearse_world(show->rehearse),
 		.arena = show->arena,
+		.also = &show->stage->inside,
 		.stop_guests = true,
 		.in_window = true,
 		.reboot = true };
@@ -115,7 +117,8 @@ static void apply(struct show *show)
 {
 	struct exec exec = exec_of(show);
 	const struct facts *facts =
-	        facts_gather(exec.node, &(struct facts_want){ .depth = FACTS_ALL }, show->arena);
+	        facts_gather(exec.node,
+	        &(struct facts_want){ .depth = FACTS_ALL, .also = &show->stage->inside }, show->arena);
 	struct plan plan;
 	const char *run;
 	if (rehearse_power_state(show->rehearse) != POWER_ON)
@@ -200,8 +203,9 @@ static const char *first_difference(const struct tape *left, const struct tape *
 	return words.n ? words.word[0] : NULL;
 }
 
-/* NULL: well. */
-static const char *run_case(const struct stage *stage, const struct crash *crash, struct arena *arena)
+/* NULL: well; ret_wished: it ended as wished, not as it was. */
+static const char *run_case(
+        const struct stage *stage, const struct crash *crash, struct arena *arena, bool *ret_wished)
 {
 	struct show show = { .stage = stage, .arena = arena };
 	if (!show_open(&show))
@@ -219,6 +223,9 @@ static const char *run_case(const struct stage *stage, const struct crash *crash
 		return arena_printf(arena, "LOST after \"%s\": %s", where, show.err.text);
 	const struct tape *now = rehearse_tape(show.rehearse, arena);
 	const char *from_old = first_difference(stage->old_booted, now, arena);
+	*ret_wished = from_old != NULL;
+	if (show.err.kind == ERR_LOCKED)
+		return "a lock that nobody holds any more";
 	if (!from_old)
 		return NULL;
 	const char *from_wished = crash->way == GO_ON ? first_difference(stage->wished_booted, now, arena) : from_old;
@@ -270,6 +277,8 @@ static bool stage_open(struct stage *stage, const struct journey *journey, struc
 	const char *text = machine_builtin_text(NULL, journey->machine);
 	*stage = (struct stage){ .arena = arena, .journey = journey };
 	set_goal(journey, arena, &stage->goal);
+	stage->inside = (struct target){ .label = journey->into, .n = 1 };
+	stage->inside.hop[0] = (struct hop){ text_starts(journey->into, "ct/") ? HOP_PCT : HOP_QM, journey->into + 3 };
 	if (!text || !machine_parse(bytes_of(text), journey->machine, machine_builtin_text, NULL, arena, &err, &tape)) {
 		printf("# %s\n", err.text);
 		return false;
@@ -302,14 +311,16 @@ static bool case_parse(const char *text, struct crash *ret)
 }
 
 struct tally {
-	unsigned long cases, failed;
+	unsigned long cases, failed, wished;
 };
 
 static void one_case(const struct stage *stage, const struct crash *crash, struct tally *tally)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
-	const char *why = run_case(stage, crash, &arena);
+	bool wished = false;
+	const char *why = run_case(stage, crash, &arena, &wished);
 	tally->cases++;
+	tally->wished += wished && !why;
 	if (!why)
 		return;
 	if (tally->failed++ < 8)
@@ -361,6 +372,7 @@ static struct tally share_out(const struct stage *stage, const struct options *o
 	while (read(channel[0], &tally, sizeof tally) == sizeof tally) {
 		sum.cases += tally.cases;
 		sum.failed += tally.failed;
+		sum.wished += tally.wished;
 		heard++;
 	}
 	close(channel[0]);
@@ -381,7 +393,8 @@ static bool one_machine(const struct journey *journey, const struct options *opt
 	}
 	if (options->one) {
 		struct crash crash = { 0 };
-		why = case_parse(options->one, &crash) ? run_case(&stage, &crash, &arena) : "that is no case";
+		bool wished;
+		why = case_parse(options->one, &crash) ? run_case(&stage, &crash, &arena, &wished) : "that is no case";
 		printf("%sok %u - %s %s%s%s\n", why ? "not " : "", number, journey->machine, options->one,
 		        why ? ": " : "", why ? why : "");
 		return !why;
@@ -389,8 +402,10 @@ static bool one_machine(const struct journey *journey, const struct options *opt
 	struct tally tally = share_out(&stage, options);
 	all->cases += tally.cases;
 	all->failed += tally.failed;
-	printf("%sok %u - %s %s %s: %lu effects, %lu cases, %lu lost\n", tally.failed ? "not " : "", number,
-	        journey->machine, journey->gpu, journey->into, stage.effects, tally.cases, tally.failed);
+	printf("%sok %u - %s %s %s: %lu effects, %lu cases (%lu ended as wished, %lu as it was), %lu lost\n",
+	        tally.failed ? "not " : "", number,
+	        journey->machine, journey->gpu, journey->into, stage.effects, tally.cases, tally.wished,
+	        tally.cases - tally.wished - tally.failed, tally.failed);
 	fflush(stdout);
 	return !tally.failed;
 }
