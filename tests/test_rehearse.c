@@ -591,6 +591,33 @@ static void differences_are_those_that_were_made(void **state)
 	stage_close(&host);
 }
 
+/* What waits for a guest's next start counts as that start has it; another value that waits is a difference. */
+static void what_waits_counts_as_the_next_start_has_it(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+		{ "memory: 4096\ndev0: /dev/null\n[pve:pending]\ndelete: dev0\n", NULL },
+		{ "memory: 512\n[pve:pending]\nmemory: 4096\n", NULL },
+		{ "memory: 4096\ndev0: /dev/null\n", "holds now the line dev0: /dev/null" },
+		{ "memory: 4096\n[pve:pending]\nmemory: 512\n", "holds now the line memory: 512" },
+		{ "memory: 4096\n[pve:pending]\ndelete: memory\n", "no longer holds the line memory: 4096" },
+		{ "memory: 4096\n[before]\nmemory: 4096\n", "holds now the line [before]memory: 4096" },
+		{ "memory: 4096\nlxc.apparmor.profile: x\n", "holds now the line lxc.apparmor.profile: x" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct stage host;
+		stage_open(&host, "base pve8-base\nfile /etc/pve/lxc/105.conf\n\tmemory: 4096\n");
+		struct tape *before = rehearse_tape(host.rehearse, &host.arena);
+		rehearse_edit(host.rehearse, "/etc/pve/nodes/pve/lxc/105.conf", bytes_of(cases[i].text));
+		struct words words = changed(&host, before);
+		if (cases[i].says ? !says(words, cases[i].says) : words.n != 0)
+			fail_msg("%s: %s", cases[i].text, words.n ? words.word[0] : "no difference");
+		stage_close(&host);
+	}
+}
+
 static void a_moved_device_is_elsewhere(void **state)
 {
 	(void)state;
@@ -653,6 +680,7 @@ int main(void)
 		cmocka_unit_test(facts_are_the_recordings),
 		cmocka_unit_test(every_machine_boots_as_it_is),
 		cmocka_unit_test(differences_are_those_that_were_made),
+		cmocka_unit_test(what_waits_counts_as_the_next_start_has_it),
 		cmocka_unit_test(a_moved_device_is_elsewhere),
 		cmocka_unit_test(a_refresh_cut_anywhere_boots),
 	};

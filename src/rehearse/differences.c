@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "facts/initramfs.h"
+#include "facts/pve.h"
 #include "rehearse/model.h"
 
 struct comparison {
@@ -97,25 +98,50 @@ static bool is_guest(const char *path)
 	return text_matches("/etc/pve/*qemu-server/*.conf", path) || text_matches("/etc/pve/*lxc/*.conf", path);
 }
 
+static const struct pve_section *pending_of(const struct guest *guest)
+{
+	for (size_t i = 0; i < guest->n_sections; i++)
+		if (guest->sections[i].kind == SECTION_PENDING)
+			return &guest->sections[i];
+	return NULL;
+}
+
+/* A device node cannot be taken from a running CT: the way back waits there for the next start, as declared (plan.h,
+ * config). So the active lines and those that wait are compared as that start has them. */
+static bool goes_away(const struct guest *guest, const struct pve_line *line)
+{
+	const char *next = pve_value_next(guest, line->key);
+	return pending_of(guest) && (!next || strcmp(next, line->value) != 0);
+}
+
 /* Each line with its section in front. */
-static struct words values_of(struct arena *arena, struct bytes text)
+static struct words values_of(struct arena *arena, const char *path, struct bytes text)
 {
 	struct words ret = { 0 };
-	struct bytes line;
-	const char *section = "";
-	for (size_t cursor = 0; text_line(text, &cursor, &line);) {
-		const char *plain = text_trimmed(arena, line);
-		if (*plain == '[')
-			section = plain;
-		else if (*plain)
-			*arena_push(arena, ret.word, ret.n) = arena_printf(arena, "%s%s", section, plain);
+	struct guest guest = { 0 };
+	pve_parse_guest(text, strstr(path, "lxc/") ? GUEST_CT : GUEST_VM, arena, &guest);
+	for (size_t s = 0; s < guest.n_sections; s++) {
+		const struct pve_section *section = &guest.sections[s];
+		bool pending = section->kind == SECTION_PENDING;
+		for (size_t i = 0; i < section->n; i++) {
+			const struct pve_line *line = &section->lines[i];
+			const char *plain = text_trimmed(arena, (struct bytes){ line->raw, strlen(line->raw) });
+			bool setting = line->key && line->value && *line->key != '#' && !text_starts(line->key, "lxc.");
+			if (!*plain || *plain == '[' || (pending && setting && strcmp(line->key, "delete") == 0) ||
+			        (s == 0 && setting && goes_away(&guest, line)))
+				continue;
+			*arena_push(arena, ret.word, ret.n) =
+			        arena_printf(arena, "%s%s%s%s", *section->name && !pending ? "[" : "",
+			                pending ? "" : section->name, *section->name && !pending ? "]" : "", plain);
+		}
 	}
 	return ret;
 }
 
 static void compare_guests(struct comparison *comparison, const struct tape_entry *left, const struct tape_entry *right)
 {
-	struct words old = values_of(comparison->arena, left->data), new = values_of(comparison->arena, right->data);
+	struct words old = values_of(comparison->arena, left->path, left->data);
+	struct words new = values_of(comparison->arena, right->path, right->data);
 	compare_lists(comparison, left->path, "the line", &old, &new, true);
 	compare_lists(comparison, left->path, "the line", &new, &old, false);
 }
