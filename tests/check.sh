@@ -34,7 +34,7 @@ strict() { # no warning in a release build, with gcc and with clang
 	} && ninja -C build-check/clang
 }
 
-scripts() { shellcheck -x -s sh -S warning ./do .ci/run tests/*.sh machines/*.sh man/*.sh; }
+scripts() { shellcheck -x -s sh -S warning ./do .ci/run tests/*.sh machines/*.sh man/*.sh src/exec/*.sh; }
 
 tidy() {
 	git ls-files 'src/*.c' | xargs -P "$(nproc)" -n 5 clang-tidy -p build-check/clang --quiet --warnings-as-errors='*'
@@ -79,6 +79,14 @@ fuzz() {
 
 other_debian() { sh tests/other-debian.sh; }
 
+# Every cut of every journey, each with two second cuts; then the same must turn red where a sync is missing.
+crash() {
+	[ -f build-check/crash/build.ninja ] || meson setup build-check/crash --buildtype=release || return 1
+	ninja -C build-check/crash tests/crash && build-check/crash/tests/crash --again 2
+}
+
+mutate() { MUTATE_BUILD=build-check/crash sh tests/mutate.sh; }
+
 if [ "${1-}" = fuzz-one ]; then
 	fuzz_one "$2"
 	exit
@@ -91,5 +99,7 @@ part manual manual
 part cppcheck cpp
 part tidy tidy
 part fuzz fuzz
+part crash crash
+part mutate mutate
 part other-debian other_debian
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }

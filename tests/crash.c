@@ -2,8 +2,8 @@
  *
  * The crash matrix: every built-in machine with its goal, the power cut after every effect of the journey (apply with
  * its reboots and the confirmation), the machine booted in both worlds (what was not synced is kept, or lost), then
- * gone on with or rolled back; and the power cut a second time, in the middle of that. Whatever happens the machine must
- * boot and end as it was, or as wished.
+ * gone on with or rolled back; and the power cut a second time, in the middle of that. Whatever happens the machine
+ * must boot and end as it was, or as wished.
  *
  *   crash [--step N] [--again N] [--workers N] [--machine NAME] [--case TEXT]
  * --step: every Nth cut (1: all); --again: second cuts per first cut; --case: one case again, as a failure prints it.
@@ -48,7 +48,7 @@ struct stage {
 	struct goal goal;
 	const struct tape *start;
 	struct tape *old, *old_booted, *wished, *wished_booted;
-	unsigned long effects; /* of the whole journey */
+	unsigned long effects;      /* of the whole journey */
 	unsigned long effects_back; /* of its rollback */
 };
 
@@ -116,9 +116,8 @@ static bool show_open(struct show *show)
 static void apply(struct show *show)
 {
 	struct exec exec = exec_of(show);
-	const struct facts *facts =
-	        facts_gather(exec.node,
-	        &(struct facts_want){ .depth = FACTS_ALL, .also = &show->stage->inside }, show->arena);
+	const struct facts *facts = facts_gather(
+	        exec.node, &(struct facts_want){ .depth = FACTS_ALL, .also = &show->stage->inside }, show->arena);
 	struct plan plan;
 	const char *run;
 	if (rehearse_power_state(show->rehearse) != POWER_ON)
@@ -204,8 +203,7 @@ static const char *first_difference(const struct tape *left, const struct tape *
 }
 
 /* NULL: well; ret_wished: it ended as wished, not as it was. */
-static const char *run_case(
-        const struct stage *stage, const struct crash *crash, struct arena *arena, bool *ret_wished)
+static const char *run_case(const struct stage *stage, const struct crash *crash, struct arena *arena, bool *ret_wished)
 {
 	struct show show = { .stage = stage, .arena = arena };
 	if (!show_open(&show))
@@ -266,7 +264,8 @@ static const char *measure(struct stage *stage)
 	if (!settle(&show, &back))
 		return arena_printf(stage->arena, "it does not boot after rollback: %s", show.err.text);
 	stage->effects_back = rehearse_effects(show.rehearse) - before;
-	const char *left = first_difference(stage->old_booted, rehearse_tape(show.rehearse, stage->arena), stage->arena);
+	const char *left =
+	        first_difference(stage->old_booted, rehearse_tape(show.rehearse, stage->arena), stage->arena);
 	return left ? arena_printf(stage->arena, "after rollback: %s", left) : NULL;
 }
 
@@ -382,7 +381,8 @@ static struct tally share_out(const struct stage *stage, const struct options *o
 	return sum;
 }
 
-static bool one_machine(const struct journey *journey, const struct options *options, unsigned number, struct tally *all)
+static bool one_machine(
+        const struct journey *journey, const struct options *options, unsigned number, struct tally *all)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct stage stage;
@@ -403,9 +403,8 @@ static bool one_machine(const struct journey *journey, const struct options *opt
 	all->cases += tally.cases;
 	all->failed += tally.failed;
 	printf("%sok %u - %s %s %s: %lu effects, %lu cases (%lu ended as wished, %lu as it was), %lu lost\n",
-	        tally.failed ? "not " : "", number,
-	        journey->machine, journey->gpu, journey->into, stage.effects, tally.cases, tally.wished,
-	        tally.cases - tally.wished - tally.failed, tally.failed);
+	        tally.failed ? "not " : "", number, journey->machine, journey->gpu, journey->into, stage.effects,
+	        tally.cases, tally.wished, tally.cases - tally.wished - tally.failed, tally.failed);
 	fflush(stdout);
 	return !tally.failed;
 }
