@@ -164,7 +164,7 @@ static void reboots_only_when_told(void **state)
 	expect(&place, "apply", 1, "");
 	place.app.confirm = false;
 	place.app.reboot = true;
-	expect(&place, "apply", 4, "must reboot now");
+	expect(&place, "apply", 4, "the node reboots now");
 	boots(&place);
 	expect(&place, "apply", 0, "gpuferry apply --confirm");
 	expect(&place, "apply", 1, "waits for its confirmation");

@@ -211,7 +211,9 @@ static bool act_apply(struct stage *stage, struct err *err)
 	if (acts->run && *acts->run && exec_runs(stage->node, stage->arena, &ignored, &runs))
 		for (size_t i = 0; i < runs.n; i++)
 			if (strcmp(runs.run[i].id, acts->run) == 0)
-				acts->steps_done = runs.run[i].done - runs.run[i].undone;
+				acts->steps_done = runs.run[i].done > runs.run[i].undone
+				                           ? runs.run[i].done - runs.run[i].undone
+				                           : 0;
 	tell(stage, ACT_APPLY, NEWS_ENDS, NULL);
 	return !acts->keep || rehearse_keep(stage->rehearse, acts->keep, err);
 }

@@ -797,6 +797,15 @@ static void note_ids(struct rehearse *rehearse)
 	}
 }
 
+/* A recording shows a driver from its device's side; the driver's own folder perhaps nobody asked for. */
+static void complete_driver(struct rehearse *rehearse, const struct kernel_device *device)
+{
+	const char *driver = driver_of(rehearse, device);
+	const char *folder = driver && *driver ? PRINT(DRIVERS "/%s", driver) : NULL;
+	if (folder && !model_find(rehearse, PRINT("%s/%s", folder, device->address)))
+		model_set_relative(rehearse, PRINT("%s/%s", folder, device->address), device->path);
+}
+
 bool kernel_open(struct rehearse *rehearse, struct err *err)
 {
 	struct kernel_state *kernel = rehearse->kernel = arena_new(rehearse->arena, struct kernel_state);
@@ -813,6 +822,7 @@ bool kernel_open(struct rehearse *rehearse, struct err *err)
 		device->address = name->name;
 		device->path = path;
 		read_device(rehearse, device);
+		complete_driver(rehearse, device);
 		any |= *device->group != '\0';
 	}
 	kernel->iommu = any;
