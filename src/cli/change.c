@@ -175,7 +175,9 @@ int change_there(struct app *app, struct bytes goal)
 	bool terminal = app->terminal && isatty(STDIN_FILENO);
 	const char *const *argv = words_here(app, &hop, terminal, &goal);
 	fflush(stdout);
-	int code = run_here(argv, terminal ? (struct bytes){ 0 } : goal, &err);
+	if (terminal)
+		goal = (struct bytes){ 0 };
+	int code = run_here(argv, goal, &err);
 	if (code >= 0 && code <= EXIT_UNMEASURED)
 		return code;
 	if (code == 127) {

@@ -208,7 +208,7 @@ static int rehearse(struct app *app, struct acts *acts, const char *machine)
 	const char *goal = goal_words(acts->goal, app->arena);
 	acts->news = news;
 	acts->event = event;
-	acts->data = &telling;
+	acts->data = &telling; // cppcheck-suppress autoVariables
 	if (!app->json)
 		printf("a rehearsal on a copy of %s, %s: nothing of it touches this machine\n\n",
 		        text_shown(app->arena, machine), goal);

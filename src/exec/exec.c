@@ -38,7 +38,7 @@ static const struct facts *facts_again(struct exec *exec)
 
 static bool still_the_plan(struct exec *exec, const struct plan *plan, const struct goal *goal, struct err *err)
 {
-	struct plan now;
+	struct plan now = { .confirm_seconds = UNKNOWN_NUMBER };
 	(exec->build ? exec->build : plan_build)(facts_again(exec), goal, exec->arena, &now);
 	if (now.n_refused) {
 		err_set(err, ERR_INPUT, "%.400s", now.refused[0].why);

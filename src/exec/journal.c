@@ -346,7 +346,7 @@ static void read_lines(struct bytes text, struct journal *journal, struct arena 
 	const char *end;
 	for (; (end = memchr(text.data + start, '\n', text.size - start)); start = (size_t)(end - text.data) + 1) {
 		struct bytes piece = { text.data + start, (size_t)(end - text.data) - start };
-		struct line line;
+		struct line line = { 0 };
 		number++;
 		bool parsed = line_parse(piece, journal, arena, &line);
 		bad_is_last = !parsed && !bad;

@@ -45,7 +45,7 @@ static const char *wished_sum(const struct step *step, struct arena *arena)
 static bool file_state(struct step_run *run, struct arena *arena, const char **ret)
 {
 	struct world *node = run->exec->node;
-	struct bytes content;
+	struct bytes content = { 0 };
 	const char *target;
 	if (!is_path(run))
 		return false;

@@ -443,18 +443,18 @@ static void new_proc(struct booting *booting)
 
 static bool condition(struct rehearse *rehearse, const char *key, const char *value)
 {
-	bool not = *value == '!';
+	bool negated = *value == '!';
 	struct model_inode *inode;
-	value += not ;
+	value += negated;
 	if (strcmp(key, "ConditionPathExists") == 0)
-		return (model_look(rehearse, value, true, &inode) == 0) != not ;
+		return (model_look(rehearse, value, true, &inode) == 0) != negated;
 	if (strcmp(key, "ConditionKernelCommandLine") == 0) {
 		const char *cmdline = model_text(rehearse, "/proc/cmdline");
 		bool has =
 		        cmdline &&
 		        (boot_cmdline_has(cmdline, value) ||
 		                (!strchr(value, '=') && boot_cmdline_value(cmdline, value, rehearse->arena) != NULL));
-		return has != not ;
+		return has != negated;
 	}
 	return true;
 }

@@ -19,7 +19,7 @@ static struct storage *storage_of(struct rehearse *rehearse, const char *id)
 		pve_parse_storages((struct bytes){ text, strlen(text) }, rehearse->arena, &pve);
 	for (size_t i = 0; i < pve.n_storages; i++)
 		if (strcmp(pve.storages[i].id, id) == 0)
-			return &pve.storages[i];
+			return &pve.storages[i]; // cppcheck-suppress returnDanglingLifetime
 	return NULL;
 }
 
