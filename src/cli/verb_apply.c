@@ -32,8 +32,7 @@ static const char *const closing[] = {
 	[EXEC_REVERTED] = "a step failed; what was done has been taken back",
 	[EXEC_GATE] = "not possible on this machine, as the reboot showed; what was done has been taken back",
 	[EXEC_LEFT] = "taken back, except for what others changed since",
-	[EXEC_STUCK] = "the kernel hangs while it lets go of the card; nothing more was written. Reboot the node, then "
-	               "run this again",
+	[EXEC_STUCK] = "the kernel hangs while it lets go of the card; nothing more was written: reboot, then run this again",
 	[EXEC_REFUSED] = "refused; nothing was changed",
 	[EXEC_FAILED] = "it could go neither on nor back; the journal stands. Run it again, or gpuferry rollback",
 };
