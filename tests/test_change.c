@@ -477,6 +477,7 @@ static void an_attribute_is_written_at_once(void **state)
 	assert_int_equal(file_attribute(root, "/etc/l", "x", 5000), ELOOP);
 	assert_int_equal(mkfifoat(plain, "etc/fifo", 0600), 0);
 	int reader FD_SCOPED = openat(plain, "etc/fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(reader >= 0);
 	assert_int_equal(file_attribute(root, "/etc/fifo", "x", 5000), EINVAL);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
 	assert_int_equal(errno, ECHILD);
