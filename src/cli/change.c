@@ -4,6 +4,7 @@
  */
 #include "cli/change.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -141,6 +142,7 @@ static void feed(int fd, struct bytes input)
 static int run_here(const char *const *argv, struct bytes input, struct err *err)
 {
 	int ends[2] = { -1, -1 };
+	assert(argv[0]);
 	if (input.data && pipe2(ends, O_CLOEXEC) != 0)
 		return err_errno(err, errno, "a pipe") ? 0 : -1;
 	pid_t child = fork();

@@ -42,7 +42,7 @@ bool place_tape(const char *name, struct arena *arena, struct err *err, struct t
 
 static struct world *named_machine(const char *name, struct arena *arena, struct err *err)
 {
-	struct tape *tape;
+	struct tape *tape = NULL;
 	bool there = access(name, F_OK) == 0 || strchr(name, '/');
 	if (there && !text_ends(name, ".machine"))
 		return tape_open(name, arena, err);

@@ -237,9 +237,9 @@ static bool boot_state(struct step_run *run, struct arena *arena, const char **r
 		menu_lines(run->exec->node, "/boot", &lines);
 	if (lines.why)
 		return err_set(run->err, ERR_SYSTEM, "%s", lines.why);
-	const char *state = lines.words.word[0];
-	for (size_t i = 1; i < lines.words.n; i++)
-		state = arena_printf(arena, "%s | %s", state, lines.words.word[i]);
+	const char *state = NONE;
+	for (size_t i = 0; i < lines.words.n; i++)
+		state = arena_printf(arena, "%s%s%s", state, i ? " | " : "", lines.words.word[i]);
 	*ret = state;
 	return true;
 }

@@ -142,8 +142,12 @@ static bool read_owner(struct step_run *run, const char *blob, struct world_owne
 	int error = world_attribute(run->exec->node, &scratch, &text, "%s", path);
 	if (error)
 		return err_errno(run->err, error, "reading %s", path);
-	if (sscanf(text, "%o %u %u", &ret->mode, &ret->uid, &ret->gid) != 3)
+	struct words words = text_split(&scratch, text, " ");
+	uint64_t mode, uid, gid;
+	if (words.n != 3 || !text_number(words.word[0], 8, 07777, &mode) ||
+	        !text_number(words.word[1], 10, UINT32_MAX, &uid) || !text_number(words.word[2], 10, UINT32_MAX, &gid))
 		return err_set(run->err, ERR_INPUT, "%s is damaged", path);
+	*ret = (struct world_owner){ (unsigned)mode, (unsigned)uid, (unsigned)gid };
 	return true;
 }
 

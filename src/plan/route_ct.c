@@ -262,7 +262,8 @@ void ct_access(struct route *route, const struct finding *finding)
 		struct ct_device device = next_line(route, &route->guest->devices[i]);
 		bool fits = !is_card_node(device.path) ||
 		            (by_group ? is_for_all(&device) || group_fits(route, &device) : mode_fits(&device));
-		mended = mended || !fits || strcmp(device.raw ? device.raw : "", route->guest->devices[i].raw) != 0;
+		const char *raw = route->guest->devices[i].raw;
+		mended = mended || !fits || strcmp(device.raw ? device.raw : "", raw ? raw : "") != 0;
 		if (!fits)
 			give(route, because, &device, device.path, gid);
 	}

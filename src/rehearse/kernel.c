@@ -578,8 +578,9 @@ static int write_bind(struct rehearse *rehearse, const char *driver, const char 
 static int read_id(const char *value, const char *driver, struct kernel_id *ret)
 {
 	struct kernel_id id = { driver, 0, 0, UINT_MAX, UINT_MAX, 0, 0 };
-	int fields = sscanf(value, "%x %x %x %x %x %x", &id.vendor, &id.device, &id.subvendor, &id.subdevice,
-	        &id.class_code, &id.mask);
+	unsigned *const field[] = { &id.vendor, &id.device, &id.subvendor, &id.subdevice, &id.class_code, &id.mask };
+	struct arena scratch ARENA_SCOPED = { 0 };
+	size_t fields = model_hex(&scratch, value, " \t\n", field, sizeof field / sizeof *field);
 	if (fields < 2)
 		return EINVAL;
 	*ret = id;
@@ -655,8 +656,9 @@ void kernel_add_ids(struct rehearse *rehearse, const char *driver, const char *i
 	struct words words = text_split(rehearse->arena, ids, ",");
 	for (size_t i = 0; i < words.n; i++) {
 		struct kernel_id id = { driver, 0, 0, UINT_MAX, UINT_MAX, 0, 0 };
-		if (sscanf(words.word[i], "%x:%x:%x:%x:%x:%x", &id.vendor, &id.device, &id.subvendor, &id.subdevice,
-		            &id.class_code, &id.mask) >= 2)
+		unsigned *const field[] = { &id.vendor, &id.device, &id.subvendor, &id.subdevice, &id.class_code,
+			&id.mask };
+		if (model_hex(rehearse->arena, words.word[i], ":", field, sizeof field / sizeof *field) >= 2)
 			*arena_push(rehearse->arena, rehearse->kernel->ids, rehearse->kernel->n_ids) = id;
 	}
 }
@@ -737,19 +739,32 @@ static unsigned number_of(struct rehearse *rehearse, const struct kernel_device 
 	return text ? (unsigned)strtoul(text, NULL, 16) : UINT_MAX - 1;
 }
 
+/* What stands behind NAME= in a uevent; NULL: it has no such line. */
+static const char *uevent_value(struct rehearse *rehearse, const char *uevent, const char *name)
+{
+	const char *at = strstr(uevent, name);
+	return at ? arena_strndup(rehearse->arena, at + strlen(name), strcspn(at + strlen(name), "\n")) : NULL;
+}
+
+static void read_ids(struct rehearse *rehearse, const char *value, unsigned *const *ret, size_t n)
+{
+	if (value)
+		model_hex(rehearse->arena, value, ":", ret, n);
+}
+
 static void read_uevent(struct rehearse *rehearse, struct kernel_device *device)
 {
-	const char *text = model_text(rehearse, PRINT("%s/uevent", device->path)), *at;
+	const char *text = model_text(rehearse, PRINT("%s/uevent", device->path));
 	if (!text)
 		return;
-	if ((at = strstr(text, "PCI_ID=")))
-		sscanf(at, "PCI_ID=%x:%x", &device->vendor, &device->device);
-	if ((at = strstr(text, "PCI_SUBSYS_ID=")))
-		sscanf(at, "PCI_SUBSYS_ID=%x:%x", &device->subvendor, &device->subdevice);
-	if ((at = strstr(text, "PCI_CLASS=")))
-		sscanf(at, "PCI_CLASS=%x", &device->class_code);
-	if ((at = strstr(text, "MODALIAS=")))
-		device->modalias = arena_strndup(rehearse->arena, at + 9, strcspn(at + 9, "\n"));
+	unsigned *const own[] = { &device->vendor, &device->device };
+	unsigned *const board[] = { &device->subvendor, &device->subdevice };
+	unsigned *const class_code[] = { &device->class_code };
+	read_ids(rehearse, uevent_value(rehearse, text, "PCI_ID="), own, 2);
+	read_ids(rehearse, uevent_value(rehearse, text, "PCI_SUBSYS_ID="), board, 2);
+	read_ids(rehearse, uevent_value(rehearse, text, "PCI_CLASS="), class_code, 1);
+	const char *modalias = uevent_value(rehearse, text, "MODALIAS=");
+	device->modalias = modalias ? modalias : device->modalias;
 }
 
 static void read_device(struct rehearse *rehearse, struct kernel_device *device)

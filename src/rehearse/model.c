@@ -6,9 +6,11 @@
  */
 #include "rehearse/model.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LINKS_MAX = 40, PATH_ROOM = 3 * TAPE_PATH_MAX };
@@ -50,6 +52,7 @@ static void name_put(struct rehearse *rehearse, struct model_inode *folder, cons
 			names->name = wider;
 			names->room = room;
 		}
+		assert(names->name);
 		memmove(names->name + at + 1, names->name + at, (names->n - at) * sizeof *names->name);
 		names->n++;
 		names->name[at].name = arena_strdup(rehearse->arena, name);
@@ -121,7 +124,7 @@ static int walk(struct rehearse *rehearse, const char *path, bool last, struct p
 	*ret = (struct place){ .inode = at };
 	if (strlen(path) >= TAPE_PATH_MAX)
 		return ENAMETOOLONG;
-	strcpy(rest, path);
+	memcpy(rest, path, strlen(path) + 1);
 	while (next_part(rest, ret->name, &error)) {
 		ret->folder = NULL;
 		ret->inode = NULL;
@@ -748,4 +751,21 @@ bool model_load(struct rehearse *rehearse, struct err *err)
 		return err_set(err, ERR_INPUT, "this machine cannot be rehearsed: its PCI devices were not recorded");
 	model_settle(rehearse, rehearse->root);
 	return true;
+}
+
+/* ---- numbers ---- */
+
+unsigned model_number(const char *text)
+{
+	return (unsigned)strtoul(text, NULL, 10);
+}
+
+size_t model_hex(struct arena *arena, const char *text, const char *separators, unsigned *const *ret, size_t n)
+{
+	struct words words = text_split(arena, text, separators);
+	uint64_t number;
+	size_t i = 0;
+	for (; i < n && i < words.n && text_number(words.word[i], 16, UINT32_MAX, &number); i++)
+		*ret[i] = (unsigned)number;
+	return i;
 }

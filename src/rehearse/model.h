@@ -161,6 +161,12 @@ bool model_is_usual(const char *path);
 int model_mount(struct rehearse *rehearse, struct model_disk *disk, const char *path);
 void model_unmount(struct model_disk *disk);
 
+/* A number at the beginning of a text, as C's atoi reads it; 0 where there is none. For what the machine itself wrote.
+ */
+unsigned model_number(const char *text);
+/* Hex numbers with separators between: how many were read, at most n, up to the first that is none. */
+size_t model_hex(struct arena *arena, const char *text, const char *separators, unsigned *const *ret, size_t n);
+
 /* ---- commands ---- */
 
 struct model_call {

@@ -2,6 +2,7 @@
  *
  * The doors of the machine that behaves: what a world answers, and the way into its commands.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,7 @@ static const char *plain_line(struct rehearse *rehearse, const char *const *argv
 static model_command_fn *find_command(const struct model_command *table, const struct model_call *call)
 {
 	model_command_fn *found = NULL;
+	assert(call->argv[0]);
 	for (; table->name; table++) {
 		size_t size = strlen(call->argv[0]);
 		if (strcmp(table->name, call->argv[0]) == 0)
@@ -290,6 +292,7 @@ static const char *base_name(const char *path)
 static int run_known(struct model_call *call, const struct command *command)
 {
 	struct rehearse *rehearse = call->rehearse;
+	assert(call->argv[0]);
 	for (size_t i = 0; i < rehearse->n_programs; i++)
 		if (strcmp(rehearse->programs[i].name, call->argv[0]) == 0)
 			return rehearse->programs[i].run(rehearse->programs[i].data, &rehearse->world, command);

@@ -65,7 +65,7 @@ int pve_version(struct rehearse *rehearse)
 	if (rehearse->pve->version)
 		return rehearse->pve->version;
 	const char *version = pve_package(rehearse, "pve-manager");
-	rehearse->pve->version = version && isdigit((unsigned char)*version) ? atoi(version) : 8;
+	rehearse->pve->version = version && isdigit((unsigned char)*version) ? (int)model_number(version) : 8;
 	return rehearse->pve->version;
 }
 

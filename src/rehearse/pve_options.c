@@ -3,6 +3,7 @@
  * Every option of qm, pct and pvesh that gpuferry uses or that someone would type: what its value must look like, and
  * where PVE says so. Formats and messages: pve-common JSONSchema.pm; recorded sessions s1, s2, s3.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -521,6 +522,7 @@ const char *pve_option_check(
         const struct pve_option *option, const char *name, const char *value, int version, struct arena *arena)
 {
 	int64_t number = 0;
+	assert(option);
 	if (option->format == PVE_PROPERTIES)
 		return check_properties(option, name, value, version, arena);
 	const char *wrong = check_plain(option->format, option->words, value, arena);

@@ -197,13 +197,14 @@ static int parse_one(struct model_call *call, const struct pve_pcis *others, con
 		if (status)
 			return status;
 		for (size_t j = 0; j < others->n; j++)
-			for (size_t k = 0; k < others->pci[j].addresses.n; k++)
+			for (size_t k = 0; k < others->pci[j].addresses.n && pci->addresses.n; k++)
 				used = used || strcmp(others->pci[j].addresses.word[k], pci->addresses.word[0]) == 0;
 		if (!used)
 			return 0;
 	}
-	return paths.n > 1 ? pve_die(call, "could not find a free device for 'hostpci%u'", pci->index)
-	                   : pve_die(call, "device '%s' assigned more than once", pci->addresses.word[0]);
+	if (paths.n != 1 || !pci->addresses.n)
+		return pve_die(call, "could not find a free device for 'hostpci%u'", pci->index);
+	return pve_die(call, "device '%s' assigned more than once", pci->addresses.word[0]);
 }
 
 int pve_pci_parse(struct model_call *call, const struct pve_part *part, struct pve_pcis *ret)

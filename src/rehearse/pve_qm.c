@@ -488,7 +488,7 @@ static int sha256sum(struct model_call *call)
 
 static int sleep_a_while(struct model_call *call)
 {
-	call->rehearse->clock += call->n > 1 ? atoi(call->argv[1]) : 0;
+	call->rehearse->clock += call->n > 1 ? model_number(call->argv[1]) : 0;
 	return 0;
 }
 

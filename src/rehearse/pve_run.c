@@ -33,7 +33,7 @@ static unsigned ct_pid(struct rehearse *rehearse, unsigned id)
 		const char *text = *name >= '1' && *name <= '9'
 		                           ? model_text(rehearse, MODEL_PRINT(rehearse, "/proc/%s/cgroup", name))
 		                           : NULL;
-		unsigned pid = text && strstr(text, group) ? (unsigned)atoi(name) : 0;
+		unsigned pid = text && strstr(text, group) ? model_number(name) : 0;
 		found = pid && (!found || pid < found) ? pid : found;
 	}
 	return found ? found : 1;
@@ -44,7 +44,7 @@ unsigned pve_pid(struct rehearse *rehearse, enum guest_kind kind, unsigned id)
 	if (kind == GUEST_CT)
 		return ct_pid(rehearse, id);
 	const char *text = model_text(rehearse, MODEL_PRINT(rehearse, "/run/qemu-server/%u.pid", id));
-	unsigned pid = text ? (unsigned)atoi(text) : 0;
+	unsigned pid = text ? model_number(text) : 0;
 	return pid && model_find(rehearse, MODEL_PRINT(rehearse, "/proc/%u", pid)) ? pid : 0;
 }
 
@@ -161,8 +161,8 @@ void pve_ct_device(struct rehearse *rehearse, unsigned id, const char *value, bo
 		return;
 	entry->stat = node->stat;
 	entry->stat.mode = mode ? (unsigned)strtoul(mode, NULL, 8) : 0660;
-	entry->stat.uid = uid ? (unsigned)atoi(uid) : 0;
-	entry->stat.gid = gid ? (unsigned)atoi(gid) : 0;
+	entry->stat.uid = uid ? model_number(uid) : 0;
+	entry->stat.gid = gid ? model_number(gid) : 0;
 	entry->open_error = 0;
 }
 

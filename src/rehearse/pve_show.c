@@ -230,8 +230,8 @@ static void put_begin(struct show *show)
 		put(show, "-smbios", SHOW(show, "type=1,%s", smbios));
 	put_firmware(show);
 	const char *cores = get(show, "cores", "1"), *sockets = get(show, "sockets", "1");
-	int all = atoi(cores) * atoi(sockets);
-	put(show, "-smp", SHOW(show, "%d,sockets=%s,cores=%s,maxcpus=%d", all, sockets, cores, all));
+	unsigned all = model_number(cores) * model_number(sockets);
+	put(show, "-smp", SHOW(show, "%u,sockets=%s,cores=%s,maxcpus=%u", all, sockets, cores, all));
 	put(show, "-nodefaults", NULL);
 	put(show, "-boot", "menu=on,strict=on,reboot-timeout=1000,splash=/usr/share/qemu-server/bootsplash.jpg");
 	if (strcmp(show->vga, "none") == 0) {

@@ -174,7 +174,7 @@ static void tree_below(struct model_call *call, struct pve_file *file, const cha
 	for (size_t i = 0; i < file->n_snapshots && depth < 64; i++) {
 		const struct pve_part *part = &file->snapshot[i];
 		const char *mine = pve_get(part, "parent"), *taken = pve_get(part, "snaptime");
-		time_t when = taken ? (time_t)atoll(taken) : 0;
+		time_t when = taken ? (time_t)strtoll(taken, NULL, 10) : 0;
 		struct tm parts;
 		char shown[32] = "";
 		if (strcmp(mine ? mine : "", parent) != 0)

@@ -26,6 +26,7 @@ static void place_close(struct place *place)
 {
 	file_close_scoped(&place->folder);
 }
+static const struct place nowhere = { .folder = -1, .name = "" };
 #define PLACE_SCOPED __attribute__((cleanup(place_close)))
 
 static int find_place(int root, const char *path, struct place *ret)
@@ -90,7 +91,7 @@ static int write_all(int fd, struct bytes content)
 
 int file_put(int root, const char *path, struct bytes content, const struct world_owner *owner)
 {
-	struct place place PLACE_SCOPED = { .folder = -1 };
+	struct place place PLACE_SCOPED = nowhere;
 	int fd FD_SCOPED = -1;
 	int error = find_place(root, path, &place);
 	if (!error)
@@ -105,7 +106,7 @@ int file_put(int root, const char *path, struct bytes content, const struct worl
 
 int file_append(int root, const char *path, struct bytes content)
 {
-	struct place place PLACE_SCOPED = { .folder = -1 };
+	struct place place PLACE_SCOPED = nowhere;
 	struct stat stat;
 	int fd FD_SCOPED = -1;
 	int error = find_place(root, path, &place);
@@ -124,7 +125,7 @@ int file_append(int root, const char *path, struct bytes content)
 
 int file_sync(int root, const char *path)
 {
-	struct place place PLACE_SCOPED = { .folder = -1 };
+	struct place place PLACE_SCOPED = nowhere;
 	if (strcmp(path, "/") == 0) {
 		int top FD_SCOPED = file_open_in(root, "/", O_RDONLY | O_DIRECTORY);
 		return top < 0 ? -top : fsync(top) ? errno : 0;
@@ -145,7 +146,7 @@ int file_sync(int root, const char *path)
 
 int file_rename(int root, const char *from, const char *to)
 {
-	struct place old PLACE_SCOPED = { .folder = -1 }, new PLACE_SCOPED = { .folder = -1 };
+	struct place old PLACE_SCOPED = nowhere, new PLACE_SCOPED = nowhere;
 	int error = find_place(root, from, &old);
 	if (!error)
 		error = find_place(root, to, &new);
@@ -156,7 +157,7 @@ int file_rename(int root, const char *from, const char *to)
 
 int file_remove(int root, const char *path)
 {
-	struct place place PLACE_SCOPED = { .folder = -1 };
+	struct place place PLACE_SCOPED = nowhere;
 	int error = find_place(root, path, &place);
 	if (error)
 		return error;
@@ -168,7 +169,7 @@ int file_remove(int root, const char *path)
 
 int file_mkdir(int root, const char *path, unsigned mode)
 {
-	struct place place PLACE_SCOPED = { .folder = -1 };
+	struct place place PLACE_SCOPED = nowhere;
 	int error = find_place(root, path, &place);
 	if (error)
 		return error;
@@ -180,7 +181,7 @@ int file_mkdir(int root, const char *path, unsigned mode)
 
 int file_symlink(int root, const char *target, const char *path)
 {
-	struct place place PLACE_SCOPED = { .folder = -1 };
+	struct place place PLACE_SCOPED = nowhere;
 	int error = find_place(root, path, &place);
 	if (error)
 		return error;
@@ -189,7 +190,7 @@ int file_symlink(int root, const char *target, const char *path)
 
 int file_lock(int root, const char *path, int *ret)
 {
-	struct place place PLACE_SCOPED = { .folder = -1 };
+	struct place place PLACE_SCOPED = nowhere;
 	int fd = -1, error = find_place(root, path, &place);
 	if (!error)
 		error = open_file(&place, O_RDWR | O_CREAT, 0600, &fd);
