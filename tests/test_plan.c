@@ -2,10 +2,8 @@
  *
  * Plans on whole machines, as text; and what must hold of every plan on every machine.
  */
-#include "plan/plan.h"
 #include "plan/route.h"
-#include "rehearse/machine.h"
-#include "test.h"
+#include "planned.h"
 
 struct made {
 	struct arena *arena;
@@ -16,36 +14,13 @@ struct made {
 
 static struct facts *facts_of(struct arena *arena, const char *machine)
 {
-	struct err err = { 0 };
-	struct tape *tape = NULL;
 	static const struct facts_want want = { .depth = FACTS_ALL | FACTS_OLD_KERNELS };
-	if (!machine_parse(bytes_of(machine), "machine", machine_builtin_text, NULL, arena, &err, &tape))
-		fail_msg("%s (%s)", err.text, err.hint);
-	struct world *world = tape_world(tape, "node", arena, &err);
-	if (!world)
-		fail_msg("%s", err.text);
-	return facts_gather(world, &want, arena);
-}
-
-/* "gpu=nvidia into=vm/100" */
-static struct goal goal_of(struct arena *arena, const char *text)
-{
-	struct goal goal;
-	struct err err = { 0 };
-	goal_init(&goal);
-	struct words words = text_split(arena, text, " ");
-	for (size_t i = 0; i < words.n; i++) {
-		char *key = arena_strdup(arena, words.word[i]), *value = strchr(key, '=');
-		*value++ = '\0';
-		if (!goal_set(&goal, key, value, arena, &err))
-			fail_msg("%s", err.text);
-	}
-	return goal;
+	return planned_facts(arena, machine, &want);
 }
 
 static struct made made(struct arena *arena, const char *machine, const char *goal)
 {
-	struct made made = { .arena = arena, .facts = facts_of(arena, machine), .goal = goal_of(arena, goal) };
+	struct made made = { .arena = arena, .facts = facts_of(arena, machine), .goal = planned_goal(arena, goal) };
 	plan_build(made.facts, &made.goal, arena, &made.plan);
 	return made;
 }
@@ -450,7 +425,7 @@ static void put_file(struct arena *arena, struct facts *facts, const char *path,
 
 static const char *plan_of(struct arena *arena, const struct facts *facts, const char *goal, struct plan *ret)
 {
-	struct goal wish = goal_of(arena, goal);
+	struct goal wish = planned_goal(arena, goal);
 	plan_build(facts, &wish, arena, ret);
 	return shown(arena, ret);
 }

@@ -5,30 +5,7 @@
 #include <errno.h>
 
 #include "facts/predict.h"
-#include "rehearse/machine.h"
-#include "rehearse/rehearse.h"
-#include "test.h"
-
-struct stage {
-	struct arena arena;
-	struct rehearse *rehearse;
-	struct world *node;
-};
-
-static void stage_open(struct stage *host, const char *text)
-{
-	struct err err = {0};
-	struct tape *tape = NULL;
-	*host = (struct stage){0};
-	if (!machine_parse(bytes_of(text), "test", machine_builtin_text, NULL, &host->arena, &err, &tape))
-		fail_msg("%s", err.text);
-	host->rehearse = rehearse_open(tape, &host->arena, &err);
-	if (!host->rehearse)
-		fail_msg("%s", err.text);
-	host->node = rehearse_world(host->rehearse);
-}
-
-static void stage_close(struct stage *host) { arena_release(&host->arena); }
+#include "rehearsed.h"
 
 static const char *text_at(struct stage *host, const char *path)
 {

@@ -2,39 +2,14 @@
  *
  * A CT that shares a GPU: whole plans on machines of text.
  */
-#include "plan/plan.h"
 #include "plan/route.h"
-#include "rehearse/machine.h"
-#include "test.h"
+#include "planned.h"
 
 static struct facts *facts_of(struct arena *arena, const char *machine)
 {
-	struct err err = { 0 };
-	struct tape *tape = NULL;
 	const struct target inside = { .label = "ct/105", .hop = { { HOP_PCT, "105" } }, .n = 1 };
 	const struct facts_want want = { .depth = FACTS_ALL, .also = &inside };
-	if (!machine_parse(bytes_of(machine), "machine", machine_builtin_text, NULL, arena, &err, &tape))
-		fail_msg("%s (%s)", err.text, err.hint);
-	struct world *world = tape_world(tape, "node", arena, &err);
-	if (!world)
-		fail_msg("%s", err.text);
-	return facts_gather(world, &want, arena);
-}
-
-/* "gpu=intel into=ct/105" */
-static struct goal goal_of(struct arena *arena, const char *text)
-{
-	struct goal goal;
-	struct err err = { 0 };
-	goal_init(&goal);
-	struct words words = text_split(arena, text, " ");
-	for (size_t i = 0; i < words.n; i++) {
-		char *key = arena_strdup(arena, words.word[i]), *value = strchr(key, '=');
-		*value++ = '\0';
-		if (!goal_set(&goal, key, value, arena, &err))
-			fail_msg("%s", err.text);
-	}
-	return goal;
+	return planned_facts(arena, machine, &want);
 }
 
 /* A file by its last line, a sum without its digits. */
@@ -283,7 +258,7 @@ static void plans(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct arena arena ARENA_SCOPED = { 0 };
 		struct facts *facts = facts_of(&arena, cases[i].machine);
-		struct goal goal = goal_of(&arena, cases[i].goal);
+		struct goal goal = planned_goal(&arena, cases[i].goal);
 		struct plan plan;
 		plan_build(facts, &goal, &arena, &plan);
 		for (size_t r = 0; r < plan.n_refused; r++)

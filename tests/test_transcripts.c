@@ -7,9 +7,8 @@
 #include <jansson.h>
 #include <regex.h>
 
-#include "rehearse/machine.h"
 #include "rehearse/pve.h"
-#include "test.h"
+#include "rehearsed.h"
 
 /* The node that the sessions were recorded on. */
 static const char session_machine[] =
@@ -32,25 +31,6 @@ static const char session_machine[] =
         "target vm/100\n"
         "run /bin/sh -c \"echo err >&2; exit 3\" status=3 error\n\terr\n"
         "run /bin/nosuch missing\n";
-
-struct stage {
-	struct arena arena;
-	struct rehearse *rehearse;
-	struct world *node;
-};
-
-static void stage_open(struct stage *stage, const char *text)
-{
-	struct err err = { 0 };
-	struct tape *tape = NULL;
-	*stage = (struct stage){ 0 };
-	if (!machine_parse(bytes_of(text), "test", machine_builtin_text, NULL, &stage->arena, &err, &tape))
-		fail_msg("%s", err.text);
-	stage->rehearse = rehearse_open(tape, &stage->arena, &err);
-	if (!stage->rehearse)
-		fail_msg("%s", err.text);
-	stage->node = rehearse_world(stage->rehearse);
-}
 
 static int type_words(struct stage *stage, const struct words *words, const char **ret_said)
 {

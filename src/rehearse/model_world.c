@@ -28,13 +28,16 @@ static bool computed(struct rehearse *rehearse, const char *path, struct arena *
 	return true;
 }
 
+static int look(struct rehearse *rehearse, const char *path, bool last, struct model_inode **ret)
+{
+	return model_dead(rehearse) ? EIO : model_look(rehearse, path, last, ret);
+}
+
 static int node_read(struct world *world, const char *path, size_t max, struct arena *arena, struct bytes *ret)
 {
 	struct rehearse *rehearse = rehearse_of(world);
 	struct model_inode *inode;
-	if (model_dead(rehearse))
-		return EIO;
-	int error = model_look(rehearse, path, true, &inode);
+	int error = look(rehearse, path, true, &inode);
 	if (error)
 		return error;
 	if (inode->stat.type == NODE_DIR)
@@ -55,9 +58,7 @@ static int node_list(struct world *world, const char *path, struct arena *arena,
 {
 	struct rehearse *rehearse = rehearse_of(world);
 	struct model_inode *inode;
-	if (model_dead(rehearse))
-		return EIO;
-	int error = model_look(rehearse, path, true, &inode);
+	int error = look(rehearse, path, true, &inode);
 	if (error)
 		return error;
 	if (inode->stat.type != NODE_DIR)

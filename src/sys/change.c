@@ -74,14 +74,19 @@ static int move_here(struct world *world, const char *new, const char *path)
 	return sync_above(world, path);
 }
 
-int world_write(struct world *world, const char *path, struct bytes content, const struct world_owner *owner)
+/* May something take the place of this path, and under which name is it made first? */
+static int may_replace(struct world *world, const char *path, char new[PATH_ROOM])
 {
-	char new[PATH_ROOM];
 	int error = may_change(world, path);
 	if (!error)
 		error = beside(path, new);
-	if (!error)
-		error = replaceable(world, path);
+	return error ? error : replaceable(world, path);
+}
+
+int world_write(struct world *world, const char *path, struct bytes content, const struct world_owner *owner)
+{
+	char new[PATH_ROOM];
+	int error = may_replace(world, path, new);
 	if (error)
 		return error;
 	error = world->changes->put(world, new, content, owner);
@@ -145,11 +150,7 @@ int world_mkdir(struct world *world, const char *path, unsigned mode)
 int world_symlink(struct world *world, const char *target, const char *path)
 {
 	char new[PATH_ROOM];
-	int error = may_change(world, path);
-	if (!error)
-		error = beside(path, new);
-	if (!error)
-		error = replaceable(world, path);
+	int error = may_replace(world, path, new);
 	if (error)
 		return error;
 	error = world->changes->symlink(world, target, new);
