@@ -360,7 +360,7 @@ run unshare -m sh -c 'cd "$1" && mount -t tmpfs -o mode=755 none ro && cp -a now
 	! touch ro/x 2>/dev/null || exit 91
 	env -i PATH=/bin:/usr/sbin SYS=/none chroot ro /bin/dash "/$2/rollback.sh" || exit
 	rm -rf now && cp -a ro now' sh "$work" $run
-if [ $code = 90 ] || complains 'unshare failed'; then
+if [ $code = 90 ] || complains 'unshare: '; then
 	skip "a read-only root is made writable first" "nothing can be mounted here"
 else
 	rm -f "$work/now/bin/mount"
