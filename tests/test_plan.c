@@ -506,10 +506,13 @@ static void grub_order(void **state)
 	}
 }
 
-/* Somebody's softdep of the same module comes first, and only the first counts: then by address. */
+/* By address where ids would lose, or would not obey gpuferry=off: somebody's softdep or install line of the same module
+ * comes first, and only the first counts; a builtin vfio-pci takes its ids from the command line alone. */
 static void foreseen(void **state)
 {
 	static const char *const machines[] = {
+		GUIDES HELD "file /etc/modprobe.d/a.conf\n\tinstall vfio_pci /sbin/modprobe -i vfio_pci; /bin/true\n",
+		GUIDES HELD "append /usr/lib/modules/6.8.12-10-pve/modules.builtin\n\tkernel/drivers/vfio/pci/vfio-pci.ko\n",
 		GUIDES HELD "file /etc/modprobe.d/a.conf\n\tsoftdep nouveau pre: drm\n",
 		GUIDES HELD "file /etc/modprobe.d/vfio.conf\n\toptions vfio-pci ids=8086:1533\n",
 	};
@@ -594,6 +597,41 @@ static void script_runs(void **state)
 		/* another class at the recorded address: an NVMe that moved there; and the twin */
 		assert_string_equal(override_of(&arena, folder, "0000:01:00.1"), "");
 		assert_string_equal(override_of(&arena, folder, "0000:0e:00.0"), "");
+		assert_int_equal(system(arena_printf(&arena, "rm -r %s", folder)), 0);
+	}
+}
+
+/* The install line of our modprobe.d file: an empty ids= comes last with the kernel word, and only with it. */
+static void install_runs(void **state)
+{
+	static const struct {
+		const char *shell, *cmdline, *loads;
+	} runs[] = {
+		{ "dash", "ro quiet", "-i vfio_pci\n" },
+		{ "dash", "ro gpuferry=off quiet", "-i vfio_pci ids=\n" },
+		{ "dash", "ro quiet gpuferry=off", "-i vfio_pci ids=\n" },
+		{ "dash", "ro gpuferry=offline", "-i vfio_pci\n" },
+		{ "busybox sh", "gpuferry=off", "-i vfio_pci ids=\n" },
+		{ "busybox sh", "ro", "-i vfio_pci\n" },
+	};
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct plan plan;
+	plan_of(&arena, used_card(&arena, GUIDES HELD, 4096), "gpu=nvidia into=vm/100", &plan);
+	const char *line = strstr(step_at(&plan, "/etc/modprobe.d/gpuferry.conf")->to, "\ninstall vfio_pci ");
+	assert_non_null(line);
+	line += strlen("\ninstall vfio_pci ");
+	const char *body = arena_strndup(&arena, line, strcspn(line, "\n"));
+	for (size_t i = 0; i < COUNT(runs); i++) {
+		char folder[] = "/tmp/gpuferry-install-XXXXXX";
+		assert_non_null(mkdtemp(folder));
+		write_text(arena_printf(&arena, "%s/cmdline", folder), arena_printf(&arena, "%s\n", runs[i].cmdline));
+		const char *text = replaced(&arena, body, "/proc/", arena_printf(&arena, "%s/", folder));
+		text = replaced(&arena, text, "/sbin/modprobe", "echo");
+		text = replaced(&arena, text, "exec echo", arena_printf(&arena, "exec > %s/out; exec echo", folder));
+		write_text(arena_printf(&arena, "%s/line", folder), text);
+		assert_int_equal(system(arena_printf(&arena, "%s %s/line", runs[i].shell, folder)), 0);
+		assert_string_equal(test_read(&arena, arena_printf(&arena, "%s/out", folder)).data, runs[i].loads);
 		assert_int_equal(system(arena_printf(&arena, "rm -r %s", folder)), 0);
 	}
 }
@@ -694,6 +732,7 @@ int main(void)
 		cmocka_unit_test(grub_order),
 		cmocka_unit_test(foreseen),
 		cmocka_unit_test(script_runs),
+		cmocka_unit_test(install_runs),
 		cmocka_unit_test(damaged_json),
 		cmocka_unit_test(goal_texts),
 		cmocka_unit_test(new_guest),

@@ -16,6 +16,7 @@
 #define IDS "\toptions vfio-pci ids=10de:2803,10de:22bd\n"
 #define SOFTDEP "\tsoftdep nouveau pre: vfio-pci\n"
 #define BOTH SOFTDEP "\tsoftdep snd_hda_intel pre: vfio-pci\n"
+#define OURS "\tinstall vfio_pci " PREDICT_INSTALL "\n"
 #define CARD "0000:01:00.0"
 #define SOUND "0000:01:00.1"
 #define GRUB(words) "replace /boot/grub/grub.cfg \"ro  quiet\" \"ro  quiet " words "\" all\n"
@@ -60,6 +61,14 @@ static const struct boot_case {
 	        BASE CONF "\tinstall nouveau /usr/local/sbin/override.sh\n" },
 	{ "an install line is not run where a softdep stands", CARD, "nouveau", NULL,
 	        BASE CONF SOFTDEP "\tinstall nouveau /bin/false\n" },
+	{ "our own install line", CARD, "vfio-pci", "vfio.conf", BASE CONF IDS BOTH OURS },
+	{ "our own install line, gpuferry=off", CARD, "nouveau", NULL, BASE CONF IDS BOTH OURS GRUB("gpuferry=off") },
+	{ "our own install line, gpuferry=off: its sound", SOUND, "snd_hda_intel", NULL,
+	        BASE CONF IDS BOTH OURS GRUB("gpuferry=off") },
+	{ "our own install line, another word that begins so", CARD, "vfio-pci", NULL,
+	        BASE CONF IDS BOTH OURS GRUB("gpuferry=offer") },
+	{ "our own install line is not run where vfio-pci has a softdep", CARD, "vfio-pci", NULL,
+	        BASE CONF IDS BOTH "\tsoftdep vfio_pci pre: irqbypass\n" OURS GRUB("gpuferry=off") },
 	{ "a softdep of drm, which every graphics driver needs", CARD, "vfio-pci", NULL,
 	        BASE CONF IDS "\tsoftdep drm pre: vfio-pci\n" },
 	{ "a softdep of drm says nothing of sound", SOUND, RACE, NULL, BASE CONF IDS "\tsoftdep drm pre: vfio-pci\n" },

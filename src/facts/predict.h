@@ -19,9 +19,16 @@
  *   #gpuferry bind 0000:01:00.0 10de:2803 1043:88f5 030000 vfio-pci
  * Four hex digits each, six for the class. Where all of them are the device's own it writes DRIVER to driver_override;
  * then it loads the drivers by name and writes each address to drivers_probe.
+ *
+ * Our own file of ids in modprobe.d obeys the same word by PREDICT_INSTALL, its install line of vfio_pci: an empty ids=
+ * comes behind that of the options line, and the kernel keeps the last. Only words of sh: an initramfs may have no grep.
  */
 #pragma once
 #include "facts/facts.h"
+
+#define PREDICT_INSTALL \
+	"read -r words < /proc/cmdline; case \" $words \" in *\" gpuferry=off \"*) " \
+	"exec /sbin/modprobe -i vfio_pci ids= ;; esac; exec /sbin/modprobe -i vfio_pci $CMDLINE_OPTS"
 
 struct predicted {
 	const struct pci_device *device;

@@ -203,6 +203,10 @@ static void install(struct stage *stage, const struct modprobe_line *line, const
         struct words *before)
 {
 	struct arena *arena = stage->run->arena;
+	if (strcmp(line->rest, PREDICT_INSTALL) == 0) {
+		load(stage, module, boot_cmdline_has(stage->run->cmdline, "gpuferry=off") ? "ids=" : rest, true, before);
+		return;
+	}
 	struct words words = text_split(arena, line->rest, " \t"), command = { 0 };
 	bool known = true, skip = false;
 	for (size_t i = 0; i <= words.n; i++) {

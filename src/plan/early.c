@@ -2,13 +2,15 @@
  *
  * A card that its driver cannot let go of is taken before that driver gets it: at the next boot, early. By vendor and
  * device where no other card has the same; else by a script of the initramfs that sorts before udev and compares the
- * device at the address with what was recorded, so that neither a twin nor a device that moved there is taken.
+ * device at the address with what was recorded, so that neither a twin nor a device that moved there is taken. Both do
+ * nothing with the kernel word gpuferry=off.
  *
  * Sources: initramfs-tools(7) (init-top, PREREQ, hooks); udev's coldplug runs in init-top; drivers/pci/pci-driver.c
  * (driver_override, drivers_probe); drivers/vfio/pci/vfio_pci.c (ids=); modprobe.d(5) (softdep).
  */
 #include <string.h>
 
+#include "facts/predict.h"
 #include "plan/route.h"
 #include "rules/check.h"
 
@@ -47,11 +49,32 @@ static bool has_like(const struct facts *facts, const struct pci_device *device)
 	return facts->pci.known != YES;
 }
 
-/* ids= is one list for all: a second one, of whoever, would be lost or lose (the kernel keeps the last). */
+static bool is_builtin(const struct boot *boot)
+{
+	const struct kernel *kernel = boot->kernel_next ? boot_kernel(boot, boot->kernel_next) : NULL;
+	return kernel && check_has(&kernel->builtin, "vfio_pci");
+}
+
+/* Of a module's softdep and install lines only the first counts. */
+static bool has_own_line(const struct modprobe *modprobe, const char *module)
+{
+	for (size_t i = 0; i < modprobe->n; i++) {
+		const struct modprobe_line *line = &modprobe->lines[i];
+		if ((line->kind == MODPROBE_SOFTDEP || line->kind == MODPROBE_INSTALL) &&
+		        strcmp(line->module, module) == 0 && strcmp(line->file, MODPROBE_FILE) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* ids= is one list for all: a second one, of whoever, would be lost or lose (the kernel keeps the last). A builtin
+ * vfio-pci takes it from the command line alone, and somebody else's install line would go before ours: neither would
+ * obey gpuferry=off. */
 static bool by_ids(struct route *route, const struct functions *functions)
 {
 	const struct boot *boot = &route->facts->boot;
-	if (check_vfio_list(boot, route->arena) || boot->modprobe.known != YES)
+	if (check_vfio_list(boot, route->arena) || boot->modprobe.known != YES || is_builtin(boot) ||
+	        has_own_line(&boot->modprobe, "vfio_pci"))
 		return false;
 	for (size_t i = 0; i < functions->n; i++)
 		if (has_like(route->facts, functions->device[i]))
@@ -161,7 +184,9 @@ static const char *modprobe_text(struct route *route, const struct functions *fu
 	struct words modules = claimers_of(route, functions);
 	const char *text = arena_printf(route->arena,
 	        "# gpuferry: %s goes to vfio-pci before its own drivers come. gpuferry rollback takes this away.\n"
-	        "options vfio-pci ids=%s\n",
+	        "# The kernel word gpuferry=off switches it off.\n"
+	        "options vfio-pci ids=%s\n"
+	        "install vfio_pci " PREDICT_INSTALL "\n",
 	        route->gpu->pci->address, ids_text(route, functions));
 	for (size_t i = 0; i < modules.n; i++)
 		text = arena_printf(route->arena, "%ssoftdep %s pre: vfio-pci\n", text, modules.word[i]);
@@ -173,9 +198,6 @@ static void modprobe_file(struct route *route, const char *because, const char *
 	own_file(route, because, MODPROBE_FILE, text, 0644,
 	        "let vfio-pci take the card by its ids, before its own drivers");
 	route_image(route, because, MODPROBE_FILE, text);
-	route_note(route,
-	        "If the node does not come up because the card is bound early, one more word beside gpuferry=off "
-	        "gives the card back to its own driver for that boot: module_blacklist=vfio_pci.");
 }
 
 static const char script_head[] =
@@ -271,12 +293,6 @@ static enum tri all_foreseen(struct route *route, const struct functions *functi
 	return ret;
 }
 
-static bool is_builtin(const struct boot *boot)
-{
-	const struct kernel *kernel = boot->kernel_next ? boot_kernel(boot, boot->kernel_next) : NULL;
-	return kernel && check_has(&kernel->builtin, "vfio_pci");
-}
-
 static void after_reboot(struct route *route)
 {
 	static const char *const rules[] = { "node.iommu", "gpu.group-needs", "gpu.group", "gpu.release", NULL };
@@ -329,8 +345,6 @@ void early_release(struct route *route, const struct finding *finding)
 	after_reboot(route);
 	if (all_foreseen(route, &functions, NULL, NULL) == YES)
 		route_reboot(route, because);
-	else if (by_ids(route, &functions) && is_builtin(&route->facts->boot))
-		route_words(route, because, arena_printf(route->arena, "vfio-pci.ids=%s", ids_text(route, &functions)));
 	else
 		bind_early(route, because, &functions);
 }
