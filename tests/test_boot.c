@@ -328,6 +328,45 @@ static void put_systemd(struct tree *tree)
 	tree_link(tree, "/dev/disk/by-uuid/8C0E-1D4E", "../../sda2");
 	tree_link(tree, "/dev/disk/by-uuid/8C0F-5D3B", "../../sdb2");
 	tree_file(tree, "/etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet intel_iommu=on iommu=pt\"\n");
+	static const char *const fsck[][5] = { { "fsck.fat", "-n", "-v", "/dev/disk/by-uuid/8C0E-1D4E" },
+		{ "fsck.fat", "-n", "-v", "/dev/disk/by-uuid/8C0F-5D3B" } };
+	tree_run(tree, fsck[0], 0, "      4096 bytes per cluster\n/dev/sda2: 22 files, 40114/130812 clusters\n");
+	tree_run(tree, fsck[1], 1, "Got 0 bytes instead of 512 at 0\n");
+}
+
+/* What fsck.fat says of a real FAT file system equals what was made; and what it does not say is unknown. */
+static void test_fat_space(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t free;
+	} texts[] = {
+		{ "      4096 bytes per cluster\n/dev/x: 22 files, 40114/130812 clusters\n", 362792 },
+		{ "       512 bytes per cluster\na/b 7 files, 1/2 clusters: 0 files, 0/3 clusters\n", 1 },
+		{ "/dev/x: 22 files, 40114/130812 clusters\n", -1 },
+		{ "      4096 bytes per cluster\n", -1 },
+		{ "      4096 bytes per cluster\nx: 1 files, 5/4 clusters\n", -1 },
+		{ "      4096 bytes per cluster\nx: 1 files, /4 clusters\n", -1 },
+		{ "      4096 bytes per cluster\nx: 1 files, 1/ clusters\n", -1 },
+		{ "  99999999 bytes per cluster\nx: 1 files, 1/4 clusters\n", -1 },
+		{ "      4096 bytes per cluster\nx: 1 files, 1/99999999999999999999999999 clusters\n", -1 },
+		{ "", -1 },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++)
+		if (boot_parse_fat(bytes_of(texts[i].text)) != texts[i].free)
+			fail_msg("%zu: %lld", i, (long long)boot_parse_fat(bytes_of(texts[i].text)));
+	if (system("command -v mkfs.fat fsck.fat >/dev/null") != 0)
+		skip();
+	struct arena arena ARENA_SCOPED = { 0 };
+	char folder[] = "/tmp/gpuferry-fat-XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	const char *make = arena_printf(&arena,
+	        "cd %s && truncate -s 64M esp && mkfs.fat -F 32 -s 2 esp >/dev/null && fsck.fat -n -v esp >said", folder);
+	assert_int_equal(system(make), 0);
+	int64_t free = boot_parse_fat(test_read(&arena, arena_printf(&arena, "%s/said", folder)));
+	assert_in_range(free, 64 * 1024 - 1024, 64 * 1024); /* but for its two tables */
+	assert_int_equal(system(arena_printf(&arena, "rm -r %s", folder)), 0);
 }
 
 /* pains.md 1: a ZFS host with systemd-boot, and the words in GRUB's file. */
@@ -358,6 +397,8 @@ static void test_systemd_boot(void **state)
 	assert_int_equal(boot.n_esps, 2);
 	assert_int_equal(boot.esps[0].mounted, NO);
 	assert_string_equal(boot.esps[0].mountpoint, NONE);
+	assert_int_equal(boot.esps[0].free_kib, 362792);
+	assert_int_equal(boot.esps[1].free_kib, UNKNOWN_NUMBER);
 }
 
 static void test_kernels(void **state)
@@ -416,6 +457,7 @@ static void test_mounted_esp(void **state)
 	struct boot boot = gather(&tree, &blinds);
 	assert_int_equal(boot.esps[0].mounted, YES);
 	assert_string_equal(boot.esps[0].mountpoint, "/mnt/e sp");
+	assert_int_equal(boot.esps[0].free_kib, 451861888); /* df's, of the file system it is on */
 	assert_string_equal(boot.esps[0].mode, "uefi");
 	assert_int_equal(boot.esps[0].kernels.n, 1);
 	assert_int_equal(boot.esps[1].mounted, NO);
@@ -689,6 +731,7 @@ int main(void)
 		cmocka_unit_test(test_efivars),
 		cmocka_unit_test(test_pbt_status),
 		cmocka_unit_test(test_systemd_boot),
+		cmocka_unit_test(test_fat_space),
 		cmocka_unit_test(test_kernels),
 		cmocka_unit_test(test_mounted_esp),
 		cmocka_unit_test(test_pins),

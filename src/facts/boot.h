@@ -20,6 +20,7 @@ struct esp {
 	struct words kernels; /* versions it holds, as proxmox-boot-tool status says */
 	enum tri mounted;
 	const char *mountpoint; /* NONE: not mounted, so what it holds cannot be seen */
+	int64_t free_kib;       /* mounted or not: then fsck.fat counts its clusters, reading only */
 };
 
 struct kernel {
@@ -107,6 +108,9 @@ const struct kernel *boot_kernel(const struct boot *boot, const char *version);
 const struct boot_file *boot_file_at(const struct boot *boot, const char *path);
 /* Free space of the file system that a path lies on; UNKNOWN_NUMBER. */
 int64_t boot_free_kib(const struct boot *boot, const char *path);
+/* What `fsck.fat -n -v` of dosfstools 4.2 says: "4096 bytes per cluster", "PATH: N files, USED/ALL clusters";
+ * UNKNOWN_NUMBER: it says neither. */
+int64_t boot_parse_fat(struct bytes text);
 
 /* Pure parts. */
 /* `df -Pk` (POSIX): adds to file_systems; lines of another form are left out. */

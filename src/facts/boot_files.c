@@ -8,7 +8,14 @@
 
 #include "facts/boot.h"
 
-enum { FILES_MAX = 512, FILE_MAX = 1024 * 1024, DF_FIELDS = 5, DF_MS = 10000 };
+enum {
+	FILES_MAX = 512,
+	FILE_MAX = 1024 * 1024,
+	DF_FIELDS = 5,
+	DF_MS = 10000,
+	FSCK_MS = 10000,
+	FAT_CLUSTER_MAX = 1024 * 1024
+};
 
 struct collecting {
 	struct world *world;
@@ -77,6 +84,55 @@ void boot_parse_df(struct bytes text, struct arena *arena, struct boot *ret)
 	}
 }
 
+/* The last number in front of where `at` points; -1: none. */
+static int64_t number_before(const char *begin, const char *at)
+{
+	const char *from = at;
+	uint64_t number;
+	while (from > begin && from[-1] >= '0' && from[-1] <= '9')
+		from--;
+	char digits[24] = "";
+	if (from < at && (size_t)(at - from) < sizeof digits)
+		memcpy(digits, from, (size_t)(at - from));
+	return text_number(digits, 10, INT64_MAX, &number) ? (int64_t)number : UNKNOWN_NUMBER;
+}
+
+int64_t boot_parse_fat(struct bytes text)
+{
+	static const char size_ends[] = " bytes per cluster", sum_ends[] = " clusters";
+	struct arena scratch ARENA_SCOPED = { 0 };
+	int64_t size = UNKNOWN_NUMBER, used = UNKNOWN_NUMBER, all = UNKNOWN_NUMBER;
+	struct bytes line;
+	for (size_t cursor = 0; text_line(text, &cursor, &line);) {
+		const char *plain = text_trimmed(&scratch, line), *slash = strrchr(plain, '/');
+		if (text_ends(plain, size_ends)) {
+			size = number_before(plain, plain + strlen(plain) - strlen(size_ends));
+		} else if (text_ends(plain, sum_ends) && strstr(plain, " files, ") && slash) {
+			used = number_before(plain, slash);
+			all = number_before(slash, plain + strlen(plain) - strlen(sum_ends));
+		}
+	}
+	if (size <= 0 || size > FAT_CLUSTER_MAX || used < 0 || all < used || all > UINT32_MAX)
+		return UNKNOWN_NUMBER;
+	return (all - used) * size / 1024;
+}
+
+/* Not mounted for it: what is not mounted is counted by dosfstools (which proxmox-boot-tool needs), reading only. Its
+ * exit status is that of the file system's health. */
+static int64_t esp_space(struct collecting *collecting, const struct esp *esp)
+{
+	const char *device = arena_printf(collecting->arena, "/dev/disk/by-uuid/%s", esp->uuid);
+	const char *const argv[] = { "fsck.fat", "-n", "-v", device, NULL };
+	const struct command command = { .argv = argv, .deadline_ms = FSCK_MS };
+	struct outcome outcome = { 0 };
+	if (esp->mounted == YES)
+		return boot_free_kib(collecting->boot, esp->mountpoint);
+	int error = world_run(collecting->world, &command, collecting->arena, &outcome);
+	if (error && collecting->blind)
+		collecting->blind(collecting->data, error, arena_printf(collecting->arena, "fsck.fat -n -v %s", device));
+	return error ? UNKNOWN_NUMBER : boot_parse_fat(outcome.out);
+}
+
 static void gather_space(struct collecting *collecting)
 {
 	static const char *const argv[] = { "df", "-Pk", NULL };
@@ -88,6 +144,8 @@ static void gather_space(struct collecting *collecting)
 		boot_parse_df(outcome.out, collecting->arena, collecting->boot);
 	else if (collecting->blind)
 		collecting->blind(collecting->data, error, "df -Pk");
+	for (size_t i = 0; i < collecting->boot->n_esps; i++)
+		collecting->boot->esps[i].free_kib = esp_space(collecting, &collecting->boot->esps[i]);
 }
 
 void boot_gather_files(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data)

@@ -54,13 +54,10 @@ static void image_step(struct route *route, enum phase phase, const char *versio
 }
 
 /* A second image stands beside the present one while it is written. */
-static void check_space(struct route *route, const char *rule, const char *place, const char *path)
+static void check_space(struct route *route, const char *rule, const char *place, int64_t free)
 {
-	int64_t free = path && *path ? boot_free_kib(&route->facts->boot, path) : UNKNOWN_NUMBER;
 	if (free == UNKNOWN_NUMBER)
-		route_lean(route, rule,
-		        arena_printf(route->arena, "%s, so that its free space can be seen (df), then plan again",
-		                path && !*path ? "mount it read-only anywhere" : "run gpuferry as root on the node"),
+		route_lean(route, rule, "run gpuferry as root on the node, then plan again",
 		        "how much space is free on %s is not known, and an initramfs is written there", place);
 	else if (free < 2 * IMAGE_KIB)
 		route_lean(route, rule, "remove kernels that are not needed any more: apt autoremove --purge",
@@ -78,10 +75,10 @@ static void finish_images(struct route *route)
 		return;
 	}
 	image_step(route, PHASE_INITRAMFS, boot->kernel_next);
-	check_space(route, "node.initramfs", "/boot", "/boot");
+	check_space(route, "node.initramfs", "/boot", boot_free_kib(boot, "/boot"));
 	for (size_t i = 0; i < boot->n_esps; i++)
 		check_space(route, "node.esp-copy", arena_printf(route->arena, "ESP %s", boot->esps[i].uuid),
-		        boot->esps[i].mountpoint);
+		        boot->esps[i].free_kib);
 	for (size_t i = 0; i < boot->n_kernels; i++)
 		if (strcmp(boot->kernels[i].version, boot->kernel_next) != 0)
 			image_step(route, PHASE_AFTER, boot->kernels[i].version);

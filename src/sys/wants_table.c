@@ -123,6 +123,7 @@ const struct want wants_node[] = {
 	{ WANT_FILE, "/etc/initramfs-tools/scripts/init-top/*" },
 	{ WANT_FILE, "/proc/sys/kernel/random/boot_id", NULL, 4096 },
 	{ WANT_RUN, "df -Pk" },
+	{ WANT_EACH, "fsck.fat -n -v /dev/disk/by-uuid/{}", "!cat /etc/kernel/proxmox-boot-uuids" },
 	{ WANT_FILE, "/lib/modules/*/modules.builtin" },
 	{ WANT_LINK, "/lib/modules/*/build" },
 	{ WANT_LINK, "/usr/src/*" },
