@@ -95,8 +95,9 @@ static void show_words(const struct app *app, const struct step *step, struct ar
 	for (size_t i = 0; i < gone.n; i++) /* what GRUB puts in front by itself is not written down */
 		if (!text_starts(gone.word[i], "root=") && strcmp(gone.word[i], "ro") != 0)
 			lost = arena_printf(arena, "%s%s%s", lost, *lost ? " " : "", gone.word[i]);
-	const char *text = arena_printf(arena, "%s%s%s%s%s", *gained ? "gains " : "", gained,
-	        *gained && *lost ? "; " : "", *lost ? "loses " : "", lost);
+	const char *text = !step->from ? arena_printf(arena, "is written: %s", to)
+	                               : arena_printf(arena, "%s%s%s%s%s", *gained ? "gains " : "", gained,
+	                                         *gained && *lost ? "; " : "", *lost ? "loses " : "", lost);
 	out_folded(app,
 	        text_shown(arena, arena_printf(arena, "%s %s: the kernel command line %s", step->on, step->key,
 	                                  *text ? text : "is written again")),
@@ -165,6 +166,27 @@ static void show_step(const struct app *app, const struct step *step, size_t num
 		out_folded(app, text_shown(arena, arena_printf(arena, "interrupts %s", step->interrupts)), 5);
 }
 
+/* The folders and links that only make a temporary file count are one line. */
+static bool is_folded(const struct app *app, const struct step *step)
+{
+	return step->temporary && !app->all && (strcmp(step->kind, "link") == 0 || strcmp(step->kind, "directory") == 0);
+}
+
+static void show_steps(const struct app *app, const struct plan *plan, struct arena *arena)
+{
+	for (size_t i = 0, end; i < plan->n; i = end) {
+		for (end = i; end < plan->n && is_folded(app, &plan->steps[end]); end++)
+			;
+		if (end - i > 1) {
+			printf("     %swith %zu to %zu: folders and links for it (--all shows them)%s\n",
+			        out_colour(app, DIM), i + 1, end, out_plain(app));
+		} else {
+			show_step(app, &plan->steps[i], i + 1, arena);
+			end = i + 1;
+		}
+	}
+}
+
 /* ---- the rest --------------------------------------------------------------------------------- */
 
 static void show_refusal(const struct app *app, const struct refusal *refusal, struct arena *arena)
@@ -227,8 +249,7 @@ void show_plan(const struct app *app, const struct plan *plan, struct arena *are
 		return;
 	}
 	printf("%s%s%s\n\n", out_colour(app, BOLD), text_shown(arena, plan_headline(plan, arena)), out_plain(app));
-	for (size_t i = 0; i < plan->n; i++)
-		show_step(app, &plan->steps[i], i + 1, arena);
+	show_steps(app, plan, arena);
 	if (!app->quiet)
 		show_behind(app, plan, arena);
 }
