@@ -86,9 +86,9 @@ task_check() { # static checks, fuzzing for a fixed count, the slow tests, Debia
 	sh tests/check.sh "$@"
 }
 
-task_bench() { # ratios in one run: ./do bench inspect
-	need pciutils hyperfine time
-	release
+task_bench() { # ratios in one run: ./do bench inspect, plan
+	# shellcheck disable=SC2086
+	need $build_packages libcmocka-dev pciutils hyperfine time dash
 	sh tests/bench.sh "$@"
 }
 

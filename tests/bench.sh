@@ -2,12 +2,15 @@
 # bench.sh WHAT: ratios measured in one run on this machine. Never asserted: a figure is for people.
 set -eu
 cd "$(dirname "$0")/.."
-gpuferry=build-release/gpuferry
+build="build-bench"
+gpuferry=$build/gpuferry
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+[ -f $build/build.ninja ] || meson setup $build --buildtype=release -Db_lto=false >"$work/log"
+ninja -C $build --quiet gpuferry tests/bench_exec >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
 
-# Median wall time in milliseconds of COMMAND, runs interleaved by hyperfine's own warm-up and 30 runs.
-median() { hyperfine --shell=none --warmup 3 --runs "${RUNS:-30}" --export-json "$work/time.json" "$@" >/dev/null 2>&1; }
+# Median wall time of each COMMAND (a plan with steps ends with 3), runs interleaved by hyperfine's own warm-up and 30 runs.
+median() { hyperfine --shell=none --ignore-failure --warmup 3 --runs "${RUNS:-30}" --export-json "$work/time.json" "$@" >/dev/null 2>&1; }
 listed() { tr -d ' \n' <"$work/time.json" | grep -o '"median":[0-9.e-]*' | cut -d: -f2; }
 
 bench_inspect() {
@@ -36,7 +39,42 @@ bench_inspect() {
 	done
 }
 
-case ${1-inspect} in
-inspect) bench_inspect ;;
-*) echo "bench: inspect is what can be measured" >&2; exit 2 ;;
+# The journal's cost is what 40 more steps take, less what their files take without one; on the disk that holds $work.
+bench_plan() {
+	for machine in amd-4060ti iommu-off intel-uhd770-ct; do
+		"$gpuferry" record --quiet --machine $machine "$work/$machine.tape"
+	done
+	median "$gpuferry plan --json --machine $work/amd-4060ti.tape --gpu nvidia --into vm/100" \
+		"$gpuferry plan --json --machine $work/iommu-off.tape --gpu nvidia --into vm/100" \
+		"$gpuferry plan --json --machine $work/intel-uhd770-ct.tape --gpu intel --into ct/105" \
+		"$gpuferry inspect --json --machine $work/amd-4060ti.tape"
+	listed | awk '{ at[NR] = $1 * 1000 }
+		END { printf "plan --json of a tape: %.1f ms (hot), %.1f ms (with a reboot), %.1f ms (a CT); inspect --json %.1f ms\n",
+			at[1], at[2], at[3], at[4] }'
+
+	exec=$build/tests/bench_exec
+	for round in 1 2 3 4 5; do
+		for steps in 1 41; do
+			mkdir -p "$work/root-$steps-$round/etc"
+			"$exec" "$work/root-$steps-$round" $steps
+		done
+	done | awk '$1 == 1 { one = $2; back = $3; plain = $4 }
+		$1 == 41 { apply[++n] = ($2 - one) / 40; undo[n] = ($3 - back) / 40; files[n] = ($4 - plain) / 40; whole[n] = $3 }
+		function median(list, i, j, t) {
+			for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (list[j] < list[i]) { t = list[i]; list[i] = list[j]; list[j] = t }
+			return list[int((n + 1) / 2)]
+		}
+		END { printf "a journalled file: %.2f ms; the same without: %.2f ms; the journal: %.2f ms a step; taken back: %.2f ms, 41 of them %.0f ms\n",
+			a = median(apply), f = median(files), a - f, median(undo), median(whole) }'
+
+	mkdir -p "$work/kept/etc"
+	"$exec" "$work/kept" 41 keep >"$work/ignored"
+	/usr/bin/time -f 'rollback.sh of 41 files: %e s (dash)' env ROOT="$work/kept" dash "$work"/kept/var/lib/gpuferry/runs/*/rollback.sh 2>&1 |
+		tail -n 1
+}
+
+case ${1-all} in
+inspect | plan) "bench_$1" ;;
+all) bench_inspect && bench_plan ;;
+*) echo "bench: inspect and plan are what can be measured" >&2; exit 2 ;;
 esac
