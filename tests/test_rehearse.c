@@ -296,6 +296,42 @@ static void modprobe_d_counts_when_the_initramfs_has_it(void **state)
 	}
 }
 
+/* i915 takes its options when it is loaded: of the initramfs those that were frozen there, and words before all. */
+static void i915_takes_its_options_at_boot(void **state)
+{
+	static const struct {
+		bool in_initramfs, fresh, word;
+		const char *takes;
+	} boots[] = {
+		{ false, false, false, "2\n" },
+		{ true, false, false, "-1\n" },
+		{ true, true, false, "2\n" },
+		{ true, false, true, "3\n" },
+		{ false, false, true, "3\n" },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(boots); i++) {
+		struct stage host;
+		stage_open(&host, boots[i].in_initramfs
+		                          ? "base intel-uhd770-ct\ninitramfs /boot/initrd.img-6.8.12-10-pve fresh\n"
+		                            "\tmodule i915\n\tscript init-top/udev\n"
+		                          : "base intel-uhd770-ct\n");
+		edit(&host, "/etc/modprobe.d/i915.conf", "options i915 enable_guc=2\n");
+		if (boots[i].fresh)
+			assert_int_equal(type_in(&host, "update-initramfs -u", NULL), 0);
+		if (boots[i].word) {
+			edit(&host, "/etc/default/grub", "GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet i915.enable_guc=3\"\n");
+			assert_int_equal(type_in(&host, "update-grub", NULL), 0);
+		}
+		assert_int_equal(type_in(&host, "reboot", NULL), 0);
+		boot(&host, true);
+		const char *takes = text_at(&host, "/sys/module/i915/parameters/enable_guc");
+		if (strcmp(takes, boots[i].takes) != 0)
+			fail_msg("%zu: %s", i, takes);
+		stage_close(&host);
+	}
+}
+
 static void only_the_newest_kernel_gets_a_new_image(void **state)
 {
 	(void)state;
@@ -645,6 +681,7 @@ int main(void)
 		cmocka_unit_test(new_id_persists_and_takes_the_twin),
 		cmocka_unit_test(a_boot_gives_back_what_was_only_bound),
 		cmocka_unit_test(modprobe_d_counts_when_the_initramfs_has_it),
+		cmocka_unit_test(i915_takes_its_options_at_boot),
 		cmocka_unit_test(only_the_newest_kernel_gets_a_new_image),
 		cmocka_unit_test(words_of_grub_count_after_update_grub),
 		cmocka_unit_test(update_grub_cut_anywhere_leaves_a_menu),

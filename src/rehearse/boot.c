@@ -360,6 +360,21 @@ static void boot_modules(struct rehearse *rehearse, const struct prediction *pre
 	kernel_set_modules(rehearse, &modules);
 }
 
+/* A module of the initramfs takes the options that were frozen there. */
+static void boot_parameters(struct booting *booting, const struct facts *facts, const struct prediction *prediction)
+{
+	const struct kernel *kernel = boot_kernel(&facts->boot, facts->boot.kernel_next);
+	const struct initramfs *image = kernel && kernel->n_initramfs ? kernel->initramfs[0] : NULL;
+	for (size_t i = 0; i < prediction->n; i++) {
+		const struct predicted *one = &prediction->devices[i];
+		bool frozen = one->stage && strcmp(one->stage, "initramfs") == 0 && image;
+		if (one->driver && *one->driver && one->stage)
+			kernel_set_parameters(booting->rehearse,
+			        machine_module(one->driver, booting->rehearse->arena), prediction->cmdline,
+			        frozen ? &image->modprobe : &facts->boot.modprobe);
+	}
+}
+
 static void boot_devices(struct booting *booting, struct facts *facts)
 {
 	struct rehearse *rehearse = booting->rehearse;
@@ -384,6 +399,7 @@ static void boot_devices(struct booting *booting, struct facts *facts)
 	if (prediction.vfio_ids && *prediction.vfio_ids)
 		kernel_add_ids(rehearse, "vfio-pci", arena_strdup(rehearse->arena, prediction.vfio_ids));
 	boot_modules(rehearse, &prediction);
+	boot_parameters(booting, facts, &prediction);
 	kernel_refresh(rehearse);
 }
 

@@ -164,6 +164,30 @@ static void nobody(void *data, int error, const char *what)
 	(void)data, (void)error, (void)what;
 }
 
+/* What a recording knows of parameters, with their values where nobody sets them. A word of the command line outdoes
+ * modprobe.d; i915 shows what it was given, not what it made of it (i915_params.c). */
+static const struct {
+	const char *module, *name, *unset;
+} parameters[] = {
+	{ "i915", "enable_guc", "-1" },
+};
+
+void kernel_set_parameters(
+        struct rehearse *rehearse, const char *module, const char *cmdline, const struct modprobe *modprobe)
+{
+	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {
+		const char *name = parameters[i].name, *value = NULL;
+		if (strcmp(parameters[i].module, module) != 0)
+			continue;
+		if (cmdline)
+			value = boot_cmdline_value(cmdline, PRINT("%s.%s", module, name), rehearse->arena);
+		if (!value)
+			value = modprobe_option(modprobe, module, name);
+		model_set_text(rehearse, PRINT("/sys/module/%s/parameters/%s", module, name), 0400, "%s\n",
+		        value ? value : parameters[i].unset);
+	}
+}
+
 static int load_one(struct rehearse *rehearse, const char *module, const struct modprobe *modprobe)
 {
 	const char *driver = driver_of_module(rehearse, module);
@@ -180,6 +204,7 @@ static int load_one(struct rehearse *rehearse, const char *module, const struct 
 				note_loaded(rehearse, needs.word[j]);
 	}
 	note_loaded(rehearse, module);
+	kernel_set_parameters(rehearse, module, model_text(rehearse, "/proc/cmdline"), modprobe);
 	const char *ids = driver ? modprobe_option(modprobe, module, "ids") : NULL;
 	if (ids && *ids)
 		kernel_add_ids(rehearse, driver, ids);

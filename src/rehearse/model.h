@@ -272,6 +272,9 @@ bool kernel_loaded(struct rehearse *rehearse, const char *module);
 bool kernel_has_module(struct rehearse *rehearse, const char *module);
 /* Exactly these are loaded from now on: a boot. */
 void kernel_set_modules(struct rehearse *rehearse, const struct words *modules);
+/* A module has come: its parameters are what the command line and these files say. */
+void kernel_set_parameters(
+        struct rehearse *rehearse, const char *module, const char *cmdline, const struct modprobe *modprobe);
 /* A process with these files open (blank-separated), in this cgroup; ended by model_drop("/proc/PID"). */
 unsigned model_process(struct rehearse *rehearse, const char *name, const char *cgroup, const char *open);
 
