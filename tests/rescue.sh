@@ -108,6 +108,8 @@ change() { # ROOT
 	set -- "$@" initramfs node $kernel "$(sum x)" x boot node grub quiet 'quiet words' reboot node boot old new
 	set -- "$@" power vm/100 state running stopped config vm/100 hostpci0 '' 0000:01:00,pcie=1
 	set -- "$@" config vm/100 args "it's" '' config ct/105 dev0 '/dev/dri/renderD128,gid=104' '' power vm/100 state stopped running
+	# a VM that the reboot has stopped: it ran before
+	set -- "$@" config vm/101 hostpci0 '' 0000:02:00 power vm/101 state running running
 	set -- "$@" confirm node change open confirmed initramfs node 6.5.0-1-pve x y
 	cat "$root/etc/modprobe.d"/* >"$root/boot/initrd.img-$kernel"
 	cat "$root/etc/default/grub.d"/* >"$root/boot/grub.cfg"
@@ -163,10 +165,13 @@ for how in 'other_root dash' "other_root $busybox sh" 'own_root dash' 'own_root 
 	ok "$how: as it was before"
 	sed -n '/^The guests/,/^[0-9A]/s/^  //p' "$work/out.first" >"$work/out"
 	cmp -s - "$work/out" <<-'END'
+		qm shutdown 101
+		qm set 101 --delete hostpci0
 		qm shutdown 100
 		pct set 105 --dev0 /dev/dri/renderD128,gid=104
 		qm set 100 --args 'it'\''s'
 		qm set 100 --delete hostpci0
+		qm start 101
 		qm start 100
 	END
 	ok "$how: what a person does to the guests is told, in the order of the way back"

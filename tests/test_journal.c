@@ -168,10 +168,15 @@ static void test_torn_at_every_byte(void **state)
 		struct journal read, grown;
 		changing_edit(&bench.disk, path, arena_strndup(&bench.arena, whole.data, size), 0600);
 		bench.journal = full;
-		assert_true(again(&bench, &read));
 		size_t lines = 0;
 		for (size_t i = 0; i < size; i++)
 			lines += whole.data[i] == '\n';
+		if (!lines) { /* the first note was written in one piece: no power cut does that */
+			assert_false(again(&bench, &read));
+			assert_non_null(strstr(bench.err.text, "line 1 is damaged"));
+			continue;
+		}
+		assert_true(again(&bench, &read));
 		/* boot, state, then the story */
 		const char *wanted = lines < 5 ? "reverted" : lines < 10 ? "open" : "reverting";
 		assert_string_equal(read.state, wanted);
@@ -244,6 +249,44 @@ static void test_damaged_middle(void **state)
 	assert_non_null(strstr(runs.run[0].why, "line 1 is damaged"));
 	assert_null(exec_open_run(&runs));
 	bench_close(&bench);
+}
+
+/* "Nothing was changed" is only said of a journal that can be believed: not of one that is empty, is rubbish, or lacks
+ * what the mark of its end proves. */
+static void test_not_taken_for_unchanged(void **state)
+{
+	static const struct {
+		const char *text; /* NULL: the first two lines alone */
+		bool mark;
+		const char *says; /* NULL: it was cut off before its first change */
+	} cases[] = {
+		{ "", false, "line 1 is damaged" },
+		{ "rubbish\n\x01\x02\n", false, "line 1 is damaged" },
+		{ "no end of line", true, "line 1 is damaged" },
+		{ NULL, true, "its end is missing" },
+		{ NULL, false, NULL },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct bench bench;
+		struct journal read;
+		bench_open(&bench);
+		assert_true(begin(&bench) && tell(&bench));
+		const char *path = arena_printf(&bench.arena, "%s/journal", bench.journal.folder);
+		struct bytes whole;
+		assert_int_equal(world_read(bench.node, path, 0, &bench.arena, &whole), 0);
+		const char *second = strchr(strchr(whole.data, '\n') + 1, '\n') + 1;
+		const char *begun = arena_strndup(&bench.arena, whole.data, (size_t)(second - whole.data));
+		changing_edit(&bench.disk, path, cases[i].text ? cases[i].text : begun, 0600);
+		if (cases[i].mark)
+			assert_true(journal_mark(bench.node, &bench.journal, "ended", &bench.arena, &bench.err));
+		assert_int_equal(again(&bench, &read), !cases[i].says);
+		if (cases[i].says)
+			assert_non_null(strstr(bench.err.text, cases[i].says));
+		else
+			assert_string_equal(read.state, "reverted");
+		bench_close(&bench);
+	}
 }
 
 /* A step that the plan has not, a note nobody knows, an old state without its words. */
@@ -365,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_torn_at_every_byte),
 		cmocka_unit_test(test_torn_to_zeros),
 		cmocka_unit_test(test_damaged_middle),
+		cmocka_unit_test(test_not_taken_for_unchanged),
 		cmocka_unit_test(test_wrong_lines),
 		cmocka_unit_test(test_cut_everywhere),
 		cmocka_unit_test(test_faults),

@@ -42,7 +42,6 @@ static const struct {
 	{ "hold", FAULT_COMMAND, "apt-mark*" },
 	{ "initramfs", FAULT_COMMAND, "update-initramfs*" },
 	{ "boot", FAULT_COMMAND, "*" },
-	{ "reboot", FAULT_NO_BOOT, "*" },
 	{ "bind", FAULT_ERRNO, "*/sys/*" },
 	{ "mapping", FAULT_COMMAND, "pvesh*" },
 	{ "power", FAULT_COMMAND, "qm*" },
@@ -51,18 +50,35 @@ static const struct {
 	{ "snapshot", FAULT_COMMAND, "qm*" },
 };
 
+/* SIZE_MAX: a place where the run waits has none. */
+static size_t fault_of(const struct step *step)
+{
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+		if (strcmp(faults[i].kind, step->kind) == 0)
+			return i;
+	return SIZE_MAX;
+}
+
 /* Breaks it once: what takes the run back afterwards works again. */
 static void arm(struct stage *stage, const struct step *step)
 {
-	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-		if (strcmp(faults[i].kind, step->kind) == 0) {
-			const char *pattern = faults[i].pattern;
-			if (strstr(pattern, "%s"))
-				pattern = arena_printf(stage->arena, "*%s*", step->key);
-			else if (text_starts(step->on, "ct/") && text_starts(pattern, "qm"))
-				pattern = "pct*";
-			rehearse_fault(stage->rehearse, faults[i].fault, pattern, EIO, 1);
-		}
+	size_t fault = fault_of(step);
+	const char *pattern = faults[fault].pattern;
+	if (strstr(pattern, "%s"))
+		pattern = arena_printf(stage->arena, "*%s*", step->key);
+	else if (text_starts(step->on, "ct/") && text_starts(pattern, "qm"))
+		pattern = "pct*";
+	rehearse_fault(stage->rehearse, faults[fault].fault, pattern, EIO, 1);
+}
+
+/* Each kind of the plan's steps that can be made to fail, once. */
+static const char *fallible_kinds(const struct plan *plan, struct arena *arena)
+{
+	const char *kinds = "";
+	for (size_t i = 0; i < plan->n; i++)
+		if (fault_of(&plan->steps[i]) != SIZE_MAX && !text_has_word(kinds, plan->steps[i].kind, " "))
+			kinds = arena_printf(arena, "%s%s%s", kinds, *kinds ? " " : "", plan->steps[i].kind);
+	return kinds;
 }
 
 static bool find_step(struct stage *stage, struct err *err)
@@ -78,10 +94,11 @@ static bool find_step(struct stage *stage, struct err *err)
 	for (size_t i = plan->n; i-- > 0;)
 		if (strcmp(plan->steps[i].kind, fail) == 0)
 			stage->fail = i;
-	if (stage->fail < plan->n)
+	if (stage->fail < plan->n && fault_of(&plan->steps[stage->fail]) != SIZE_MAX)
 		return true;
-	err_set(err, ERR_USAGE, "--fail %s: the plan has no such step", text_shown(stage->arena, fail));
-	return err_hint(err, "a number from 1 to %zu, or a kind of the plan's steps", plan->n);
+	err_set(err, ERR_USAGE, "--fail %s: %s", text_shown(stage->arena, fail),
+	        stage->fail < plan->n ? "there the run only waits: nothing can fail" : "the plan has no such step");
+	return err_hint(err, "a number from 1 to %zu, or one of: %.100s", plan->n, fallible_kinds(plan, stage->arena));
 }
 
 static void on_event(void *data, const struct exec_event *event)
@@ -218,10 +235,10 @@ static bool act_apply(struct stage *stage, struct err *err)
 	return !acts->keep || rehearse_keep(stage->rehearse, acts->keep, err);
 }
 
-/* A reboot in the plan is one on the way back too; and what a running guest keeps waits for its next start. */
+/* A boot on the way is one on the way back too; and what a running guest keeps waits for its next start. */
 static bool waits_for_boot(struct stage *stage, const struct tape *first)
 {
-	return stage->acts->plan.reboots ||
+	return stage->acts->boots ||
 	       rehearse_differences(first, rehearse_tape(stage->rehearse, stage->arena), stage->arena).n;
 }
 
@@ -229,10 +246,11 @@ static bool act_rollback(struct stage *stage, const struct tape *first, struct e
 {
 	struct acts *acts = stage->acts;
 	tell(stage, ACT_ROLLBACK, NEWS_BEGINS, NULL);
+	bool begun = acts->run && *acts->run; /* where a step failed, that may have taken back everything by itself */
 	acts->rolled_back = EXEC_NOTHING;
-	if (acts->applied == EXEC_DONE)
+	if (begun)
 		acts->rolled_back = exec_rollback(&stage->exec, NULL, false, &acts->back_why, &acts->left);
-	if (acts->applied == EXEC_DONE && waits_for_boot(stage, first)) {
+	if (begun && waits_for_boot(stage, first)) {
 		tell(stage, ACT_ROLLBACK, NEWS_BOOT, "what only a boot, or a guest's next start, restores");
 		if (!rehearse_boot(stage->rehearse, true, err))
 			return false;

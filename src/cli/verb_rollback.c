@@ -25,7 +25,7 @@ static const struct {
 	{ "reverted", "failed, taken back", DIM, false },
 	{ "rolled-back", "taken back", DIM, false },
 	{ "left", "taken back, some left", YELLOW, false },
-	{ "damaged", "its journal is damaged", RED, false },
+	{ "damaged", "its journal is damaged", RED, true }, /* exec refuses it, and says what remains */
 };
 enum { N_STATES = sizeof states / sizeof *states };
 
@@ -158,15 +158,21 @@ static int take_back(struct app *app, struct world *node, const struct runs *run
 	if (!run)
 		return end(app, node, &ended);
 	ended.run = run->id;
-	if (!app->json && !app->quiet)
+	bool damaged = strcmp(run->state, "damaged") == 0;
+	if (!damaged && !app->json && !app->quiet)
 		out_folded(app,
 		        arena_printf(app->arena, "%s, %s: %s -> %s, %zu of %zu steps done", run->id,
 		                began(run, app->arena), run->gpu ? run->gpu : "unknown",
 		                run->guest ? run->guest : "unknown", run->done, run->steps),
 		        0);
+	ended.end = EXEC_REFUSED;
+	if (damaged) {
+		err_set(&err, ERR_INPUT, "run %s cannot be read, so what it changed is not known: %.300s", run->id, run->why);
+		err_hint(&err, "its own script takes the node back: sh " PLAN_FOLDER "/runs/%s/rollback.sh", run->id);
+		return end(app, node, &ended);
+	}
 	if (app->dry_run)
 		return EXIT_NOT_AS_WISHED;
-	ended.end = EXEC_REFUSED;
 	if (!app->yes && !change_ask(app, "Take it back? A running guest that has the card is shut down.", &err))
 		return end(app, node, &ended);
 	struct exec exec = { .node = node,

@@ -21,8 +21,8 @@
  *  7. Lines are only appended. A torn last line was never written: before another one follows, the file is written
  *     anew without it. After a failed write or sync nobody knows what the file holds: the same.
  *  8. Who writes syncs before it reads: a line that can be read may still be lost with the power.
- *  9. A damaged line that is not the last is an error: what it said is not guessed. Only where nothing says "armed",
- *     nothing was changed, and it does not matter.
+ *  9. A damaged line that is not the last is an error: what it said is not guessed. So is a journal without any line,
+ *     or one without "armed" beside a mark of a run that has ended: "nothing was changed" is said where that is known.
  * 10. The mark `confirmed` is synced before the first temporary step is taken away; from then on nothing reverts by
  *     itself.
  * 11. A state that ends the run is noted behind the last step's note, the mark `ended` behind that state.
@@ -329,20 +329,13 @@ bool journal_begin(
 
 /* ---- reading it again ---- */
 
-/* A line that proves that the run was armed, also where the line that says so is damaged. */
-static bool only_when_armed(const struct line *line)
-{
-	if (line->note == JOURNAL_STATE)
-		return strcmp(line->value, "open") != 0 && strcmp(line->value, "reverted") != 0;
-	return line->note != JOURNAL_OLD && line->note != JOURNAL_BOOT;
-}
-
-/* Takes the lines that are whole. ret_bad: the number of the line that is damaged and matters; 0: none. */
+/* Takes the lines that are whole. ret_bad: the number of the line that is damaged and matters; 0: none. A power cut
+ * tears what was appended last; the first note is written in one piece (world_write). */
 static void read_lines(struct bytes text, struct journal *journal, struct arena *arena, unsigned *ret_bad)
 {
 	size_t good = 0, start = 0;
 	unsigned number = 0, bad = 0;
-	bool bad_is_last = false, armed = false;
+	bool bad_is_last = false;
 	const char *end;
 	for (; (end = memchr(text.data + start, '\n', text.size - start)); start = (size_t)(end - text.data) + 1) {
 		struct bytes piece = { text.data + start, (size_t)(end - text.data) - start };
@@ -352,7 +345,6 @@ static void read_lines(struct bytes text, struct journal *journal, struct arena 
 		bad_is_last = !parsed && !bad;
 		if (!parsed && !bad)
 			bad = number;
-		armed |= parsed && only_when_armed(&line);
 		if (bad)
 			continue;
 		if (number == 1)
@@ -363,7 +355,14 @@ static void read_lines(struct bytes text, struct journal *journal, struct arena 
 	journal->torn = good < text.size;
 	journal->lines = (struct bytes){ text.data, good };
 	journal->written = good;
-	*ret_bad = bad && armed && !(bad_is_last && start == text.size) ? bad : 0;
+	bool is_tail = bad_is_last && start == text.size;
+	*ret_bad = !good ? 1 : is_tail ? 0 : bad;
+}
+
+/* The mark `ended` tells of more than the journal holds. */
+static bool is_cut_short(struct world *node, const struct journal *journal, struct arena *arena)
+{
+	return !journal->armed && !journal_ended(journal) && world_exists(node, file_of(journal, "ended", arena)) != NO;
 }
 
 static bool read_marks(struct world *node, struct journal *journal, struct arena *arena, struct err *err)
@@ -409,8 +408,12 @@ bool journal_open(struct world *node, const char *id, struct arena *arena, struc
 	if (!read_plan(node, &journal, arena, err) || !read_marks(node, &journal, arena, err))
 		return false;
 	read_lines(text, &journal, arena, &bad);
-	if (bad) {
-		err_set(err, ERR_INPUT, "%s: line %u is damaged", path, bad);
+	bool short_of = is_cut_short(node, &journal, arena);
+	if (bad || short_of) {
+		if (bad)
+			err_set(err, ERR_INPUT, "%s: line %u is damaged", path, bad);
+		else
+			err_set(err, ERR_INPUT, "%s: its end is missing", path);
 		return err_hint(err, "%s/rollback.sh takes the node back without it", journal.folder);
 	}
 	if (!journal.armed && !journal_ended(&journal)) {

@@ -124,33 +124,60 @@ static const struct {
 	{ "snapshot", snapshot_line },
 };
 
+static struct guest_line guest_of(const struct step *step, const char *old, struct arena *arena)
+{
+	const char *slash = step->on ? strchr(step->on, '/') : NULL;
+	return (struct guest_line){ arena, step, step->on && text_starts(step->on, "ct/") ? "pct" : "qm",
+		slash ? slash + 1 : "", old };
+}
+
+static const char *stop_line(const struct step *step, struct arena *arena)
+{
+	struct guest_line guest = guest_of(step, "stopped", arena);
+	return power_line(&guest);
+}
+
 static const char *guest_line(const struct journal *journal, size_t i, struct arena *arena)
 {
 	const struct step *step = &journal->plan.steps[i];
-	const char *slash = step->on ? strchr(step->on, '/') : NULL;
-	struct guest_line guest = { arena, step, step->on && text_starts(step->on, "ct/") ? "pct" : "qm",
-		slash ? slash + 1 : "", old_of(journal, i) };
+	struct guest_line guest = guest_of(step, old_of(journal, i), arena);
 	for (size_t row = 0; row < sizeof guest_lines / sizeof *guest_lines; row++)
 		if (strcmp(guest_lines[row].kind, step->kind) == 0)
 			return guest_lines[row].line(&guest); // cppcheck-suppress returnDanglingLifetime
 	return NULL;
 }
 
+/* Its way back is a start; it was running. */
+static bool is_start(const struct journal *journal, size_t i)
+{
+	return strcmp(journal->plan.steps[i].kind, "power") == 0 && strcmp(old_of(journal, i), "running") == 0;
+}
+
+static void push_guest(const char *line, struct arena *arena, struct words *lines)
+{
+	push(arena, lines, arena_printf(arena, "say %s", text_sh_quoted(arena, arena_printf(arena, "  %s", line))));
+}
+
+/* As rollback.c does it: a guest that a start put under way with what is taken back goes down first, and one that ran
+ * starts last, with its old configuration. */
 static void push_guests(const struct journal *journal, struct arena *arena, struct words *lines)
 {
-	bool any = false;
-	push(arena, lines, "guest_steps() {");
-	push(arena, lines, ":");
+	struct words rest = { 0 }, back = { 0 }, starts = { 0 };
 	for (size_t i = journal->plan.n; i--;) {
+		const struct step *step = &journal->plan.steps[i];
 		const char *line = guest_line(journal, i, arena);
-		if (!line)
-			continue;
-		if (!any)
-			push(arena, lines, "say 'The guests, to be done where Proxmox VE runs:'");
-		any = true;
-		push(arena, lines,
-		        arena_printf(arena, "say %s", text_sh_quoted(arena, arena_printf(arena, "  %s", line))));
+		bool start = is_start(journal, i);
+		if (line)
+			push_guest(line, arena, start ? &starts : &back);
+		if (start && strcmp(step->to, "running") == 0)
+			push_guest(stop_line(step, arena), arena, &rest);
 	}
+	const struct words *const parts[] = { &rest, &back, &starts };
+	push(arena, lines, "guest_steps() {");
+	push(arena, lines, back.n || starts.n ? "say 'The guests, to be done where Proxmox VE runs:'" : ":");
+	for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
+		for (size_t i = 0; i < parts[p]->n; i++)
+			push(arena, lines, parts[p]->word[i]);
 	push(arena, lines, "}");
 }
 

@@ -21,6 +21,15 @@ static bool is_start(const struct step *step, const struct journal_step *noted)
 	return run_is(step, "power") && noted->old && strcmp(noted->old, "running") == 0;
 }
 
+/* The kernel that runs was booted with what is taken back. */
+static bool boot_is_new(const struct journal *journal)
+{
+	for (size_t i = 0; i < journal->plan.n; i++)
+		if (run_is(&journal->plan.steps[i], "reboot") && journal->steps[i].done)
+			return true;
+	return false;
+}
+
 static bool leave(struct running *running, size_t step, const char *state)
 {
 	if (!run_journal(running, JOURNAL_LEFT, step, state))
@@ -63,11 +72,14 @@ bool run_back_step(struct running *running, size_t step)
 	const struct journal_step *noted = &running->journal.steps[step];
 	const struct step_ops *ops = exec_kind(what->kind);
 	const char *state;
-	if (!noted->begun || !noted->old || !ops || run_is_barrier(what) || what->undo == UNDO_NONE)
+	bool stopped = is_start(what, noted) && boot_is_new(&running->journal); /* by the reboot */
+	if ((!noted->begun && !stopped) || !noted->old || !ops || run_is_barrier(what) || what->undo == UNDO_NONE)
 		return true;
 	if (!run_state(running, step, &state))
 		return false;
 	bool old = strcmp(state, noted->old) == 0, wished = exec_holds(what, state);
+	if (!noted->begun && old)
+		return true;
 	if (noted->undone && (old || !wished))
 		return true;
 	if (old && noted->done && !noted->undoing)
@@ -139,15 +151,6 @@ static bool any_left(const struct journal *journal)
 	return false;
 }
 
-/* The kernel that runs was booted with what has just been taken back. */
-static bool boot_is_new(const struct journal *journal)
-{
-	for (size_t i = 0; i < journal->plan.n; i++)
-		if (run_is(&journal->plan.steps[i], "reboot") && journal->steps[i].done)
-			return true;
-	return false;
-}
-
 enum exec_end run_back(struct running *running, const char *state, const char *why)
 {
 	if (!note_way_back(running, why))
@@ -166,7 +169,7 @@ enum exec_end run_back(struct running *running, const char *state, const char *w
 	if (!run_end(running, left ? "left" : state))
 		return EXEC_FAILED;
 	if (boot_is_new(&running->journal))
-		run_note(running, "the files are as before; the next reboot brings them into effect");
+		run_note(running, "the files are as before; reboot this node when its guests may stop: then so is the rest");
 	return left ? EXEC_LEFT : EXEC_DONE;
 }
 
