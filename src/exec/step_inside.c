@@ -52,17 +52,41 @@ static bool name_is_sound(struct step_run *run)
 	return err_set(run->err, ERR_INPUT, "this is no name of a snapshot: %s", key);
 }
 
+/* snapstate: qm was cut off while it made or dropped it, and has left its lock too. */
+static bool is_half(const struct pve_section *section)
+{
+	for (size_t i = 0; i < section->n; i++)
+		if (section->lines[i].key && strcmp(section->lines[i].key, "snapstate") == 0)
+			return true;
+	return false;
+}
+
+/* NONE; "partial"; "taken". */
 static bool snapshot_state(struct step_run *run, struct arena *arena, const char **ret)
 {
 	struct step_guest guest;
 	if (!name_is_sound(run) || !exec_guest(run, arena, &guest))
 		return false;
 	*ret = NONE;
-	for (size_t i = 0; guest.there && i < guest.parsed.n_sections; i++)
-		if (guest.parsed.sections[i].kind == SECTION_SNAPSHOT &&
-		        strcmp(guest.parsed.sections[i].name, run->step->key) == 0)
-			*ret = "taken";
+	for (size_t i = 0; guest.there && i < guest.parsed.n_sections; i++) {
+		const struct pve_section *section = &guest.parsed.sections[i];
+		if (section->kind == SECTION_SNAPSHOT && strcmp(section->name, run->step->key) == 0)
+			*ret = is_half(section) ? "partial" : "taken";
+	}
 	return true;
+}
+
+/* Half a snapshot is dropped by force, and only its own lock is taken away before. */
+static bool drop(struct step_run *run, const struct step_guest *guest, bool half)
+{
+	const char *key = run->step->key, *lock = guest->parsed.lock ? guest->parsed.lock : NONE;
+	const char *const unlock[] = { guest->tool, "unlock", guest->id, NULL };
+	const char *const whole[] = { guest->tool, "delsnapshot", guest->id, key, NULL };
+	const char *const force[] = { guest->tool, "delsnapshot", guest->id, key, "--force", "1", NULL };
+	bool ours = strcmp(lock, "snapshot") == 0 || strcmp(lock, "snapshot-delete") == 0;
+	if (half && ours && !exec_command(run, unlock, SNAPSHOT_MS))
+		return false;
+	return exec_command(run, half ? force : whole, SNAPSHOT_MS);
 }
 
 static bool snapshot_apply(struct step_run *run)
@@ -72,8 +96,11 @@ static bool snapshot_apply(struct step_run *run)
 	const char *now;
 	if (!snapshot_state(run, &scratch, &now) || !exec_guest(run, &scratch, &guest) || !must_be_there(run, &guest))
 		return false;
-	if (*now)
+	bool half = strcmp(now, "partial") == 0;
+	if (*now && !half)
 		return true;
+	if (half && !drop(run, &guest, true))
+		return false;
 	const char *const argv[] = { guest.tool, "snapshot", guest.id, run->step->key, "--description",
 		"before gpuferry", NULL };
 	return exec_command(run, argv, SNAPSHOT_MS);
@@ -87,10 +114,7 @@ static bool snapshot_undo(struct step_run *run, const char *old, const char *blo
 	(void)blob;
 	if (!snapshot_state(run, &scratch, &now) || !exec_guest(run, &scratch, &guest))
 		return false;
-	if (*old || !*now)
-		return true;
-	const char *const argv[] = { guest.tool, "delsnapshot", guest.id, run->step->key, NULL };
-	return exec_command(run, argv, SNAPSHOT_MS);
+	return *old || !*now || drop(run, &guest, strcmp(now, "partial") == 0);
 }
 
 const struct step_ops step_snapshot = {

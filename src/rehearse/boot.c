@@ -545,19 +545,49 @@ static bool no_boot(struct rehearse *rehearse)
 {
 	for (size_t i = 0; i < rehearse->n_faults; i++) {
 		struct model_fault *fault = &rehearse->faults[i];
-		if (fault->fault != FAULT_NO_BOOT || rehearse->power != POWER_REBOOTING ||
-		        (!fault->for_ever && !fault->times))
-			continue;
-		fault->times -= fault->times ? 1 : 0;
-		return true;
+		if (fault->fault == FAULT_NO_BOOT && rehearse->power == POWER_REBOOTING && model_comes(fault, "boot"))
+			return true;
 	}
 	return false;
+}
+
+/* What the tables of mounts say of that place is over. */
+static void forget_mount(struct rehearse *rehearse, const char *where)
+{
+	static const char *const tables[] = { "/proc/self/mounts", "/proc/self/mountinfo" };
+	const char *named = PRINT("* %s *", where);
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+		const char *text = model_text(rehearse, tables[i]), *kept = "";
+		struct words lines = text_split(rehearse->arena, text ? text : "", "\n");
+		for (size_t j = 0; j < lines.n; j++)
+			if (!text_matches(named, lines.word[j]))
+				kept = PRINT("%s%s\n", kept, lines.word[j]);
+		if (text)
+			model_set_text(rehearse, tables[i], 0444, "%s", kept);
+	}
+}
+
+/* An ESP that somebody has mounted is mounted no more after a boot, unless fstab says so. */
+static void settle_mount(struct rehearse *rehearse, struct model_disk *disk)
+{
+	const char *where = disk->where, *fstab = model_text(rehearse, "/etc/fstab");
+	struct words lines = text_split(rehearse->arena, fstab ? fstab : "", "\n");
+	bool again = false;
+	for (size_t i = 0; where && i < lines.n; i++) {
+		struct words words = text_split(rehearse->arena, lines.word[i], " \t");
+		again |= words.n > 1 && strcmp(words.word[1], where) == 0;
+	}
+	model_unmount(disk);
+	if (again)
+		model_mount(rehearse, disk, where);
+	else if (where)
+		forget_mount(rehearse, where);
 }
 
 static void settle_disks(struct rehearse *rehearse, bool lose)
 {
 	for (size_t i = 0; i < rehearse->n_disks; i++) {
-		model_unmount(&rehearse->disks[i]);
+		settle_mount(rehearse, &rehearse->disks[i]);
 		if (lose)
 			model_lose(rehearse, rehearse->disks[i].root);
 		model_settle(rehearse, rehearse->disks[i].root);

@@ -230,8 +230,10 @@ static int write_menu(struct model_call *call, const char *path, const char *fol
 	const char *menu = old && *old && names_kernels(call, old) ? edit_menu(call, &defaults, old)
 	                                                           : make_menu(call, &defaults, folder);
 	struct world_owner owner = { .mode = 0600 };
+	/* grub-mkconfig: cat grub.cfg.new > grub.cfg, so the file that is there is filled anew */
 	int error = model_put(rehearse, new, bytes_of(menu), &owner);
-	error = error ? error : model_rename(rehearse, new, path);
+	error = error ? error : model_put(rehearse, path, bytes_of(menu), old ? NULL : &owner);
+	error = error ? error : model_remove(rehearse, new);
 	return model_failed(call, error, "/usr/sbin/grub-mkconfig") ? 1 : 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * apt and dpkg, as far as a package appears and goes: /var/lib/dpkg/status in the form of deb-status. What packages put
- * on the disk besides is not modelled.
+ * apt and dpkg, as far as a package appears and goes: /var/lib/dpkg/status in the form of deb-status. Of what packages
+ * put on the disk only a kernel's headers are modelled.
  */
 #include <string.h>
 
@@ -57,6 +57,16 @@ static const char *candidate(struct model_call *call, const char *name)
 	return arena_strndup(rehearse->arena, at, strcspn(at, "\n"));
 }
 
+/* What DKMS looks for: the headers of a kernel. */
+static const char *headers_folder(struct model_call *call, const char *name)
+{
+	static const char *const packages[] = { "proxmox-headers-", "pve-headers-" };
+	for (size_t i = 0; i < sizeof packages / sizeof *packages; i++)
+		if (text_starts(name, packages[i]) && text_ends(name, "-pve"))
+			return PRINT("/usr/src/linux-headers-%s", name + strlen(packages[i]));
+	return NULL;
+}
+
 static int install_one(struct model_call *call, const char *word)
 {
 	const char *equals = strchr(word, '='), *status = status_of(call);
@@ -72,9 +82,12 @@ static int install_one(struct model_call *call, const char *word)
 		return 100;
 	}
 	model_out(call, "Setting up %s (%s) ...\n", name, version);
-	return put_status(
+	int failed = put_status(
 	        call, PRINT("%sPackage: %s\nStatus: install ok installed\nArchitecture: amd64\nVersion: %s\n\n", status,
 	                      name, version));
+	if (!failed && headers_folder(call, name))
+		model_set(call->rehearse, headers_folder(call, name), NODE_DIR, 0755, (struct bytes){ 0 });
+	return failed;
 }
 
 static int remove_one(struct model_call *call, const char *name)
@@ -87,7 +100,10 @@ static int remove_one(struct model_call *call, const char *name)
 		return 0;
 	}
 	model_out(call, "Removing %s ...\n", name);
-	return put_status(call, PRINT("%.*s%s", (int)(at - status), status, at + size));
+	int failed = put_status(call, PRINT("%.*s%s", (int)(at - status), status, at + size));
+	if (!failed && headers_folder(call, name))
+		model_drop(call->rehearse, headers_folder(call, name));
+	return failed;
 }
 
 /* The words that are neither options nor their values. */
@@ -122,6 +138,9 @@ int model_apt_get(struct model_call *call)
 int model_dpkg(struct model_call *call)
 {
 	bool purge = call->n > 2 && text_has_word("--purge -P --remove -r", call->argv[1], " ");
+	for (size_t i = 2; i < call->n; i++)
+		if (text_has_word("--simulate --no-act --dry-run", call->argv[i], " "))
+			return purge ? 0 : MODEL_AS_RECORDED;
 	struct words names = names_from(call, 2);
 	int status = 0;
 	for (size_t i = 0; purge && i < names.n && !status; i++)

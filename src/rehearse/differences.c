@@ -26,7 +26,7 @@ static void say(struct comparison *comparison, const char *sentence)
 static bool is_compared(const char *path)
 {
 	static const char *const not_compared[] = { "/proc", "/sys", "/dev", "/run", "/tmp", "/var/lib/gpuferry",
-		"/var/log" };
+		"/var/log", "/var/lib/dpkg/status-new" };
 	for (size_t i = 0; i < sizeof not_compared / sizeof *not_compared; i++) {
 		size_t size = strlen(not_compared[i]);
 		if (strncmp(path, not_compared[i], size) == 0 && (path[size] == '/' || !path[size]))
@@ -114,6 +114,12 @@ static bool goes_away(const struct guest *guest, const struct pve_line *line)
 	return pending_of(guest) && (!next || strcmp(next, line->value) != 0);
 }
 
+/* When a guest or a snapshot was made. */
+static bool is_time(const char *line)
+{
+	return text_starts(line, "snaptime:") || text_matches("meta:*ctime=*", line);
+}
+
 /* Each line with its section in front. */
 static struct words values_of(struct arena *arena, const char *path, struct bytes text)
 {
@@ -127,7 +133,7 @@ static struct words values_of(struct arena *arena, const char *path, struct byte
 			const struct pve_line *line = &section->lines[i];
 			const char *plain = text_trimmed(arena, (struct bytes){ line->raw, strlen(line->raw) });
 			bool setting = line->key && line->value && *line->key != '#' && !text_starts(line->key, "lxc.");
-			if (!*plain || *plain == '[' || (pending && setting && strcmp(line->key, "delete") == 0) ||
+			if (!*plain || *plain == '[' || is_time(plain) || (pending && setting && strcmp(line->key, "delete") == 0) ||
 			        (s == 0 && setting && goes_away(&guest, line)))
 				continue;
 			*arena_push(arena, ret.word, ret.n) =
@@ -146,6 +152,46 @@ static void compare_guests(struct comparison *comparison, const struct tape_entr
 	compare_lists(comparison, left->path, "the line", &new, &old, false);
 }
 
+/* ---- mappings by their properties, whose order is PVE's own ---- */
+
+static int by_bytes(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static struct words mappings_of(struct arena *arena, struct bytes text)
+{
+	struct words ret = { 0 };
+	struct bytes line;
+	const char *id = "";
+	for (size_t cursor = 0; text_line(text, &cursor, &line);) {
+		const char *plain = text_trimmed(arena, line);
+		struct words words = text_split(arena, plain, ",");
+		if (!words.n)
+			continue;
+		if (!strchr(" \t", *line.data)) {
+			id = plain;
+			continue;
+		}
+		if (text_starts(words.word[0], "map "))
+			words.word[0] += strlen("map ");
+		qsort(words.word, words.n, sizeof *words.word, by_bytes);
+		const char *sorted = id;
+		for (size_t i = 0; i < words.n; i++)
+			sorted = arena_printf(arena, "%s %s", sorted, words.word[i]);
+		*arena_push(arena, ret.word, ret.n) = sorted;
+	}
+	return ret;
+}
+
+static void compare_mappings(
+        struct comparison *comparison, const struct tape_entry *left, const struct tape_entry *right)
+{
+	struct words old = mappings_of(comparison->arena, left->data), new = mappings_of(comparison->arena, right->data);
+	compare_lists(comparison, left->path, "the mapping", &old, &new, true);
+	compare_lists(comparison, left->path, "the mapping", &new, &old, false);
+}
+
 /* ---- files ---- */
 
 static void compare_content(
@@ -160,6 +206,8 @@ static void compare_content(
 		return;
 	if (is_guest(left->path))
 		compare_guests(comparison, left, right);
+	else if (strcmp(left->path, "/etc/pve/mapping/pci.cfg") == 0)
+		compare_mappings(comparison, left, right);
 	else if (!text_matches("*/initrd.img-*", left->path) || !compare_images(comparison, left, right))
 		SAY("%s has another content", left->path);
 }

@@ -413,15 +413,30 @@ bool model_dead(struct rehearse *rehearse)
 	return rehearse->power != POWER_ON;
 }
 
+bool model_comes(struct model_fault *fault, const char *name)
+{
+	if ((!fault->for_ever && !fault->times) || !text_matches(fault->pattern, name) ||
+	        ++fault->matched < fault->first)
+		return false;
+	fault->came = true;
+	fault->times -= fault->times ? 1 : 0;
+	return true;
+}
+
+void model_meanwhile(struct rehearse *rehearse, const char *name)
+{
+	for (size_t i = 0; i < rehearse->n_faults; i++)
+		if (rehearse->faults[i].fault == FAULT_OTHER && model_comes(&rehearse->faults[i], name))
+			rehearse->faults[i].other(rehearse->faults[i].data, rehearse);
+}
+
 static int fault_of(struct rehearse *rehearse, const char *name)
 {
 	for (size_t i = 0; i < rehearse->n_faults; i++) {
 		struct model_fault *fault = &rehearse->faults[i];
 		bool ours = fault->fault == FAULT_ERRNO || fault->fault == FAULT_HANG;
-		if (!ours || (!fault->for_ever && !fault->times) || !text_matches(fault->pattern, name))
-			continue;
-		fault->times -= fault->times ? 1 : 0;
-		return fault->fault == FAULT_HANG ? ETIMEDOUT : fault->error;
+		if (ours && model_comes(fault, name))
+			return fault->fault == FAULT_HANG ? ETIMEDOUT : fault->error;
 	}
 	return 0;
 }
@@ -434,6 +449,7 @@ int model_effect(struct rehearse *rehearse, const char *format, ...)
 	va_start(args, format);
 	const char *name = arena_vprintf(rehearse->arena, format, args);
 	va_end(args);
+	model_meanwhile(rehearse, name);
 	int error = fault_of(rehearse, name);
 	if (error)
 		return error;
@@ -702,7 +718,7 @@ static void take_entry(struct rehearse *rehearse, const struct tape_entry *entry
 
 /* Directories that every node has; what lies in them is not known by that. */
 static const char *const usual_folders[] = { "/etc/systemd/system", "/var/lib", "/var/log", "/run/lock", "/tmp",
-	"/usr/sbin", "/usr/bin", "/mnt", "/root", "/var/lib/dpkg", "/etc/apt/preferences.d" };
+	"/usr/sbin", "/usr/bin", "/mnt", "/root", "/var/lib/dpkg", "/etc/apt/preferences.d", "/etc/udev" };
 /* Nobody asks it of a machine that never saw gpuferry. */
 static const char *const absent_folders[] = { "/var/lib/gpuferry" };
 

@@ -60,8 +60,11 @@ struct model_fault {
 	enum rehearse_fault fault;
 	const char *pattern;
 	int error;
+	unsigned first, matched; /* it begins with this match; how many there were */
 	unsigned times;
-	bool for_ever;
+	bool for_ever, came;
+	rehearse_other *other;
+	void *data;
 };
 
 struct model_program {
@@ -104,6 +107,10 @@ struct rehearse {
 /* Counts and names one effect before it is done. 0: do it; EIO: the power is gone; a fault's errno (ETIMEDOUT for one
  * that hangs): do nothing and pass it on. Call it before every change that a program, not the kernel, makes. */
 int model_effect(struct rehearse *rehearse, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Does this fault come now? Asked of those of the right kind alone: each match counts. */
+bool model_comes(struct model_fault *fault, const char *name);
+/* What others were to do just now, they do. */
+void model_meanwhile(struct rehearse *rehearse, const char *name);
 /* No power, or none any more after the effect where it is cut. */
 bool model_dead(struct rehearse *rehearse);
 

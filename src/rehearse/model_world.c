@@ -275,10 +275,8 @@ static enum rehearse_fault command_fault(struct rehearse *rehearse, const char *
 	for (size_t i = 0; i < rehearse->n_faults; i++) {
 		struct model_fault *fault = &rehearse->faults[i];
 		bool ours = fault->fault == FAULT_COMMAND || fault->fault == FAULT_HANG;
-		if (!ours || (!fault->for_ever && !fault->times) || !text_matches(fault->pattern, line))
-			continue;
-		fault->times -= fault->times ? 1 : 0;
-		return fault->fault;
+		if (ours && model_comes(fault, line))
+			return fault->fault;
 	}
 	return FAULT_NONE;
 }
@@ -333,6 +331,7 @@ int model_run(struct rehearse *rehearse, const struct command *command, struct a
 		.out = "",
 		.err = "",
 	};
+	model_meanwhile(rehearse, line);
 	enum rehearse_fault fault = command_fault(rehearse, line);
 	int status = fault == FAULT_COMMAND ? 255 : fault == FAULT_HANG ? 137 : run_known(&call, command);
 	/* the power may go while it runs; a reboot that it asked for lets it end */

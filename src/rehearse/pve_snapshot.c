@@ -82,22 +82,24 @@ int pve_take_snapshot(struct model_call *call, const struct pve_arguments *argum
 		return pve_die(call, "unable to use snapshot name '%s' (reserved or too long)", name);
 	if (!can_snapshot(call->rehearse, &file))
 		return pve_die(call, "snapshot feature is not available");
-	/* prepared under a lock, then committed: two effects, and what a cut between them leaves is the lock */
+	/* prepared under a lock, then committed: two effects, and what a cut between them leaves are both marks */
 	struct pve_part taken = pve_copy(arena, &file.active);
 	taken.name = name;
 	taken.text = text;
+	pve_put(arena, &taken, "snapstate", "prepare");
 	pve_put(arena, &taken, "snaptime", MODEL_PRINT(call->rehearse, "%lld", (long long)call->rehearse->clock));
 	pve_put(arena, &file.active, "lock", "snapshot");
-	if (!pve_store(call, &file))
-		return PVE_DIED;
-	say_volumes(call, &file);
-	pve_put(arena, &file.active, "lock", NULL);
-	pve_put(arena, &file.active, "parent", name);
 	size_t at = 0;
 	(void)arena_push(arena, file.snapshot, file.n_snapshots);
 	for (at = file.n_snapshots - 1; at && strcmp(file.snapshot[at - 1].name, name) > 0; at--)
 		file.snapshot[at] = file.snapshot[at - 1];
 	file.snapshot[at] = taken;
+	if (!pve_store(call, &file))
+		return PVE_DIED;
+	say_volumes(call, &file);
+	pve_put(arena, &file.snapshot[at], "snapstate", NULL);
+	pve_put(arena, &file.active, "lock", NULL);
+	pve_put(arena, &file.active, "parent", name);
 	return pve_store(call, &file) ? 0 : PVE_DIED;
 }
 
@@ -114,6 +116,11 @@ int pve_drop_snapshot(struct model_call *call, const struct pve_arguments *argum
 	if (!part)
 		return pve_die(call, "snapshot '%s' does not exist", arguments->plain.word[1]);
 	const char *above = pve_get(part, "parent");
+	pve_put(arena, part, "snapstate", "delete");
+	pve_put(arena, &file.active, "lock", "snapshot-delete");
+	if (!pve_store(call, &file))
+		return PVE_DIED;
+	pve_put(arena, &file.active, "lock", NULL);
 	if (parent && strcmp(parent, part->name) == 0)
 		pve_put(arena, &file.active, "parent", above);
 	for (size_t i = 0; i < file.n_snapshots; i++) {

@@ -75,16 +75,41 @@ void rehearse_cut(struct rehearse *rehearse, unsigned long after)
 	rehearse->cut = after;
 }
 
-void rehearse_fault(
-        struct rehearse *rehearse, enum rehearse_fault fault, const char *pattern, int error, unsigned times)
+void rehearse_fault_from(struct rehearse *rehearse, enum rehearse_fault fault, const char *pattern, int error,
+        unsigned first, unsigned times)
 {
 	*arena_push(rehearse->arena, rehearse->faults, rehearse->n_faults) = (struct model_fault){
 		.fault = fault,
 		.pattern = arena_strdup(rehearse->arena, pattern ? pattern : "*"),
 		.error = error,
+		.first = first,
 		.times = times,
 		.for_ever = times == 0,
 	};
+}
+
+void rehearse_fault(
+        struct rehearse *rehearse, enum rehearse_fault fault, const char *pattern, int error, unsigned times)
+{
+	rehearse_fault_from(rehearse, fault, pattern, error, 1, times);
+}
+
+void rehearse_meanwhile(
+        struct rehearse *rehearse, const char *pattern, unsigned first, rehearse_other *other, void *data)
+{
+	rehearse_fault_from(rehearse, FAULT_OTHER, pattern, 0, first, 1);
+	rehearse->faults[rehearse->n_faults - 1].other = other;
+	rehearse->faults[rehearse->n_faults - 1].data = data;
+}
+
+size_t rehearse_mend(struct rehearse *rehearse)
+{
+	size_t missed = 0;
+	for (size_t i = 0; i < rehearse->n_faults; i++)
+		missed += !rehearse->faults[i].came;
+	rehearse->n_faults = 0;
+	rehearse->faults = NULL;
+	return missed;
 }
 
 bool rehearse_edit(struct rehearse *rehearse, const char *path, struct bytes content)

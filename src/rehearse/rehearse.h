@@ -27,10 +27,20 @@ enum rehearse_fault {
 	FAULT_COMMAND, /* a command that matches ends with status 255 and does nothing */
 	FAULT_HANG,    /* a write or command that matches never ends: ETIMEDOUT */
 	FAULT_NO_BOOT, /* the next reboot never comes up by itself */
+	FAULT_OTHER,   /* none: someone else acts (rehearse_meanwhile) */
 };
 /* pattern: with * and ?, against effect names; times: how often (0: always). */
 void rehearse_fault(
         struct rehearse *rehearse, enum rehearse_fault fault, const char *pattern, int error, unsigned times);
+/* The same from the first'th match on (1: at once). */
+void rehearse_fault_from(struct rehearse *rehearse, enum rehearse_fault fault, const char *pattern, int error,
+        unsigned first, unsigned times);
+/* Someone else acts, once, just before the first'th effect or command that matches. */
+typedef void rehearse_other(void *data, struct rehearse *rehearse);
+void rehearse_meanwhile(
+        struct rehearse *rehearse, const char *pattern, unsigned first, rehearse_other *other, void *data);
+/* Nothing goes wrong any more. How much of what was to come has not come even once. */
+size_t rehearse_mend(struct rehearse *rehearse);
 /* Someone else writes: not an effect of ours, at once on disk. */
 bool rehearse_edit(struct rehearse *rehearse, const char *path, struct bytes content);
 
