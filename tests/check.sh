@@ -79,10 +79,17 @@ fuzz() {
 
 other_debian() { sh tests/other-debian.sh; }
 
-# Every cut of every journey, each with two second cuts; then the same must turn red where a sync is missing.
-crash() {
+# Every cut of every journey, each with a second cut; every fault at every place; and what takes itself back by a real
+# shell. Then the same must turn red where a sync is missing.
+matrices() {
 	[ -f build-check/crash/build.ninja ] || meson setup build-check/crash --buildtype=release || return 1
-	ninja -C build-check/crash tests/crash && build-check/crash/tests/crash --again 2
+	ninja -C build-check/crash tests/crash tests/faults
+}
+crash() { matrices && build-check/crash/tests/crash; }
+faults() { matrices && build-check/crash/tests/faults; }
+revert() {
+	matrices && GPUFERRY_CRASH=$PWD/build-check/crash/tests/crash REVERT_STEP=20 \
+		sh tests/revert.sh iommu-off single-gpu twins-early zfs-words zfs-early ct-huc
 }
 
 mutate() { MUTATE_BUILD=build-check/crash sh tests/mutate.sh; }
@@ -100,6 +107,8 @@ part cppcheck cpp
 part tidy tidy
 part fuzz fuzz
 part crash crash
+part faults faults
+part revert revert
 part mutate mutate
 part other-debian other_debian
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }

@@ -1,295 +1,91 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The crash matrix: every built-in machine with its goal, the power cut after every effect of the journey (apply with
- * its reboots and the confirmation), the machine booted in both worlds (what was not synced is kept, or lost), then
- * gone on with or rolled back; and the power cut a second time, in the middle of that. Whatever happens the machine
- * must boot and end as it was, or as wished.
+ * The crash matrix: every journey (journeys.c), the power cut after every effect of it (apply with its reboots and the
+ * confirmation), the machine booted in both worlds (what was not synced is kept, or lost), then gone on with or rolled
+ * back; and the power cut a second time, in the middle of that. Whatever happens the machine must boot and end as it
+ * was, or as wished.
  *
- *   crash [--step N] [--again N] [--workers N] [--machine NAME] [--case TEXT]
- * --step: every Nth cut (1: all); --again: second cuts per first cut; --case: one case again, as a failure prints it.
- * Prints TAP: one line per machine, the count in it.
+ *   crash [--step N] [--again N] [--workers N] [--stop 1] [--machine NAME] [--case TEXT] [--keep FOLDER]
+ * --step: every Nth cut, and in the first step of each kind, made and noted (1: all); --again: second cuts per first cut; --stop: at the first that is lost; --machine: one
+ * journey; --case: one case again, as a failure prints it; --keep: the machine as its power was cut, as a folder.
+ * Prints TAP: one line per journey, the count in it; then whether every kind of step and every built-in machine is there.
  */
-#include <inttypes.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "journey.h"
 
-#include "exec/exec.h"
-#include "rehearse/machine.h"
-#include "rehearse/rehearse.h"
-#include "test.h"
-
-static const struct journey {
-	const char *machine, *gpu, *into;
-} journeys[] = {
-	{ "amd-4060ti", "nvidia", "vm/100" },
-	{ "iommu-off", "nvidia", "vm/100" },
-	{ "intel-uhd770-ct", "intel", "ct/105" },
-	{ "intel-zfs-a380", "0000:03:00.0", "vm/101" },
-	{ "twins", "0000:01:00.0", "vm/100" },
-	{ "single-gpu", "nvidia", "vm/100" },
-	{ "shared-slot", "nvidia", "vm/100" },
-	{ "pve9-mapping", "nvidia", "vm/100" },
-	{ "guide-wrong", "intel", "vm/101" },
-};
-
-enum way { GO_ON, ROLL_BACK, WAYS };
-static const char *const way_names[] = { "go-on", "roll-back" };
-
-struct crash { /* one case; first 0: the power stays on */
+struct crash { /* one case; 0: the power stays on. second: as many effects after the machine stands again */
 	unsigned long first, second;
 	bool keep, keep_again;
 	enum way way;
 };
 
-struct stage {
-	struct target inside; /* of the guest: a CT's groups are asked there */
-	struct arena *arena;
-	const struct journey *journey;
-	struct goal goal;
-	const struct tape *start;
-	struct tape *old, *old_booted, *wished, *wished_booted;
-	unsigned long effects;      /* of the whole journey */
-	unsigned long effects_back; /* of its rollback */
+struct options {
+	unsigned long step, again, workers, stop;
+	const char *journey, *one, *folder;
 };
 
-struct show { /* one machine on its way */
-	const struct stage *stage;
-	struct arena *arena;
-	struct rehearse *rehearse;
-	struct err err;
-	enum exec_end end;
-};
-
-static bool set_goal(const struct journey *journey, struct arena *arena, struct goal *ret)
+static void note_cut(const struct show *show, struct tally *tally)
 {
-	struct err err = { 0 };
-	const char *accept[] = { "gpu.only-console", "gpu.release" };
-	goal_init(ret);
-	bool set = goal_set(ret, "gpu", journey->gpu, arena, &err) && goal_set(ret, "into", journey->into, arena, &err);
-	for (size_t i = 0; set && i < COUNT(accept); i++)
-		if (rules_find(accept[i]) && rules_find(accept[i])->waivable)
-			set = goal_set(ret, "accept", accept[i], arena, &err);
-	if (!set)
-		(printf("# %s\n", err.text), exit(2));
-	return set;
+	if (tally && show->in)
+		(show->undoing ? tally->cut_back : tally->cut)[kind_row(show->in->kind)]++;
 }
 
-static struct exec exec_of(struct show *show)
+/* To the first cut. */
+static void go_until_cut(struct show *show, const struct crash *crash)
 {
-	return (struct exec){ .node = rehearse_world(show->rehearse),
-		.arena = show->arena,
-		.also = &show->stage->inside,
-		.stop_guests = true,
-		.in_window = true,
-		.reboot = true };
-}
-
-/* What the resume unit runs at boot. */
-static int run_gpuferry(void *data, struct world *node, const struct command *command)
-{
-	struct show *show = data;
-	(void)node, (void)command;
-	struct exec exec = exec_of(show);
-	struct err err = { 0 };
-	const char *run;
-	show->end = exec_resume(&exec, &err, &run);
-	return show->end == EXEC_DONE || show->end == EXEC_CONFIRM ? 0 : 1;
-}
-
-/* The self-revert is not what is asked here: somebody sits before the machine and goes on, or rolls back. */
-static int run_shell(void *data, struct world *node, const struct command *command)
-{
-	(void)data, (void)node, (void)command;
-	return 0;
-}
-
-static bool show_open(struct show *show)
-{
-	show->rehearse = rehearse_open(show->stage->start, show->arena, &show->err);
-	if (!show->rehearse)
-		return false;
-	rehearse_install(show->rehearse, "gpuferry", run_gpuferry, show);
-	rehearse_install(show->rehearse, "sh", run_shell, show);
-	return true;
-}
-
-static void apply(struct show *show)
-{
-	struct exec exec = exec_of(show);
-	const struct facts *facts = facts_gather(
-	        exec.node, &(struct facts_want){ .depth = FACTS_ALL, .also = &show->stage->inside }, show->arena);
-	struct plan plan;
-	const char *run;
-	if (rehearse_power_state(show->rehearse) != POWER_ON)
-		return;
-	plan_build(facts, &show->stage->goal, show->arena, &plan);
-	show->end = exec_apply(&exec, &plan, &show->stage->goal, &show->err, &run);
-}
-
-static void reboot(struct show *show)
-{
-	static const char *const argv[] = { "systemctl", "reboot", NULL };
-	struct outcome outcome;
-	world_run(rehearse_world(show->rehearse), &(struct command){ .argv = argv }, show->arena, &outcome);
-}
-
-static const struct run *open_run(struct show *show, struct runs *runs)
-{
-	struct err err = { 0 };
-	if (!exec_runs(rehearse_world(show->rehearse), show->arena, &err, runs))
-		return NULL;
-	return exec_open_run(runs);
-}
-
-/* Power back on until the machine stands; false: it does not come up. */
-static bool stand_up(struct show *show, bool keep)
-{
-	for (unsigned i = 0; i < 6 && rehearse_power_state(show->rehearse) != POWER_ON; i++)
-		if (!rehearse_boot(show->rehearse, rehearse_power_state(show->rehearse) == POWER_REBOOTING || keep,
-		            &show->err))
-			return false;
-	return rehearse_power_state(show->rehearse) == POWER_ON;
-}
-
-/* One more push on the way: true when there is nothing left to do. */
-static bool push(struct show *show, enum way way)
-{
-	struct exec exec = exec_of(show);
-	struct runs runs = { 0 };
-	const struct run *run = open_run(show, &runs);
-	const char *id;
-	struct words left = { 0 };
-	show->err = (struct err){ 0 };
-	if (way == ROLL_BACK) {
-		if (!runs.n)
-			return true;
-		show->end = exec_rollback(&exec, NULL, false, &show->err, &left);
-		return show->end != EXEC_REBOOT && rehearse_power_state(show->rehearse) == POWER_ON;
+	rehearse_cut(show->rehearse, crash->first);
+	show_apply(show);
+	for (unsigned i = 0; crash->first && i < 24 && rehearse_power_state(show->rehearse) != POWER_CUT; i++) {
+		/* what goes on while it boots may be cut as well */
+		bool ended = rehearse_power_state(show->rehearse) == POWER_REBOOTING
+		                     ? !rehearse_boot(show->rehearse, true, &show->err)
+		                     : show_push(show, GO_ON);
+		if (ended)
+			break;
 	}
-	if (!run) {
-		apply(show);
-		return show->end == EXEC_NOTHING || show->end == EXEC_REFUSED || show->end == EXEC_REVERTED ||
-		       show->end == EXEC_FAILED || show->end == EXEC_STUCK;
-	}
-	show->end = strcmp(run->state, "confirm") == 0 ? exec_confirm(&exec, &show->err, &id)
-	                                               : exec_resume(&exec, &show->err, &id);
-	return false;
 }
 
 /* To its end, whatever that is; false: the machine is lost (err says how). */
-static bool settle(struct show *show, const struct crash *crash)
+static bool settle(struct show *show, const struct crash *crash, struct tally *tally, unsigned long *ret_took)
 {
-	bool again = crash->second;
-	if (!stand_up(show, crash->keep))
+	if (!show_stand_up(show, crash->keep))
 		return false;
-	if (again)
-		rehearse_cut(show->rehearse, crash->second);
+	unsigned long before = rehearse_effects(show->rehearse);
+	if (crash->second)
+		rehearse_cut(show->rehearse, before + crash->second);
 	for (unsigned i = 0; i < 24; i++) {
-		bool ended = push(show, crash->way);
+		bool ended = show_push(show, crash->way);
+		if (rehearse_power_state(show->rehearse) == POWER_CUT)
+			note_cut(show, tally);
 		if (rehearse_power_state(show->rehearse) == POWER_ON && ended)
 			break;
-		if (!stand_up(show, crash->keep_again))
+		if (!show_stand_up(show, crash->keep_again))
 			return false;
 	}
+	*ret_took = rehearse_effects(show->rehearse) - before;
 	rehearse_cut(show->rehearse, 0);
-	reboot(show); /* what a boot restores is restored by a boot */
-	return stand_up(show, true);
+	return show_boot(show);
 }
 
-static const char *first_difference(const struct tape *left, const struct tape *right, struct arena *arena)
-{
-	struct words words = rehearse_differences(left, right, arena);
-	return words.n ? words.word[0] : NULL;
-}
-
-/* NULL: well; ret_wished: it ended as wished, not as it was. */
-static const char *run_case(const struct stage *stage, const struct crash *crash, struct arena *arena, bool *ret_wished)
-{
-	struct show show = { .stage = stage, .arena = arena };
-	if (!show_open(&show))
-		return show.err.text[0] ? arena_strdup(arena, show.err.text) : "cannot be rehearsed";
-	rehearse_cut(show.rehearse, crash->first);
-	apply(&show);
-	for (unsigned i = 0; crash->first && i < 24 && rehearse_power_state(show.rehearse) != POWER_CUT; i++) {
-		if (rehearse_power_state(show.rehearse) == POWER_REBOOTING)
-			stand_up(&show, crash->keep);
-		else if (push(&show, GO_ON))
-			break;
-	}
-	const char *where = arena_strdup(arena, rehearse_effect_name(show.rehearse));
-	if (!settle(&show, crash))
-		return arena_printf(arena, "LOST after \"%s\": %s", where, show.err.text);
-	const struct tape *now = rehearse_tape(show.rehearse, arena);
-	const char *from_old = first_difference(stage->old_booted, now, arena);
-	*ret_wished = from_old != NULL;
-	if (show.err.kind == ERR_LOCKED)
-		return "a lock that nobody holds any more";
-	if (!from_old)
-		return NULL;
-	const char *from_wished = crash->way == GO_ON ? first_difference(stage->wished_booted, now, arena) : from_old;
-	if (!from_wished)
-		return NULL;
-	return arena_printf(arena, "BETWEEN after \"%s\" (end %d, %s): not old: %s; not wished: %s", where,
-	        (int)show.end, show.err.text, from_old, from_wished);
-}
-
-/* The journey without a cut: how long it is, and what the machine is before and after. */
-static const char *measure(struct stage *stage)
-{
-	struct show plain = { .stage = stage, .arena = stage->arena }, show = plain;
-	const struct crash whole = { .way = GO_ON }, back = { .way = ROLL_BACK };
-	if (!show_open(&plain) || !show_open(&show))
-		return arena_strdup(stage->arena, plain.err.text[0] ? plain.err.text : show.err.text);
-	stage->old = rehearse_tape(plain.rehearse, stage->arena);
-	reboot(&plain);
-	if (!stand_up(&plain, true))
-		return arena_printf(stage->arena, "it does not boot as it is: %s", plain.err.text);
-	stage->old_booted = rehearse_tape(plain.rehearse, stage->arena);
-
-	apply(&show);
-	for (unsigned i = 0; i < 24; i++) {
-		if (!stand_up(&show, true))
-			return arena_printf(stage->arena, "the journey's boot: %s", show.err.text);
-		if (push(&show, GO_ON))
-			break;
-	}
-	stage->effects = rehearse_effects(show.rehearse);
-	stage->wished = rehearse_tape(show.rehearse, stage->arena);
-	if (show.end != EXEC_NOTHING && show.end != EXEC_REFUSED)
-		return arena_printf(stage->arena, "the journey ends with %d: %s", (int)show.end, show.err.text);
-	if (!settle(&show, &whole))
-		return arena_printf(stage->arena, "it does not boot as wished: %s", show.err.text);
-	stage->wished_booted = rehearse_tape(show.rehearse, stage->arena);
-	unsigned long before = rehearse_effects(show.rehearse);
-	if (!settle(&show, &back))
-		return arena_printf(stage->arena, "it does not boot after rollback: %s", show.err.text);
-	stage->effects_back = rehearse_effects(show.rehearse) - before;
-	const char *left =
-	        first_difference(stage->old_booted, rehearse_tape(show.rehearse, stage->arena), stage->arena);
-	return left ? arena_printf(stage->arena, "after rollback: %s", left) : NULL;
-}
-
-static bool stage_open(struct stage *stage, const struct journey *journey, struct arena *arena)
-{
-	struct err err = { 0 };
-	struct tape *tape;
-	const char *text = machine_builtin_text(NULL, journey->machine);
-	*stage = (struct stage){ .arena = arena, .journey = journey };
-	set_goal(journey, arena, &stage->goal);
-	stage->inside = (struct target){ .label = journey->into, .n = 1 };
-	stage->inside.hop[0] = (struct hop){ text_starts(journey->into, "ct/") ? HOP_PCT : HOP_QM, journey->into + 3 };
-	if (!text || !machine_parse(bytes_of(text), journey->machine, machine_builtin_text, NULL, arena, &err, &tape)) {
-		printf("# %s\n", err.text);
-		return false;
-	}
-	stage->start = tape;
-	return true;
-}
-
-struct options {
-	unsigned long step, again, workers;
-	const char *machine, *one;
+struct result {
+	bool wished;        /* it ended as wished, not as it was */
+	unsigned long took; /* effects from the first cut to the end */
 };
+
+/* NULL: well. */
+static const char *run_case(const struct stage *stage, const struct crash *crash, struct arena *arena,
+        struct tally *tally, struct result *ret)
+{
+	struct show show;
+	if (!show_open(&show, stage, arena))
+		return show.err.text[0] ? arena_strdup(arena, show.err.text) : "cannot be rehearsed";
+	go_until_cut(&show, crash);
+	note_cut(&show, tally);
+	const char *where = arena_strdup(arena, rehearse_effect_name(show.rehearse));
+	if (!settle(&show, crash, tally, &ret->took))
+		return arena_printf(arena, "LOST after \"%s\": %s", where, show.err.text);
+	const char *why = show_judge(&show, crash->way == GO_ON, &ret->wished);
+	return why ? arena_printf(arena, "after \"%s\": %s", where, why) : NULL;
+}
 
 static const char *case_text(const struct crash *crash, struct arena *arena)
 {
@@ -309,144 +105,204 @@ static bool case_parse(const char *text, struct crash *ret)
 	return true;
 }
 
-struct tally {
-	unsigned long cases, failed, wished;
-};
-
-static void one_case(const struct stage *stage, const struct crash *crash, struct tally *tally)
+/* How many effects it took behind the first cut. */
+static unsigned long one_case(const struct stage *stage, const struct crash *crash, struct tally *tally)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
-	bool wished = false;
-	const char *why = run_case(stage, crash, &arena, &wished);
+	struct result result = { 0 };
+	const char *why = run_case(stage, crash, &arena, tally, &result);
 	tally->cases++;
-	tally->wished += wished && !why;
+	tally->wished += result.wished && !why;
 	if (!why)
-		return;
+		return result.took;
 	if (tally->failed++ < 8)
-		printf("# --machine %s --case %s: %s\n", stage->journey->machine, case_text(crash, &arena), why);
+		printf("# --machine %s --case %s: %s\n", stage->journey->name, case_text(crash, &arena), why);
 	fflush(stdout);
+	return result.took;
+}
+
+static bool is_cut(const struct stage *stage, const struct options *options, unsigned long effect)
+{
+	bool ends = false;
+	for (size_t i = 0; i < stage->n_ends; i++)
+		ends |= stage->ends[i] == effect || stage->ends[i] == effect + 2; /* made, and not noted yet */
+	return ends || (effect - 1) % options->step == 0;
 }
 
 /* The cases of one worker: every cut, both worlds, both ways, alone and with a second cut. */
-static void work(const struct stage *stage, const struct options *options, unsigned long worker, struct tally *tally)
+static void work(const struct stage *stage, const void *data, unsigned long worker, unsigned long workers,
+        struct tally *tally)
 {
+	const struct options *options = data;
 	uint64_t seed = 88172645463325252u + worker;
 	unsigned long number = 0;
-	for (unsigned long first = 1; first <= stage->effects; first += options->step)
-		for (unsigned keep = 0; keep < 2; keep++)
-			for (unsigned way = 0; way < WAYS; way++)
-				for (unsigned long again = 0; again <= options->again; again++) {
-					struct crash crash = { .first = first, .keep = keep, .way = way };
-					if (number++ % options->workers != worker)
-						continue;
+	for (unsigned long first = 1; first <= stage->effects; first++)
+		for (unsigned keep = 0; is_cut(stage, options, first) && keep < 2 && !(options->stop && tally->failed); keep++)
+			for (unsigned way = 0; way < WAYS; way++) {
+				struct crash crash = { .first = first, .keep = keep, .way = way };
+				if (number++ % workers != worker)
+					continue;
+				unsigned long took = one_case(stage, &crash, tally);
+				for (unsigned long again = 0; took && again < options->again; again++) {
 					seed ^= seed << 13;
 					seed ^= seed >> 7;
 					seed ^= seed << 17;
-					unsigned long span = way == GO_ON ? stage->effects : stage->effects_back;
-					crash.second = again ? 1 + (unsigned long)(seed % (span ? span : 1)) : 0;
-					crash.keep_again = again && (seed >> 32 & 1);
+					/* behind the last effect it looks as if it had ended well */
+					bool last = again == 1 || (options->again == 1 && seed >> 48 & 1);
+					crash.second = last ? took : 1 + (unsigned long)(seed % took);
+					crash.keep_again = seed >> 32 & 1;
 					one_case(stage, &crash, tally);
 				}
+			}
 }
 
-static struct tally share_out(const struct stage *stage, const struct options *options)
+/* "power 2, module 1" */
+static const char *steps_text(const struct stage *stage, struct arena *arena)
 {
-	struct tally sum = { 0 };
-	int channel[2];
-	fflush(stdout);
-	if (pipe(channel))
-		exit(2);
-	for (unsigned long worker = 0; worker < options->workers; worker++)
-		if (fork() == 0) {
-			struct tally tally = { 0 };
-			work(stage, options, worker, &tally);
-			fflush(stdout);
-			if (write(channel[1], &tally, sizeof tally) != sizeof tally)
-				_exit(1);
-			_exit(0);
-		}
-	close(channel[1]);
-	struct tally tally;
-	unsigned long heard = 0;
-	while (read(channel[0], &tally, sizeof tally) == sizeof tally) {
-		sum.cases += tally.cases;
-		sum.failed += tally.failed;
-		sum.wished += tally.wished;
-		heard++;
-	}
-	close(channel[0]);
-	while (wait(NULL) > 0)
-		;
-	sum.failed += options->workers - heard; /* a worker that died told nothing */
-	return sum;
+	const char *text = "";
+	for (size_t row = 0; plan_kinds[row].kind; row++)
+		if (stage->done[row])
+			text = arena_printf(arena, "%s%s%s %zu", text, *text ? ", " : "", plan_kinds[row].kind,
+			        stage->done[row]);
+	return *text ? text : "no step";
 }
 
-static bool one_machine(
-        const struct journey *journey, const struct options *options, unsigned number, struct tally *all)
+/* Nothing of gpuferry is there any more: only what it has left for the machine itself. */
+static int run_nothing(void *data, struct world *node, const struct command *command)
+{
+	(void)data, (void)node, (void)command;
+	return 127;
+}
+
+/* One case again; with a folder: the machine as it stands up from its first cut, without gpuferry. */
+static const char *again(const struct stage *stage, const struct options *options, struct arena *arena)
+{
+	struct crash crash = { 0 };
+	struct show show;
+	struct err err = { 0 };
+	struct result ignored;
+	if (!case_parse(options->one, &crash))
+		return "that is no case";
+	if (!options->folder)
+		return run_case(stage, &crash, arena, NULL, &ignored);
+	if (!show_open(&show, stage, arena))
+		return "cannot be rehearsed";
+	go_until_cut(&show, &crash);
+	rehearse_install(show.rehearse, "gpuferry", run_nothing, NULL);
+	if (crash.first && !show_stand_up(&show, crash.keep))
+		return arena_strdup(arena, show.err.text);
+	return rehearse_keep(show.rehearse, options->folder, &err) ? NULL : arena_strdup(arena, err.text);
+}
+
+static bool one_journey(const struct journey *journey, const struct options *options, unsigned number,
+        struct tally *all, size_t *seen)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct stage stage;
-	const char *why = stage_open(&stage, journey, &arena) ? measure(&stage) : "no such machine";
+	const char *why = stage_open(&stage, journey, &arena);
 	if (why) {
-		printf("not ok %u - %s: %s\n", number, journey->machine, why);
+		printf("not ok %u - %s: %s\n", number, journey->name, why);
 		return false;
 	}
 	if (options->one) {
-		struct crash crash = { 0 };
-		bool wished;
-		why = case_parse(options->one, &crash) ? run_case(&stage, &crash, &arena, &wished) : "that is no case";
-		printf("%sok %u - %s %s%s%s\n", why ? "not " : "", number, journey->machine, options->one,
-		        why ? ": " : "", why ? why : "");
+		why = again(&stage, options, &arena);
+		printf("%sok %u - %s %s of %lu effects%s%s\n", why ? "not " : "", number, journey->name, options->one,
+		        stage.effects, why ? ": " : "", why ? why : "");
 		return !why;
 	}
-	struct tally tally = share_out(&stage, options);
-	all->cases += tally.cases;
-	all->failed += tally.failed;
-	printf("%sok %u - %s %s %s: %lu effects, %lu cases (%lu ended as wished, %lu as it was), %lu lost\n",
-	        tally.failed ? "not " : "", number, journey->machine, journey->gpu, journey->into, stage.effects,
-	        tally.cases, tally.wished, tally.cases - tally.wished - tally.failed, tally.failed);
+	struct tally tally = tally_share_out(&stage, options, options->workers, work);
+	tally_add(all, &tally);
+	for (size_t row = 0; row < KINDS_MAX; row++)
+		seen[row] += stage.done[row];
+	printf("%sok %u - %s, %s: %lu effects, %s; %lu cases (%lu ended as wished, %lu as it was), %lu lost\n",
+	        tally.failed ? "not " : "", number, journey->name, journey->goal, stage.effects,
+	        steps_text(&stage, &arena), tally.cases, tally.wished, tally.cases - tally.wished - tally.failed,
+	        tally.failed);
 	fflush(stdout);
 	return !tally.failed;
 }
 
-static unsigned long number_of(const char *text)
+/* ---- is everything in it? ------------------------------------------------------------------------ */
+
+/* A sample need not cut each of them. */
+static bool all_kinds(unsigned number, bool sample, const struct tally *tally, const size_t *seen)
 {
-	uint64_t number = 0;
-	if (!text || !text_number(text, 10, 1000000, &number)) {
-		fprintf(stderr, "crash: a number is wanted, not %s\n", text ? text : "nothing");
-		exit(2);
+	bool all = true;
+	for (size_t row = 0; plan_kinds[row].kind; row++) {
+		/* a boot has no undo of its own, nor have what only waits */
+		bool none = plan_kinds[row].undo == UNDO_NONE || plan_kinds[row].undo == UNDO_AFTER_REBOOT;
+		bool well = seen[row] && (sample || (tally->cut[row] && (none || tally->cut_back[row])));
+		printf("# %-10s %3zu steps, cut %5lu times, its undo %4lu%s\n", plan_kinds[row].kind, seen[row],
+		        tally->cut[row], tally->cut_back[row], well ? "" : "  <- not in it");
+		all &= well;
 	}
-	return (unsigned long)number;
+	printf("%sok %u - every kind of step is in a journey, and cut in the middle, there and back\n",
+	        all ? "" : "not ", number);
+	return all;
+}
+
+static bool is_journey(const char *name)
+{
+	for (size_t i = 0; i < n_journeys; i++)
+		if (strcmp(journeys[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool all_machines(unsigned number)
+{
+	bool all = true;
+	for (const struct machine_builtin *machine = machine_builtins; machine->name; machine++)
+		if (!is_journey(machine->name)) {
+			printf("# %s is in no journey\n", machine->name);
+			all = false;
+		}
+	printf("%sok %u - every built-in machine is in a journey\n", all ? "" : "not ", number);
+	return all;
 }
 
 int main(int argc, char **argv)
 {
 	struct options options = { .step = 1, .again = 1, .workers = 2 };
+	const struct {
+		const char *name;
+		unsigned long *number;
+		const char **text;
+	} known[] = {
+		{ "--step", &options.step, NULL },
+		{ "--again", &options.again, NULL },
+		{ "--workers", &options.workers, NULL },
+		{ "--stop", &options.stop, NULL },
+		{ "--machine", NULL, &options.journey },
+		{ "--case", NULL, &options.one },
+		{ "--keep", NULL, &options.folder },
+	};
 	for (int i = 1; i < argc; i += 2) {
-		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-		if (strcmp(argv[i], "--step") == 0)
-			options.step = number_of(value);
-		else if (strcmp(argv[i], "--again") == 0)
-			options.again = number_of(value);
-		else if (strcmp(argv[i], "--workers") == 0)
-			options.workers = number_of(value);
-		else if (strcmp(argv[i], "--machine") == 0)
-			options.machine = value;
-		else if (strcmp(argv[i], "--case") == 0)
-			options.one = value;
-		else {
-			fprintf(stderr, "crash: %s is not known\n", argv[i]);
+		size_t row = 0;
+		while (row < COUNT(known) && strcmp(known[row].name, argv[i]) != 0)
+			row++;
+		if (row == COUNT(known) || i + 1 == argc) {
+			fprintf(stderr, "crash: %s is not known, or lacks a word\n", argv[i]);
 			return 2;
 		}
+		if (known[row].number)
+			*known[row].number = option_number(argv[i + 1]);
+		else
+			*known[row].text = argv[i + 1];
 	}
 	options.step += !options.step;
 	options.workers += !options.workers;
 	struct tally all = { 0 };
+	size_t seen[KINDS_MAX] = { 0 };
 	unsigned number = 0;
 	bool well = true;
-	for (size_t i = 0; i < COUNT(journeys); i++)
-		if (!options.machine || strcmp(options.machine, journeys[i].machine) == 0)
-			well &= one_machine(&journeys[i], &options, ++number, &all);
+	for (size_t i = 0; i < n_journeys; i++)
+		if (!options.journey || strcmp(options.journey, journeys[i].name) == 0)
+			well &= one_journey(&journeys[i], &options, ++number, &all, seen);
+	if (!options.journey) {
+		well &= all_kinds(++number, options.step > 1, &all, seen);
+		well &= all_machines(++number);
+	}
 	printf("1..%u\n# %lu cases, %lu lost\n", number, all.cases, all.failed);
-	return well ? 0 : 1;
+	return well && number ? 0 : 1;
 }
