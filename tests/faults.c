@@ -297,7 +297,7 @@ static const char *judge(struct show *show, const struct trouble *trouble, enum 
 		/* that, its folder, and what a boot makes of it */
 		const char *const but[] = { arena_strndup(arena, trouble->path,
 			                            (size_t)(strrchr(trouble->path, '/') - trouble->path)),
-			"/boot/", " has driver ", NULL };
+			"/boot/", " has driver ", " has driver_override ", NULL };
 		if (!text || strcmp(text, trouble->theirs) != 0)
 			return arena_printf(arena, "%s was somebody else's, and is not as they left it", trouble->path);
 		const struct tape *now = rehearse_tape(show->rehearse, arena);

@@ -89,7 +89,7 @@ inside() { # FOLDER WORDS...
 	run env -i PATH=/rescue LD_LIBRARY_PATH=/rescue/lib PROC=/rescue/proc SYS=/none "$chroot" "$folder" "$@"
 }
 listed() { # FOLDER
-	(cd "$1" && find . \( -path ./rescue -o -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -path ./tmp -o \
+	(cd "$1" && find . \( -path ./rescue -o -path ./etc/pve -o -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -path ./tmp -o \
 		-path ./usr/lib64 -o -path ./lib64 -o -path ./var/lib/gpuferry -o -path ".${loader%/*}" \) -prune -o \
 		-printf '%p %y %m %l\n' -type f -exec sha256sum {} + | LC_ALL=C sort)
 }
@@ -100,10 +100,20 @@ as_made() {
 		[ ! -f "$file" ] || ! cmp -s "$file" "$work/now$at" || cp -p "$work/old$at" "$work/now$at"
 	done
 }
+# /etc/pve is not mounted then, so what a guest has keeps until somebody gives the commands that rollback.sh names by hand.
+guests_named() {
+	for file in "$work/old"/etc/pve/nodes/*/qemu-server/*.conf "$work/old"/etc/pve/nodes/*/lxc/*.conf; do
+		at=${file#"$work/old"}
+		id=$(basename "$at" .conf)
+		[ ! -f "$file" ] || cmp -s "$file" "$work/now$at" && continue
+		inside "$work/now" /rescue/dash "/$script"
+		grep -Eq "(qm|pct) set $id " "$work/out" || return
+	done
+}
 as_before() {
 	as_made
 	listed "$work/now" >"$work/now.list"
-	diff "$work/old.list" "$work/now.list" >"$work/out"
+	diff "$work/old.list" "$work/now.list" >"$work/out" && guests_named
 }
 # The command line of the unit, where a target wants it; nothing: nobody would start it.
 unit() {

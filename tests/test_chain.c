@@ -482,6 +482,15 @@ static const struct chain_case {
 		"append /etc/pve/lxc/105.conf\n"
 		"\tdev0: /dev/nvidia0\n"
 		"\tdev1: /dev/nvidiactl\n" },
+	/* nvidia-modprobe's nodes outlive their module */
+	{ "ct.nvidia-uvm", "gpu=0000:01:00.0 into=ct/105", BROKEN, "no module nvidia_uvm",
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open\n"
+		"unload nvidia_uvm\n"
+		"append /etc/pve/lxc/105.conf\n"
+		"\tdev0: /dev/nvidia0\n"
+		"\tdev1: /dev/nvidiactl\n" },
 	{ "ct.nvidia-nodes", "gpu=0000:01:00.0 into=ct/105", BROKEN, NULL,
 		"base twins\n"
 		"device 0000:01:00.0 driver=nvidia\n"

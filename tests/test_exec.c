@@ -301,7 +301,7 @@ static void test_with_reboot(void **state)
 	assert_string_equal(changing_file(&bench.disk, "/etc/moved")->data.data, "/etc/modprobe.d/new.conf");
 	assert_string_equal(state_of(&bench), "done");
 	assert_int_equal(rollback(&bench, NULL, false, NULL), EXEC_DONE);
-	assert_non_null(strstr(bench.told, "note the files are as before; the next reboot"));
+	assert_non_null(strstr(bench.told, "note the files are as before; reboot this node"));
 	assert_string_equal(picture(&bench), before);
 	bench_close(&bench);
 }

@@ -385,8 +385,10 @@ static void test_package(void **state)
 	bench.log = "";
 	bench.status = BEFORE PACKAGE("htop", "install");
 	assert_true(step_package.undo(&bench.run, NONE, blob));
-	assert_string_equal(bench.log, "env DEBIAN_FRONTEND=noninteractive dpkg --purge --simulate nvidia-driver dkms\n"
-	                               "env DEBIAN_FRONTEND=noninteractive dpkg --purge nvidia-driver dkms\n");
+	assert_string_equal(bench.log, "env DEBIAN_FRONTEND=noninteractive dpkg --purge --force-remove-reinstreq "
+	                               "--simulate nvidia-driver dkms\n"
+	                               "env DEBIAN_FRONTEND=noninteractive dpkg --purge --force-remove-reinstreq "
+	                               "nvidia-driver dkms\n");
 	assert_string_equal(state_of(&bench), NONE);
 	bench.log = "";
 	assert_true(step_package.undo(&bench.run, NONE, blob));
@@ -406,17 +408,26 @@ static void test_package_that_fails(void **state)
 	assert_false(step_package.apply(&bench.run));
 	assert_non_null(strstr(bench.log, " nvidia-driver=535.1\n"));
 	assert_non_null(strstr(bench.err.text, "E: it failed"));
-	/* half of it is there: that goes */
+	/* half of it is there, and half of that is only unpacked: both go */
+	changing_edit(&bench.disk, "/var/lib/dpkg/status",
+	        BEFORE "Package: nvidia-driver\nStatus: install reinstreq half-installed\nVersion: 535.1\n\n"
+	               "Package: old\nStatus: deinstall ok config-files\nVersion: 1\n\n",
+	        0644);
+	bench.status = BEFORE;
+	bench.log = "";
+	assert_string_equal(state_of(&bench), NONE);
+	assert_true(step_package.undo(&bench.run, NONE, blob));
+	assert_non_null(strstr(bench.log, "--purge --force-remove-reinstreq nvidia-driver\n"));
 	changing_edit(&bench.disk, "/var/lib/dpkg/status", BEFORE PACKAGE("dkms", "install"), 0644);
 	bench.status = BEFORE;
 	bench.log = "";
 	assert_true(step_package.undo(&bench.run, NONE, blob));
-	assert_non_null(strstr(bench.log, "dpkg --purge dkms\n"));
+	assert_non_null(strstr(bench.log, "--purge --force-remove-reinstreq dkms\n"));
 	changing_edit(&bench.disk, "/var/lib/dpkg/status", BEFORE PACKAGE("dkms", "install"), 0644);
 	bench.fails = "*--simulate*"; /* another package needs it now: it is left */
 	bench.log = "";
 	assert_true(step_package.undo(&bench.run, NONE, blob));
-	assert_null(strstr(bench.log, "--purge dkms"));
+	assert_null(strstr(bench.log, "--force-remove-reinstreq dkms"));
 	assert_false(exec_holds(&bench.step, "1.0"));
 	static const char *const wrong[] = { "", "-y", "a b", "a/b", "A" };
 	for (size_t i = 0; i < COUNT(wrong); i++) {

@@ -193,7 +193,7 @@ back_package() { # NAME N
 		{ fail "package $1: what came with it cannot be read"; return; }
 	[ -n "$came" ] || return 0
 	# shellcheck disable=SC2086 # names of packages: letters, digits, + - .
-	if DEBIAN_FRONTEND=noninteractive inside dpkg --purge $came; then
+	if DEBIAN_FRONTEND=noninteractive inside dpkg --purge --force-remove-reinstreq $came; then
 		say "removed: package $1, with what came with it"
 	else
 		fail "package $1: dpkg --purge failed"

@@ -31,14 +31,14 @@ static bool name_is_sound(struct step_run *run)
 	return err_set(run->err, ERR_INPUT, "this is no package's name: %s", name);
 }
 
-/* "NAME VERSION" of every installed package. */
-static bool installed(struct step_run *run, struct arena *arena, struct words *ret)
+/* "NAME VERSION" of every package of which something is there: also what apt was cut off in. */
+static bool present(struct step_run *run, struct arena *arena, struct words *ret)
 {
 	static const char *const all[] = { "*", NULL };
 	struct bytes status;
 	if (!read_status(run, arena, &status))
 		return false;
-	*ret = package_parse(status, all, arena);
+	*ret = package_parse_present(status, all, arena);
 	return true;
 }
 
@@ -47,9 +47,11 @@ static bool installed(struct step_run *run, struct arena *arena, struct words *r
 static bool package_state(struct step_run *run, struct arena *arena, const char **ret)
 {
 	struct arena scratch ARENA_SCOPED = { 0 };
-	struct words packages;
-	if (!name_is_sound(run) || !installed(run, &scratch, &packages))
+	const char *const only[] = { run->step->key, NULL };
+	struct bytes status;
+	if (!name_is_sound(run) || !read_status(run, &scratch, &status))
 		return false;
+	struct words packages = package_parse(status, only, &scratch);
 	const char *version = package_version(&packages, run->step->key);
 	*ret = version ? arena_strdup(arena, version) : NONE;
 	return true;
@@ -72,7 +74,7 @@ static bool package_save(struct step_run *run, const char *blob)
 {
 	struct arena scratch ARENA_SCOPED = { 0 };
 	struct words packages;
-	return installed(run, &scratch, &packages) && put_names(run, blob, &packages, &scratch);
+	return present(run, &scratch, &packages) && put_names(run, blob, &packages, &scratch);
 }
 
 /* Written when apt is through: what is installed later is not ours. */
@@ -90,7 +92,7 @@ static bool package_apply(struct step_run *run)
 	const char *const argv[] = { "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-remove",
 		"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", what, NULL };
 	struct words packages;
-	return name_is_sound(run) && exec_command(run, argv, APT_MS) && installed(run, &scratch, &packages) &&
+	return name_is_sound(run) && exec_command(run, argv, APT_MS) && present(run, &scratch, &packages) &&
 	       put_names(run, after_path(run, &scratch), &packages, &scratch);
 }
 
@@ -120,7 +122,7 @@ static bool came_with_it(struct step_run *run, const char *blob, struct arena *a
 {
 	struct words before, now, after = { 0 };
 	const char *path = after_path(run, arena);
-	if (!load_names(run, blob, arena, &before) || !installed(run, arena, &now))
+	if (!load_names(run, blob, arena, &before) || !present(run, arena, &now))
 		return false;
 	enum tri listed = world_exists(run->exec->node, path);
 	if (listed == UNKNOWN)
@@ -135,9 +137,11 @@ static bool came_with_it(struct step_run *run, const char *blob, struct arena *a
 	return true;
 }
 
+/* What apt was cut off in, dpkg takes for broken (reinstreq), and removes only when told so. */
 static bool purge(struct step_run *run, const struct words *names, bool simulate)
 {
-	static const char *const begin[] = { "env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--purge", "--simulate" };
+	static const char *const begin[] = { "env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--purge",
+		"--force-remove-reinstreq", "--simulate" };
 	struct arena scratch ARENA_SCOPED = { 0 };
 	size_t n = sizeof begin / sizeof *begin - !simulate;
 	const char **argv = arena_alloc(&scratch, (n + names->n + 1) * sizeof *argv);

@@ -4,8 +4,7 @@
 #include <string.h>
 
 struct stanza {
-	struct bytes name, version;
-	bool installed;
+	struct bytes name, version, status;
 };
 
 /* The value of "Field: value" if the line is that field; continuation lines begin with a blank and never match. */
@@ -24,17 +23,24 @@ static bool field_is(struct bytes line, const char *field, struct bytes *ret)
 	return true;
 }
 
-/* "install ok installed": only the third word tells whether the files are there. */
-static bool status_installed(struct bytes status)
+static bool ends(struct bytes text, const char *end)
 {
-	static const char last[] = " installed";
-	size_t size = sizeof last - 1;
-	return status.size > size && memcmp(status.data + status.size - size, last, size) == 0;
+	size_t size = strlen(end);
+	return text.size >= size && memcmp(text.data + text.size - size, end, size) == 0;
 }
 
-static void stanza_end(struct arena *arena, struct stanza *stanza, const char *const *patterns, struct words *ret)
+/* "install ok installed": only the third word tells whether the files are there. */
+static bool is_wanted(struct bytes status, bool present)
 {
-	if (stanza->installed && stanza->name.size && stanza->name.size < 256 && stanza->version.size < 256) {
+	if (present)
+		return status.size && !ends(status, " not-installed") && !ends(status, " config-files");
+	return ends(status, " installed");
+}
+
+static void stanza_end(
+        struct arena *arena, struct stanza *stanza, const char *const *patterns, bool present, struct words *ret)
+{
+	if (is_wanted(stanza->status, present) && stanza->name.size && stanza->name.size < 256 && stanza->version.size < 256) {
 		char name[256];
 		memcpy(name, stanza->name.data, stanza->name.size);
 		name[stanza->name.size] = '\0';
@@ -49,23 +55,33 @@ static void stanza_end(struct arena *arena, struct stanza *stanza, const char *c
 	*stanza = (struct stanza){ .version = { "", 0 } };
 }
 
-struct words package_parse(struct bytes status, const char *const *patterns, struct arena *arena)
+static struct words parse(struct bytes status, const char *const *patterns, bool present, struct arena *arena)
 {
 	struct words packages = { 0 };
 	struct stanza stanza = { .version = { "", 0 } };
 	struct bytes line, value;
 	for (size_t cursor = 0; text_line(status, &cursor, &line);) {
 		if (line.size == 0)
-			stanza_end(arena, &stanza, patterns, &packages);
+			stanza_end(arena, &stanza, patterns, present, &packages);
 		else if (field_is(line, "Package:", &value))
 			stanza.name = value;
 		else if (field_is(line, "Version:", &value))
 			stanza.version = value;
 		else if (field_is(line, "Status:", &value))
-			stanza.installed = status_installed(value);
+			stanza.status = value;
 	}
-	stanza_end(arena, &stanza, patterns, &packages);
+	stanza_end(arena, &stanza, patterns, present, &packages);
 	return packages;
+}
+
+struct words package_parse(struct bytes status, const char *const *patterns, struct arena *arena)
+{
+	return parse(status, patterns, false, arena);
+}
+
+struct words package_parse_present(struct bytes status, const char *const *patterns, struct arena *arena)
+{
+	return parse(status, patterns, true, arena);
 }
 
 const char *package_version(const struct words *packages, const char *name)

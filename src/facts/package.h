@@ -9,5 +9,7 @@
 /* "NAME VERSION" of every installed package whose name matches one of the patterns (* and ?), in the order of the
  * file. What was removed and left its configuration is not installed. patterns end in NULL. */
 struct words package_parse(struct bytes status, const char *const *patterns, struct arena *arena);
+/* Likewise all of which files may be there: dpkg was cut off while it unpacked, configured or removed them. */
+struct words package_parse_present(struct bytes status, const char *const *patterns, struct arena *arena);
 /* The version of that package in such a list; NULL: not in it. */
 const char *package_version(const struct words *packages, const char *name);

@@ -67,13 +67,43 @@ static const char *headers_folder(struct model_call *call, const char *name)
 	return NULL;
 }
 
+/* The status file with that package in that state ("install ok installed"), or without it (NULL). */
+static int put_state(struct model_call *call, const char *name, const char *version, const char *state)
+{
+	const char *status = status_of(call);
+	size_t size = 0;
+	const char *at = paragraph(call, status, name, &size);
+	const char *own = state ? PRINT("Package: %s\nStatus: %s\nArchitecture: amd64\nVersion: %s\n\n", name, state, version)
+	                        : "";
+	at = at ? at : status + strlen(status);
+	return put_status(call, PRINT("%.*s%s%s", (int)(at - status), status, own, at + size));
+}
+
+static const char *state_of(struct model_call *call, const char *name)
+{
+	size_t size;
+	const char *at = paragraph(call, status_of(call), name, &size);
+	const char *line = at ? strstr(arena_strndup(call->rehearse->arena, at, size), "\nStatus: ") : NULL;
+	line = line ? line + strlen("\nStatus: ") : NONE;
+	return arena_strndup(call->rehearse->arena, line, strcspn(line, "\n"));
+}
+
+static void unpack(struct model_call *call, const char *name, bool there)
+{
+	const char *folder = headers_folder(call, name);
+	if (folder && there)
+		model_set(call->rehearse, folder, NODE_DIR, 0755, (struct bytes){ 0 });
+	else if (folder)
+		model_drop(call->rehearse, folder);
+}
+
+/* dpkg notes what it is about to do, unpacks, and notes that it is done. */
 static int install_one(struct model_call *call, const char *word)
 {
-	const char *equals = strchr(word, '='), *status = status_of(call);
+	const char *equals = strchr(word, '=');
 	const char *name = equals ? arena_strndup(call->rehearse->arena, word, (size_t)(equals - word)) : word;
 	const char *version = equals ? equals + 1 : candidate(call, name);
-	size_t size;
-	if (paragraph(call, status, name, &size)) {
+	if (text_ends(state_of(call, name), " installed")) {
 		model_out(call, "%s is already the newest version.\n", name);
 		return 0;
 	}
@@ -81,29 +111,37 @@ static int install_one(struct model_call *call, const char *word)
 		model_err(call, "E: Unable to locate package %s\n", name);
 		return 100;
 	}
+	int failed = put_state(call, name, version, "install reinstreq half-installed");
+	if (failed)
+		return failed;
+	unpack(call, name, true);
 	model_out(call, "Setting up %s (%s) ...\n", name, version);
-	int failed = put_status(
-	        call, PRINT("%sPackage: %s\nStatus: install ok installed\nArchitecture: amd64\nVersion: %s\n\n", status,
-	                      name, version));
-	if (!failed && headers_folder(call, name))
-		model_set(call->rehearse, headers_folder(call, name), NODE_DIR, 0755, (struct bytes){ 0 });
-	return failed;
+	return put_state(call, name, version, "install ok installed");
 }
 
 static int remove_one(struct model_call *call, const char *name)
 {
-	const char *status = status_of(call);
-	size_t size;
-	const char *at = paragraph(call, status, name, &size);
-	if (!at) {
+	const char *state = state_of(call, name);
+	bool force = false;
+	for (size_t i = 1; i < call->n; i++)
+		force |= strcmp(call->argv[i], "--force-remove-reinstreq") == 0;
+	if (!*state) {
 		model_err(call, "dpkg: warning: ignoring request to remove %s which isn't installed\n", name);
 		return 0;
 	}
+	if (strstr(state, " reinstreq ") && !force) {
+		model_err(call,
+		        "dpkg: error processing package %s (--purge):\n package is in a very bad inconsistent state; you "
+		        "should\n reinstall it before attempting a removal\n",
+		        name);
+		return 1;
+	}
 	model_out(call, "Removing %s ...\n", name);
-	int failed = put_status(call, PRINT("%.*s%s", (int)(at - status), status, at + size));
-	if (!failed && headers_folder(call, name))
-		model_drop(call->rehearse, headers_folder(call, name));
-	return failed;
+	int failed = put_state(call, name, "0", "deinstall ok half-installed");
+	if (failed)
+		return failed;
+	unpack(call, name, false);
+	return put_state(call, name, NULL, NULL);
 }
 
 /* The words that are neither options nor their values. */

@@ -318,4 +318,6 @@ void kernel_set_modules(struct rehearse *rehearse, const struct words *modules)
 	for (size_t i = modules->n; i--;)
 		if (!kernel_loaded(rehearse, modules->word[i]))
 			note_loaded(rehearse, modules->word[i]);
+		else if (strcmp(modules->word[i], "nvidia_uvm") == 0)
+			make_uvm_nodes(rehearse); /* loaded anew, as all are */
 }

@@ -65,6 +65,14 @@ static void put_module(struct machine_growth *growth, struct module_list *list, 
 	pen_write(&list->proc, "%s 16384 0 - Live 0xffffffffc0800000\n", name);
 }
 
+static bool is_gone(const struct machine_target *target, const char *name)
+{
+	for (size_t i = 0; i < target->n_modules; i++)
+		if (target->modules[i]->state == MODULE_GONE && strcmp(target->modules[i]->name, name) == 0)
+			return true;
+	return false;
+}
+
 static void put_modules(struct machine_growth *growth)
 {
 	struct machine_target *target = growth->target;
@@ -85,6 +93,12 @@ static void put_modules(struct machine_growth *growth)
 		for (size_t j = 0; strcmp(driver, "vfio-pci") == 0 && j < sizeof vfio / sizeof *vfio; j++)
 			put_module(growth, &list, vfio[j], false);
 	}
+	static const char uvm[] = "nvidia_uvm";
+	if (target->nvidia)
+		put_module(growth, &list, "nvidia", false);
+	/* unloaded, it leaves its nodes */
+	if (target->nvidia && target->nvidia_uvm && !is_gone(target, uvm))
+		put_module(growth, &list, uvm, false);
 	if (map_find(&list.seen, "vfio"))
 		tree_device(&growth->tree, "/dev/vfio/vfio", NODE_CHAR, 10, 196, 0666, 0);
 	if (map_find(&list.seen, "vfio_pci"))

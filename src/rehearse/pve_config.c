@@ -252,6 +252,11 @@ static bool take_line(
 		*arena_push(arena, part->lxc.word, part->lxc.n) = arena_printf(arena, "%s: %s", line->key, line->value);
 		return true;
 	}
+	if (strcmp(line->key, "snapstate") == 0) { /* no setting: the parser's own mark, and of a snapshot alone */
+		if (part != &file->active && text_has_word("prepare delete", line->value, " "))
+			pve_put(arena, part, line->key, line->value);
+		return true;
+	}
 	const struct pve_option *option = pve_option_key(line->key, use);
 	bool list = strcmp(line->key, "delete") == 0;
 	const char *wrong =

@@ -412,8 +412,11 @@ static enum verdict ct_nvidia_nodes(const struct scene *scene, struct answer *an
 static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answer)
 {
 	const struct drm *drm = &scene->facts->drm;
+	const struct host *host = &scene->facts->host;
 	const struct drm_node *node = drm_node_at(drm, "/dev/nvidia-uvm");
-	if (node && node->exists == YES)
+	/* nvidia-modprobe has made it: it stays when the module goes */
+	bool dead = host->modules_known == YES && !check_has(&host->modules, "nvidia_uvm");
+	if (node && node->exists == YES && !dead)
 		return answer_ok(answer, "the node has /dev/nvidia-uvm");
 	if ((node && node->exists == UNKNOWN) || (!node && drm->known != YES))
 		return answer_unknown(answer, "whether the node has /dev/nvidia-uvm could not be read");
@@ -422,6 +425,8 @@ static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answ
 	        "let it run at every boot before the CTs start: a file /etc/systemd/system/nvidia-nodes.service with "
 	        "[Unit] Before=pve-guests.service, [Service] Type=oneshot ExecStart=/usr/bin/nvidia-modprobe -u -c0, "
 	        "[Install] WantedBy=multi-user.target; then: systemctl enable nvidia-nodes");
+	if (node && node->exists == YES)
+		return answer_broken(answer, "the node has /dev/nvidia-uvm, but no module nvidia_uvm that answers there");
 	return answer_broken(answer, "the node has no /dev/nvidia-uvm: nothing made it since the boot");
 }
 
