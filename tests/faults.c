@@ -272,7 +272,9 @@ static const char *judge_end(struct show *show, const struct trouble *trouble, b
 			/* who goes on is refused as well: then the run stays as it is, and says so */
 			if (*ret_open && !promises[i].open && show->end != EXEC_REFUSED)
 				return "it says that it has ended, and a run is open";
-			if (show->end == EXEC_LEFT && !trouble->mishap->others && !show->stage->creates)
+			/* a backup that holds the guest keeps it from starting again */
+			bool others = trouble->mishap->others || trouble->mishap->arm == arm_lock;
+			if (show->end == EXEC_LEFT && !others && !show->stage->creates)
 				return "something was left, and nobody else has touched it";
 			return NULL;
 		}

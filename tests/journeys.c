@@ -93,6 +93,7 @@ const struct journey journeys[] = {
 	{ "amd-4060ti-ready", "base amd-4060ti-ready\n", "gpu=nvidia into=vm/100", .still = true },
 	{ "guide-wrong", "base guide-wrong\n", "gpu=intel into=vm/101", .still = true },
 	{ "intel-uhd770-ct", "base intel-uhd770-ct\n", "gpu=intel into=ct/105" },
+	{ "intel-ct-raw", "base intel-ct-raw\n", "gpu=intel into=ct/105 remove-raw-lxc=true" },
 	{ "intel-uhd770-ct-ready", "base intel-uhd770-ct-ready\n", "gpu=intel into=ct/105", .still = true },
 	{ "intel-zfs-a380", "base intel-zfs-a380\n", "gpu=0000:03:00.0 into=vm/101" },
 	{ "iommu-off", "base iommu-off\n", "gpu=nvidia into=vm/100" },

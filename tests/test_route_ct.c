@@ -84,6 +84,12 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 	"config ct/105 dev2: none -> /dev/nvidia-uvm,gid=106,mode=0660 (ct.node)\n"                                    \
 	"config ct/105 dev3: none -> /dev/nvidia-uvm-tools,gid=106,mode=0660 (ct.node)\n"
 
+/* What older guides have a CT's file say; one line twice, as it happens. */
+#define RAW                                                                                                            \
+	"\n\tlxc.apparmor.profile: unconfined\n\tlxc.cgroup2.devices.allow: c 226:* rwm\n"                            \
+	"\tlxc.cgroup2.devices.allow: a\n\tlxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir\n"          \
+	"\tlxc.mount.entry: /dev/fb0 dev/fb0 none bind,optional,create=file\n\tlxc.cgroup2.devices.allow: c 226:* rwm\n"
+
 static const struct case_of {
 	const char *name, *machine, *goal, *plan;
 } cases[] = {
@@ -132,11 +138,69 @@ static const struct case_of {
 	{ "what others left pending hinders nothing where nothing is to be done",
 	        READY "append " FILE_105 "\n\t\n\t[pve:pending]\n\tmemory: 8192\n", "gpu=intel into=ct/105",
 	        "reboots 0\n" },
-	{ "raw lines are not ours to take away",
+	{ "a raw line that a dev line has taken the place of",
 	        READY "append " FILE_105 "\n\tlxc.cgroup2.devices.allow: c 226:128 rwm\n",
 	        "gpu=intel into=ct/105 remove-raw-lxc=true",
-	        "reboots 0\nrefused ct.raw-allow: pct cannot take raw lxc lines away, and Proxmox's files are not "
-	        "written by gpuferry: line 13 of " FILE_105 "\n" },
+	        "reboots 0\n" STOP "(ct.raw-allow)\nraw ct/105 lxc: lxc.cgroup2.devices.allow: c 226:128 rwm -> none "
+	        "(ct.raw-allow)\n" START "(ct.raw-allow)\n" },
+	{ "not asked for, raw lines stay", CT "append " FILE_105 RAW, "gpu=intel into=ct/105", "reboots 0\n" },
+	{ "raw lines give the card, and others something else", CT "append " FILE_105 RAW,
+	        "gpu=intel into=ct/105 remove-raw-lxc=true",
+	        "reboots 0\n" STOP "(ct.raw-allow)\n"
+	        "raw ct/105 lxc: lxc.apparmor.profile: unconfined\nlxc.cgroup2.devices.allow: c 226:* rwm\n"
+	        "lxc.cgroup2.devices.allow: a\nlxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir\n"
+	        "lxc.mount.entry: /dev/fb0 dev/fb0 none bind,optional,create=file\nlxc.cgroup2.devices.allow: c 226:* rwm"
+	        " -> lxc.apparmor.profile: unconfined\nlxc.cgroup2.devices.allow: a\n"
+	        "lxc.mount.entry: /dev/fb0 dev/fb0 none bind,optional,create=file (ct.raw-allow)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.raw-allow)\n" START
+	        "(ct.raw-allow)\n" },
+	{ "of a second card's nodes the folder and its number stay", CT A380 "append " FILE_105 RAW,
+	        "gpu=0000:00:02.0 into=ct/105 remove-raw-lxc=true", "reboots 0\n" },
+	{ "under another name inside it stays",
+	        CT "append " FILE_105 "\n\tlxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD129 none bind\n",
+	        "gpu=intel into=ct/105 remove-raw-lxc=true", "reboots 0\n" },
+	{ "a mount whose number nobody allows is mended by a dev line",
+	        CT "append " FILE_105
+	           "\n\tlxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\n",
+	        "gpu=intel into=ct/105 remove-raw-lxc=true",
+	        "reboots 0\n" STOP "(ct.raw-allow)\nraw ct/105 lxc: lxc.mount.entry: /dev/dri/renderD128 "
+	        "dev/dri/renderD128 none bind,optional,create=file -> none (ct.raw-allow)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.raw-allow)\n" START
+	        "(ct.raw-allow)\n" },
+	{ "the same, and it shall stay",
+	        CT "append " FILE_105
+	           "\n\tlxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\nrefused ct.raw-allow: /dev/dri/renderD128 is mounted, but no line allows its number 226:128; "
+	        "numbers of nvidia-uvm change from boot to boot\n" },
+	{ "lines of the old cgroup version", CT "append " FILE_105
+	        "\n\tlxc.cgroup.devices.allow: c 226:128 rwm\n"
+	        "\tlxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\n",
+	        "gpu=intel into=ct/105 remove-raw-lxc=true",
+	        "reboots 0\n" STOP "(ct.raw-allow)\nraw ct/105 lxc: lxc.cgroup.devices.allow: c 226:128 rwm\n"
+	        "lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file -> none "
+	        "(ct.raw-allow)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.raw-allow)\n" START
+	        "(ct.raw-allow)\n" },
+	{ "NVIDIA's raw lines",
+	        CT NVIDIA("550.163.01") "append " FILE_105
+	           "\n\tlxc.cgroup2.devices.allow: c 195:* rwm\n\tlxc.cgroup2.devices.allow: c 508:* rwm\n"
+	           "\tlxc.cgroup2.devices.allow: c 234:* rwm\n"
+	           "\tlxc.mount.entry: /dev/nvidia0 dev/nvidia0 none bind,optional,create=file\n"
+	           "\tlxc.mount.entry: /dev/nvidiactl dev/nvidiactl none bind,optional,create=file\n"
+	           "\tlxc.mount.entry: /dev/nvidia-uvm dev/nvidia-uvm none bind,optional,create=file\n",
+	        "gpu=nvidia into=ct/105 remove-raw-lxc=true",
+	        "reboots 0\n" STOP "(ct.raw-allow)\nraw ct/105 lxc: lxc.cgroup2.devices.allow: c 195:* rwm\n"
+	        "lxc.cgroup2.devices.allow: c 508:* rwm\nlxc.cgroup2.devices.allow: c 234:* rwm\n"
+	        "lxc.mount.entry: /dev/nvidia0 dev/nvidia0 none bind,optional,create=file\n"
+	        "lxc.mount.entry: /dev/nvidiactl dev/nvidiactl none bind,optional,create=file\n"
+	        "lxc.mount.entry: /dev/nvidia-uvm dev/nvidia-uvm none bind,optional,create=file"
+	        " -> lxc.cgroup2.devices.allow: c 234:* rwm (ct.raw-allow)\n"
+	        "config ct/105 dev0: none -> /dev/nvidia0,gid=106,mode=0660 (ct.raw-allow)\n"
+	        "config ct/105 dev1: none -> /dev/nvidiactl,gid=106,mode=0660 (ct.raw-allow)\n"
+	        "config ct/105 dev2: none -> /dev/nvidia-uvm,gid=106,mode=0660 (ct.raw-allow)\n"
+	        "config ct/105 dev3: none -> /dev/nvidia-uvm-tools,gid=106,mode=0660 (ct.raw-allow)\n" START
+	        "(ct.raw-allow)\n" },
 	{ "none are there", READY, "gpu=intel into=ct/105 remove-raw-lxc=true", "reboots 0\n" },
 	{ "what was read of a stopped CT counts too", CT "guest ct/105 stopped\n", "gpu=intel into=ct/105",
 	        "reboots 0\nconfig ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n" },

@@ -46,6 +46,7 @@ static const struct {
 	{ "mapping", FAULT_COMMAND, "pvesh*" },
 	{ "power", FAULT_COMMAND, "qm*" },
 	{ "config", FAULT_COMMAND, "qm*" },
+	{ "raw", FAULT_COMMAND, "perl *" },
 	{ "create", FAULT_COMMAND, "qm*" },
 	{ "snapshot", FAULT_COMMAND, "qm*" },
 };

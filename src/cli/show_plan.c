@@ -121,6 +121,28 @@ static void show_image(const struct app *app, const struct step *step, struct ar
 	        5);
 }
 
+/* The lines that the other has not: of those that stay nothing is said. */
+static void show_lines(const struct app *app, const struct step *step, const char *verb, const char *lines,
+        const char *other, struct arena *arena)
+{
+	struct words each = text_split(arena, lines, "\n"), others = text_split(arena, other, "\n");
+	for (size_t i = 0; i < each.n; i++) {
+		bool stays = false;
+		for (size_t j = 0; j < others.n; j++)
+			stays |= strcmp(each.word[i], others.word[j]) == 0;
+		if (!stays)
+			out_folded(app,
+			        text_shown(arena, arena_printf(arena, "%s %s \"%s\"", step->on, verb, each.word[i])), 5);
+	}
+}
+
+static void show_raw(const struct app *app, const struct step *step, struct arena *arena)
+{
+	const char *from = step->from ? step->from : NONE, *to = step->to ? step->to : NONE;
+	show_lines(app, step, "loses", from, to, arena);
+	show_lines(app, step, "gets", to, from, arena);
+}
+
 static void show_nothing(const struct app *app, const struct step *step, struct arena *arena)
 {
 	(void)app;
@@ -135,6 +157,7 @@ static const struct {
 	{ "file", show_file },
 	{ "boot", show_words },
 	{ "initramfs", show_image },
+	{ "raw", show_raw },
 	{ "reboot", show_nothing },
 	{ "confirm", show_nothing },
 	{ NULL, show_from_to },

@@ -5,6 +5,8 @@
 /* Runs a command of the node for a step. False with err: it could not be run, did not end in time, or its status is not
  * 0; err then says what it said last. A command that does not end in time is ended, so this is no ERR_TIMEOUT. */
 bool exec_command(struct step_run *run, const char *const *argv, unsigned deadline_ms);
+/* The same, called so in an error: its words are a whole program. */
+bool exec_program(struct step_run *run, const char *name, const char *const *argv, unsigned deadline_ms);
 /* The same, and what it wrote. */
 bool exec_output(
         struct step_run *run, const char *const *argv, unsigned deadline_ms, struct arena *arena, struct bytes *ret);

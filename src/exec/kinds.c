@@ -21,6 +21,7 @@ const struct step_ops *const exec_kinds[] = {
 	&step_mapping,
 	&step_power,
 	&step_config,
+	&step_raw,
 	&step_create,
 	&step_reach,
 	&step_snapshot,

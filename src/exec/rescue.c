@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "exec/guest.h"
 #include "exec/steps.h"
 
 enum part { PART_NODE, PART_DERIVED, PART_TEMPORARY, PARTS };
@@ -86,6 +87,11 @@ static const char *config_line(const struct guest_line *guest)
 	return text_sh_line(guest->arena, *guest->old ? set : drop);
 }
 
+static const char *raw_line(const struct guest_line *guest)
+{
+	return text_sh_line(guest->arena, exec_raw_argv(guest->step, "", guest->old, guest->arena));
+}
+
 static const char *power_line(const struct guest_line *guest)
 {
 	const char *const start[] = { guest->tool, "start", guest->id, NULL };
@@ -118,6 +124,7 @@ static const struct {
 	const char *(*line)(const struct guest_line *);
 } guest_lines[] = {
 	{ "config", config_line },
+	{ "raw", raw_line },
 	{ "power", power_line },
 	{ "mapping", mapping_line },
 	{ "create", create_line },

@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "exec/command.h"
+#include "exec/guest.h"
 #include "exec/steps.h"
 
 enum {
@@ -145,14 +146,14 @@ static bool config_state(struct step_run *run, struct arena *arena, const char *
 	return true;
 }
 
-static bool digest_of(struct step_run *run, const struct who *who, struct arena *arena, const char **ret)
+bool exec_guest_digest(struct step_run *run, const char *file, struct arena *arena, const char **ret)
 {
-	struct bytes file;
-	int error = world_read(run->exec->node, who->file, 0, arena, &file);
+	struct bytes text;
+	int error = world_read(run->exec->node, file, 0, arena, &text);
 	if (error)
-		return err_set(run->err, ERR_SYSTEM, "reading %s: %s", who->file, world_why(error));
+		return err_set(run->err, ERR_SYSTEM, "reading %s: %s", file, world_why(error));
 	char *digest = arena_alloc(arena, SHA1_DIGEST_STRING_LENGTH);
-	*ret = SHA1Data((const uint8_t *)file.data, file.size, digest);
+	*ret = SHA1Data((const uint8_t *)text.data, text.size, digest);
 	return true;
 }
 
@@ -169,7 +170,7 @@ static bool config_to(struct step_run *run, const char *value)
 	struct arena scratch ARENA_SCOPED = { 0 };
 	struct who who;
 	const char *digest, *option;
-	if (!key_is_sound(run) || !who_is(run, &scratch, &who) || !digest_of(run, &who, &scratch, &digest))
+	if (!key_is_sound(run) || !who_is(run, &scratch, &who) || !exec_guest_digest(run, who.file, &scratch, &digest))
 		return false;
 	option = arena_printf(&scratch, "--%s", run->step->key);
 	const char *const set[] = { who.tool, "set", who.id, option, value, "--digest", digest, NULL };
@@ -213,7 +214,7 @@ static bool config_undo(struct step_run *run, const char *old, const char *blob)
 	if (!only_waits(run, &who, old, &scratch))
 		return config_to(run, old);
 	const char *revert[] = { who.tool, "set", who.id, "--revert", run->step->key, "--digest", NULL, NULL };
-	if (!digest_of(run, &who, &scratch, &digest))
+	if (!exec_guest_digest(run, who.file, &scratch, &digest))
 		return false;
 	revert[6] = digest;
 	return exec_command(run, revert, SET_MS);

@@ -15,7 +15,7 @@
 #include "exec/exec.h"
 
 extern const struct step_ops step_file, step_link, step_directory, step_module, step_package, step_hold, step_initrd,
-        step_boot, step_reboot, step_confirm, step_bind, step_mapping, step_power, step_config, step_create, step_reach,
+        step_boot, step_reboot, step_confirm, step_bind, step_mapping, step_power, step_config, step_raw, step_create, step_reach,
         step_snapshot;
 
 /* Is this state the wished one, by the kind's own measure? */

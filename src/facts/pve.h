@@ -137,6 +137,13 @@ struct pve_properties pve_parse_properties(const char *value, const char *defaul
 const char *pve_property(const struct pve_properties *properties, const char *key); /* NULL: not set */
 /* PVE's booleans: 1, on, yes, true; 0, off, no, false. */
 enum tri pve_boolean(const char *value);
+/* "lxc.mount.entry: VALUE" of a raw lxc line, as PVE writes it; NULL: it is none, or lost. */
+const char *pve_raw_line(const struct pve_line *line, struct arena *arena);
+/* All of the active section, in their order, with \n between them; NONE: there is none. */
+const char *pve_raw_lines(const struct guest *guest, struct arena *arena);
+/* perl -e TEXT ID DIGEST LINE...: the CT has these raw lines and no others. DIGEST: SHA-1 of the file as it was read;
+ * "": whatever it is. By Proxmox's own modules, under their lock. */
+extern const char pve_raw_program[];
 /* A key's value in the active section, or pending-merged as the next start would have it; NULL: not set. */
 const char *pve_value(const struct guest *guest, const char *key);
 const char *pve_value_next(const struct guest *guest, const char *key);

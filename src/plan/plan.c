@@ -21,6 +21,7 @@ const struct plan_kind plan_kinds[] = {
 	{ "mapping", UNDO_EQUIVALENT, "resource mapping", false },
 	{ "power", UNDO_EXACT, "guest", false },
 	{ "config", UNDO_EQUIVALENT, "guest configuration", false },
+	{ "raw", UNDO_EQUIVALENT, "older lxc line", false },
 	{ "create", UNDO_EQUIVALENT, "new guest", false },
 	{ "reach", UNDO_NONE, "inside", false },
 	{ "snapshot", UNDO_EQUIVALENT, "snapshot", false },

@@ -32,6 +32,7 @@ enum undo { UNDO_UNKNOWN, UNDO_EXACT, UNDO_AFTER_REBOOT, UNDO_EQUIVALENT, UNDO_N
  * mapping    node    mapping id         none | the entry for this node as pvesh takes it
  * power      vm/100  state              running | stopped
  * config     vm/100  hostpci0, dev0 ... none | value, as qm and pct take it. A running guest has it at its next start
+ * raw        ct/105  lxc                none | all raw lxc lines, each "lxc.KEY: VALUE"
  * create     vm/101  vm                 none | created (the details are the goal's new: block)
  * reach      vm/101  inside             no | yes (waited for: the agent or ssh answers)
  * snapshot   vm/100  name               none | taken

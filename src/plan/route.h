@@ -157,13 +157,18 @@ void route_finish(struct route *route);
 repair_fn loader_iommu;                                                           /* loader.c */
 repair_fn early_release;                                                          /* early.c */
 repair_fn vm_hostpci, vm_mapping, vm_balloon, vm_numa, vm_one_holder, vm_pending; /* route_vm.c */
-repair_fn ct_node, ct_node_exists, ct_access, ct_pending;                         /* route_ct.c */
+repair_fn ct_node, ct_node_exists, ct_access, ct_pending, ct_raw;                 /* route_ct.c */
 repair_fn node_driver_release, node_driver_keep, node_driver_uvm, node_driver_huc,
         node_driver_headers; /* node_driver.c */
 /* The path of the render node that the card will have when the planned steps gave it to the node's driver; NULL: it
  * cannot be told beforehand. */
 const char *node_driver_render(struct route *route);
 bool node_driver_makes_uvm(const struct route *route); /* is it planned? */
+/* raw_lines.c: steps that take the raw lxc lines away which give this card and nothing else; what stays of those that
+ * give it is noted. False: there is none. */
+bool raw_lines_remove(struct route *route);
+/* Is that node given by a raw line which the goal takes away? */
+bool raw_lines_give(const struct route *route, const char *path);
 /* Neither a template, nor of unknown state, nor with lines that PVE would drop; else it says so under that rule. */
 void route_guest_fits(struct route *route, const char *rule); /* route_vm.c */
 void create_vm(struct route *route);                          /* create.c: vm/new */

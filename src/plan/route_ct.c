@@ -4,8 +4,7 @@
  * CT. Whether the node's driver has the card at all is node_driver.c's matter.
  *
  * A devN that is new is plugged into the running CT; an index that is there already waits for a stop and a start
- * (pve-container PVE/LXC/Config.pm, vmconfig_hotplug_pending). Raw lxc lines are no options there (option_exists), so
- * pct cannot take them away, and files of Proxmox are not ours to write.
+ * (pve-container PVE/LXC/Config.pm, vmconfig_hotplug_pending).
  */
 #include <string.h>
 
@@ -97,10 +96,18 @@ static bool is_card_node(const char *path)
 	return path && (strstr(path, "render") || text_starts(path, "/dev/nvidia"));
 }
 
+/* Already, or by this plan; not by a raw line that it takes away. */
 static bool is_given(const struct route *route, const char *path)
 {
 	struct words paths = facts_ct_paths(route->guest, route->arena);
-	return check_has(&paths, path);
+	const char *value = arena_printf(route->arena, "%s,", path);
+	for (size_t i = 0; i < route->n_steps; i++)
+		if (strcmp(route->steps[i]->step.kind, "config") == 0 && text_starts(route->steps[i]->step.to, value))
+			return true;
+	for (size_t i = 0; i < route->guest->n_devices; i++)
+		if (route->guest->devices[i].path && strcmp(route->guest->devices[i].path, path) == 0)
+			return true;
+	return check_has(&paths, path) && !raw_lines_give(route, path);
 }
 
 /* As print_property_string writes it: the path, then the keys by name. What others set and we do not mean stays. */
@@ -153,7 +160,7 @@ static void give_render(struct route *route, const struct finding *finding)
 	int64_t gid;
 	if (!path)
 		route_refuse(route, because, finding->cure, "%s", finding->why);
-	else if ((gid = group_wanted(route, because)) != UNKNOWN_NUMBER)
+	else if (!is_given(route, path) && (gid = group_wanted(route, because)) != UNKNOWN_NUMBER)
 		give(route, because, dead_line(route), path, gid);
 }
 
@@ -331,34 +338,30 @@ void ct_pending(struct route *route, const struct finding *finding)
 	}
 }
 
-/* ---- what no rule asks ---- */
+/* ---- raw lxc lines ---- */
 
-static bool is_raw_device(const struct pve_line *line)
+/* ct.raw-allow, ct.cgroup-v1: where they shall go, dev lines take their place (route_ct). */
+void ct_raw(struct route *route, const struct finding *finding)
 {
-	if (!line->key || !line->value)
-		return false;
-	return text_starts(line->key, "lxc.cgroup.devices.") || text_starts(line->key, "lxc.cgroup2.devices.") ||
-	       text_starts(line->key, "lxc.idmap") ||
-	       (strcmp(line->key, "lxc.mount.entry") == 0 && text_starts(line->value, "/dev/"));
+	if (route->goal->remove_raw_lxc == YES)
+		return;
+	if (finding->verdict == VERDICT_BROKEN)
+		route_refuse(route, finding->rule->id,
+		        arena_printf(route->arena, "%s\nor let gpuferry do it: remove_raw_lxc: true, or --remove-raw-lxc",
+		                finding->cure),
+		        "%s", finding->why);
+	else
+		route_note(route, "%s: %s.", finding->rule->id, finding->why);
 }
 
-static void refuse_raw_lines(struct route *route)
+static void replace_raw_lines(struct route *route)
 {
-	const struct guest *guest = route->guest;
-	const char *numbers = "";
-	for (size_t i = 0; guest->n_sections && i < guest->sections[0].n; i++)
-		if (is_raw_device(&guest->sections[0].lines[i]))
-			numbers = arena_printf(route->arena, "%s%s%u", numbers, *numbers ? ", " : "",
-			        guest->sections[0].lines[i].line);
-	if (!*numbers)
-		return;
-	route_refuse(route, "ct.raw-allow",
-	        arena_printf(route->arena,
-	                "when nobody uses it: pct shutdown %lld\ntake these lines out of %s with an editor\nplan "
-	                "again: dev lines take their place, and then: pct start %lld",
-	                (long long)guest->id, guest->file, (long long)guest->id),
-	        "pct cannot take raw lxc lines away, and Proxmox's files are not written by gpuferry: line %s of %s",
-	        numbers, guest->file);
+	const struct finding *finding = route_finding(route, "ct.raw-allow");
+	if (route->gpu && route->facts->drm.known != YES)
+		route_lean(route, "ct.raw-allow", "run gpuferry as root on the node",
+		        "which raw lxc lines are this card's is not known: the node's devices could not be read");
+	else if (finding && raw_lines_remove(route))
+		ct_node(route, finding);
 }
 
 void route_ct(struct route *route)
@@ -370,7 +373,7 @@ void route_ct(struct route *route)
 	}
 	route_guest_fits(route, "ct.known");
 	if (route->goal->remove_raw_lxc == YES)
-		refuse_raw_lines(route);
+		replace_raw_lines(route);
 	if (route->reboot_because && plan_running(route->guest))
 		route_restart(route, route->reboot_because, "the node reboots");
 	if (plan_running(route->guest) && route_has(route, "config") && !route->restart_because)

@@ -207,7 +207,7 @@ extern const struct world_ops model_ops;
 extern const struct world_changes model_changes;
 
 extern const struct model_command model_node_commands[]; /* commands.c; name NULL at the end */
-extern const struct model_command model_pve_commands[];  /* pve.c: qm, pct, pvesh */
+extern const struct model_command model_pve_commands[];  /* pve_qm.c: qm, pct, pvesh, and what else PVE brings */
 
 /* Runs another program of this machine from inside one ("modprobe vfio-pci"): its status; 127: unknown. */
 int model_call_program(struct rehearse *rehearse, struct model_call *caller, const char *const *argv);

@@ -192,3 +192,4 @@ int pve_show(struct model_call *call, const struct pve_file *file, struct words 
 typedef int pve_verb(struct model_call *call, const struct pve_arguments *arguments, enum guest_kind kind, unsigned id);
 pve_verb pve_take_snapshot, pve_list_snapshots, pve_drop_snapshot, pve_back_to_snapshot;
 int pve_pvesh(struct model_call *call);
+int pve_perl(struct model_call *call); /* pve_raw.c */

@@ -498,5 +498,6 @@ const struct model_command model_pve_commands[] = {
 	{ "qm", run_program },
 	{ "pct", run_program },
 	{ "pvesh", pve_pvesh },
+	{ "perl", pve_perl },
 	{ 0 },
 };
