@@ -123,6 +123,16 @@ const struct journey journeys[] = {
 	        "run apt-cache policy proxmox-headers-6.8.12-10-pve\n\tproxmox-headers-6.8.12-10-pve:\n"
 	        "\t  Installed: (none)\n\t  Candidate: 6.8.12-10\n",
 	        "gpu=nvidia into=ct/105" },
+	{ "ct-nouveau",
+	        "base intel-uhd770-ct\n"
+	        "device 0000:01:00.0 10de:2803 class=030000 revision=a1 subsystem=1043:88f5 parent=0000:00:01.0 group=20 "
+	        "boot_vga=0 driver=nouveau drm=card1,renderD129\n"
+	        "run apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy nvidia-kernel-dkms "
+	        "nvidia-open-kernel-dkms\n\tnvidia-kernel-dkms:\n\t  Installed: (none)\n"
+	        "\t  Candidate: 535.247.01-1~deb12u1\n"
+	        "run apt-cache policy proxmox-headers-6.8.12-10-pve\n\tproxmox-headers-6.8.12-10-pve:\n"
+	        "\t  Installed: (none)\n\t  Candidate: 6.8.12-10\n",
+	        "gpu=nvidia into=ct/105" },
 	{ "mapping-new",
 	        "base pve9-mapping\ndrop /etc/pve/qemu-server/100.conf hostpci0*\n"
 	        "replace /etc/pve/mapping/pci.cfg node=pve node=other\nguest vm/100 stopped\n",

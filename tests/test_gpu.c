@@ -524,6 +524,15 @@ static void knows_kernel_bugs(void **state)
 	assert_non_null(strstr(gpu_kernel_bug("Alchemist", "6.8.0-40-generic")->what, "Ubuntu"));
 }
 
+static void test_too_new(void **state)
+{
+	(void)state;
+	assert_string_equal(gpu_nvidia_too_new("535.247.01-1~deb12u1"), "6.14");
+	assert_string_equal(gpu_nvidia_too_new("550.163.01"), "6.17");
+	assert_null(gpu_nvidia_too_new("580.95.05"));
+	assert_null(gpu_nvidia_too_new(""));
+}
+
 static void knows_session_limits(void **state)
 {
 	static const struct {
@@ -601,6 +610,7 @@ static void is_documented(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_too_new),
 		cmocka_unit_test(knows_cards),
 		cmocka_unit_test(knows_details),
 		cmocka_unit_test(claims_nothing_of_others),

@@ -84,6 +84,38 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 	"config ct/105 dev2: none -> /dev/nvidia-uvm,gid=106,mode=0660 (ct.node)\n"                                    \
 	"config ct/105 dev3: none -> /dev/nvidia-uvm-tools,gid=106,mode=0660 (ct.node)\n"
 
+#define ON_NOUVEAU "nouveau has the card; encoding in a CT needs NVIDIA's own driver on the node; "
+#define BLACKWELL                                                                                                      \
+	"device 0000:01:00.0 10de:2d04 class=030000 revision=a1 subsystem=1043:8a11 parent=0000:00:01.0 group=20 "     \
+	"boot_vga=0 driver=nouveau drm=card1,renderD129\n"
+#define CANDIDATE(name, version) "\t" name ":\n\t  Installed: (none)\n\t  Candidate: " version "\n\t  Version table:\n"
+#define APT(answer)                                                                                                    \
+	"run apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy nvidia-kernel-dkms "                \
+	"nvidia-open-kernel-dkms\n" answer
+#define SECURE_BOOT                                                                                                    \
+	"file /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c hex mode=0644\n\t06 00 00 00 01\n"
+#define INSTALLED(package, version)                                                                                    \
+	"reboots 1\nstops ct/105\n"                                                                                    \
+	"file node /etc/modprobe.d/gpuferry-nvidia.conf: none -> blacklist nouveau (gpu.driver)\n"                     \
+	"directory node /etc/udev/rules.d: ? -> there (gpu.driver)\n"                                                  \
+	"file node /etc/udev/rules.d/60-gpuferry.rules: ? -> ACTION==\"add\", SUBSYSTEM==\"module\", "                  \
+	"KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (gpu.driver)\n"                             \
+	"file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (gpu.driver)\n"                               \
+	"package node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.driver)\n"                                    \
+	"package node " package ": none -> " version " (gpu.driver)\n"                                                 \
+	"hold node " package ": none -> held (gpu.driver)\n"                                                           \
+	"initramfs node 6.8.12-10-pve: /etc/modprobe.d/gpuferry-nvidia.conf=none sound -> "                            \
+	"/etc/modprobe.d/gpuferry-nvidia.conf=sha256 (gpu.driver)\n"                                                   \
+	"reboot node boot: old -> new (gpu.driver)\n"                                                                  \
+	"module node nvidia_uvm: none -> loaded (gpu.driver)\n"                                                        \
+	"config ct/105 dev0: none -> /dev/nvidia0,gid=106,mode=0660 (gpu.driver)\n"                                    \
+	"config ct/105 dev1: none -> /dev/nvidiactl,gid=106,mode=0660 (gpu.driver)\n"                                  \
+	"config ct/105 dev2: none -> /dev/nvidia-uvm,gid=106,mode=0660 (gpu.driver)\n"                                 \
+	"config ct/105 dev3: none -> /dev/nvidia-uvm-tools,gid=106,mode=0660 (gpu.driver)\n" START "(gpu.driver)\n"    \
+	"confirm node change: open -> confirmed (gpu.driver)\n"                                                        \
+	"initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/gpuferry-nvidia.conf=sha256 (gpu.driver)\n"                 \
+	"gate gpu.driver\n"
+
 /* What older guides have a CT's file say; one line twice, as it happens. */
 #define RAW                                                                                                            \
 	"\n\tlxc.apparmor.profile: unconfined\n\tlxc.cgroup2.devices.allow: c 226:* rwm\n"                            \
@@ -237,9 +269,25 @@ static const struct case_of {
 	        "KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (ct.nvidia-uvm)\n"
 	        "file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (ct.nvidia-uvm)\n"
 	        "module node nvidia_uvm: none -> loaded (ct.nvidia-uvm)\n" NVIDIA_NODES },
-	{ "NVIDIA on nouveau", CT NOUVEAU, "gpu=nvidia into=ct/105",
-	        "reboots 0\nrefused gpu.driver: nouveau has the card; encoding in a CT needs NVIDIA's own driver on "
-	        "the node\n" },
+	{ "NVIDIA on nouveau, and nobody could ask apt", CT NOUVEAU, "gpu=nvidia into=ct/105",
+	        "reboots 0\nrefused gpu.driver: " ON_NOUVEAU "which driver apt would install could not be asked\n" },
+	{ "apt knows no such package", CT NOUVEAU APT(""), "gpu=nvidia into=ct/105",
+	        "reboots 0\nrefused gpu.driver: " ON_NOUVEAU "apt knows no package nvidia-kernel-dkms\n" },
+	{ "a driver from before the card", CT NOUVEAU APT(CANDIDATE("nvidia-kernel-dkms", "470.256.02-2")),
+	        "gpu=nvidia into=ct/105",
+	        "reboots 0\nrefused gpu.driver: " ON_NOUVEAU "apt has nvidia-kernel-dkms 470.256.02-2, which does not, or not "
+	        "surely, serve this card\n" },
+	{ "Secure Boot refuses what DKMS builds",
+	        CT NOUVEAU APT(CANDIDATE("nvidia-kernel-dkms", "535.247.01-1")) SECURE_BOOT, "gpu=nvidia into=ct/105",
+	        "reboots 0\nrefused gpu.driver: " ON_NOUVEAU "Secure Boot is on, and refuses a module that DKMS builds until "
+	        "its key is enrolled\n" },
+	{ "a card that only the open module drives",
+	        CT BLACKWELL APT(CANDIDATE("nvidia-kernel-dkms", "580.95.05-1")), "gpu=nvidia into=ct/105",
+	        "reboots 0\nrefused gpu.driver: " ON_NOUVEAU "apt knows no package nvidia-open-kernel-dkms\n" },
+	{ "the driver is installed", CT NOUVEAU APT(CANDIDATE("nvidia-kernel-dkms", "535.247.01-1")),
+	        "gpu=nvidia into=ct/105", INSTALLED("nvidia-kernel-dkms", "535.247.01-1") },
+	{ "the open one, where no other will do", CT BLACKWELL APT(CANDIDATE("nvidia-open-kernel-dkms", "580.95.05-1")),
+	        "gpu=nvidia into=ct/105", INSTALLED("nvidia-open-kernel-dkms", "580.95.05-1") },
 	{ "HuC", CT JASPER, "gpu=intel into=ct/105",
 	        "reboots 1\nstops ct/105\nfile node /etc/modprobe.d/gpuferry.conf: none -> options i915 enable_guc=2 "
 	        "(gpu.huc)\n"

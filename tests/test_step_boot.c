@@ -375,7 +375,8 @@ static void test_package(void **state)
 	assert_string_equal(state_of(&bench), NONE);
 	assert_true(step_package.save(&bench.run, blob));
 	assert_true(step_package.apply(&bench.run));
-	assert_string_equal(bench.log, "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove -o "
+	assert_string_equal(bench.log, "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "
+	                               "--no-remove -o "
 	                               "Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
 	                               "nvidia-driver\n");
 	assert_string_equal(state_of(&bench), "1.0");

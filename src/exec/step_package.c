@@ -89,8 +89,8 @@ static bool package_apply(struct step_run *run)
 	bool any = strcmp(run->step->to, "installed") == 0;
 	const char *what = any ? run->step->key : arena_printf(&scratch, "%s=%s", run->step->key, run->step->to);
 	/* apt removes nothing for it, asks nothing, and leaves changed configuration as it is */
-	const char *const argv[] = { "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-remove",
-		"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", what, NULL };
+	const char *const argv[] = { "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y",
+		"--no-install-recommends", "--no-remove", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", what, NULL };
 	struct words packages;
 	return name_is_sound(run) && exec_command(run, argv, APT_MS) && present(run, &scratch, &packages) &&
 	       put_names(run, after_path(run, &scratch), &packages, &scratch);

@@ -142,6 +142,29 @@ static void gather_boot(
 		boot_gather_running(world, arena, ret, blind, data);
 }
 
+/* It takes apt a second, so only he is asked who may need it: a CT's card, or whoever records. */
+static bool lacks_nvidia(const struct facts *facts, const struct facts_want *want)
+{
+	bool asked = (want->also && text_starts(want->also->label, "ct/")) || want->depth & FACTS_OLD_KERNELS;
+	for (size_t i = 0; i < facts->n_gpus && asked; i++)
+		if (strcmp(facts->gpus[i].vendor, "nvidia") == 0 && facts->drm.nvidia_module_version &&
+		        !*facts->drm.nvidia_module_version)
+			return true;
+	return false;
+}
+
+static void gather_installable(struct world *world, struct arena *arena, struct installable *ret, struct blindness *node)
+{
+	struct command command = { .argv = package_policy, .deadline_ms = 30000 };
+	struct outcome outcome = { 0 };
+	int error = world_run(world, &command, arena, &outcome);
+	if (error || outcome.timed_out || outcome.status) {
+		note_blind(node, error ? error : EIO, text_sh_line(arena, package_policy));
+		return;
+	}
+	*ret = (struct installable){ YES, package_parse_policy(outcome.out, arena) };
+}
+
 /* ---- gathering ---------------------------------------------------------------- */
 
 struct facts *facts_gather(struct world *world, const struct facts_want *want, struct arena *arena)
@@ -162,6 +185,8 @@ struct facts *facts_gather(struct world *world, const struct facts_want *want, s
 	}
 	needs_gather(world, arena, facts, note_blind, &node);
 	gpus_assemble(facts, arena);
+	if (lacks_nvidia(facts, want))
+		gather_installable(world, arena, &facts->installable, &node);
 	if (want->depth & FACTS_INSIDE)
 		look_into_guests(facts, world, want->also, arena);
 	return facts;

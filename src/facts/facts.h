@@ -13,6 +13,7 @@
 #include "facts/drm.h"
 #include "facts/gpu.h"
 #include "facts/inside.h"
+#include "facts/package.h"
 #include "facts/pci.h"
 #include "facts/pve.h"
 #include "sys/world.h"
@@ -73,12 +74,19 @@ struct gpu {
 	struct gpu_model model; /* what a card of these ids can do */
 };
 
+/* Of the node's NVIDIA driver, where a CT is to get a card that has none; else it is not asked, and not known. */
+struct installable {
+	enum tri known;
+	struct words packages; /* "NAME VERSION", as apt would install them */
+};
+
 struct facts {
 	struct host host;
 	struct pci pci;
 	struct boot boot;
 	struct drm drm;
 	struct pve pve;
+	struct installable installable;
 	struct need *needs;
 	size_t n_needs;
 	enum tri root_disk_known, management_known, console_known;

@@ -162,6 +162,20 @@ int64_t gpu_session_limit(const char *driver_version)
 	return UNKNOWN_NUMBER;
 }
 
+/* Debian bookworm's 535 fails in DKMS from 6.14 on, trixie's 550 from 6.17 on (reports of Proxmox users). */
+const char *gpu_nvidia_too_new(const char *driver_version)
+{
+	static const struct {
+		int64_t branch;
+		const char *kernel;
+	} limits[] = { { 535, "6.14" }, { 550, "6.17" } };
+	int64_t branch = branch_of(driver_version);
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+		if (branch == limits[i].branch)
+			return limits[i].kernel;
+	return NULL;
+}
+
 /* The first public branch that drove any card of a generation; general knowledge, rather too low than too high.
  * Single cards came later, also within that branch, so the first branch itself proves nothing. */
 static int64_t first_branch(const char *generation)

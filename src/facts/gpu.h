@@ -52,6 +52,8 @@ const struct gpu_kernel_bug *gpu_kernel_bug(const char *generation, const char *
 /* NVENC sessions a GeForce driver of this branch allows per system: 3, 5, 8, 12 (Jellyfin documentation, known issues;
  * keylase/nvidia-patch 1027); UNKNOWN_NUMBER: no version, or older than 450. */
 int64_t gpu_session_limit(const char *driver_version);
+/* The first kernel for which Debian's package of this branch no longer builds; NULL: none is known. */
+const char *gpu_nvidia_too_new(const char *driver_version);
 /* Is this driver branch able to drive the model? NO: too new for an old card, too old, or the other kernel module is
  * needed. UNKNOWN also for the very first branch of a generation. */
 enum tri gpu_driver_serves(const struct gpu_model *model, const char *driver_version, enum tri open_module);

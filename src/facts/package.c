@@ -84,6 +84,27 @@ struct words package_parse_present(struct bytes status, const char *const *patte
 	return parse(status, patterns, true, arena);
 }
 
+const char *const package_policy[] = { "apt-cache", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=",
+	"policy", "nvidia-kernel-dkms", "nvidia-open-kernel-dkms", NULL };
+
+struct words package_parse_policy(struct bytes output, struct arena *arena)
+{
+	static const char candidate[] = "Candidate: ";
+	struct words ret = { 0 };
+	struct bytes line;
+	const char *name = NULL;
+	for (size_t cursor = 0; text_line(output, &cursor, &line);) {
+		const char *plain = text_trimmed(arena, line);
+		size_t size = strlen(plain);
+		if (line.size && *line.data != ' ' && size && plain[size - 1] == ':')
+			name = arena_strndup(arena, plain, size - 1);
+		else if (name && text_starts(plain, candidate) && strcmp(plain + strlen(candidate), "(none)") != 0)
+			*arena_push(arena, ret.word, ret.n) =
+			        arena_printf(arena, "%s %s", name, plain + strlen(candidate));
+	}
+	return ret;
+}
+
 const char *package_version(const struct words *packages, const char *name)
 {
 	size_t size = strlen(name);

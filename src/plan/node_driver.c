@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * A CT uses the node's own driver: here that driver gets the card back from vfio-pci, and what it lacks. Only what is
- * ours is taken away; what others set stays theirs to undo.
+ * ours is taken away; what others set stays theirs to undo. NVIDIA's own driver is node_nvidia.c.
  *
  * Sources: drivers/gpu/drm/drm_drv.c (a render node gets the lowest number free from 128 on); i915_params.c
- * (enable_guc); nvidia-modprobe(1); udev(7); modules-load.d(5) is done before guests start.
+ * (enable_guc).
  */
 #include <string.h>
 
@@ -14,15 +14,12 @@
 #define MODPROBE_FILE "/etc/modprobe.d/gpuferry.conf"
 #define SCRIPT_FILE "/etc/initramfs-tools/scripts/init-top/gpuferry"
 #define HOOK_FILE "/etc/initramfs-tools/hooks/gpuferry"
-#define LOAD_FILE "/etc/modules-load.d/gpuferry.conf"
-#define UDEV_FILE "/etc/udev/rules.d/60-gpuferry.rules"
 
 enum { RENDER_FIRST = 128, RENDER_LAST = 191 };
 
 /* ---- files of ours ---- */
 
-/* "" where there is none; NULL: something else stands there, which is refused. */
-static const char *own_text(struct route *route, const char *because, const char *path)
+const char *node_driver_own_text(struct route *route, const char *because, const char *path)
 {
 	const struct boot_file *file = boot_file_at(&route->facts->boot, path);
 	struct bytes bytes = route_read(route, path);
@@ -185,74 +182,13 @@ void node_driver_release(struct route *route, const struct finding *finding)
 
 /* ---- the next boot ---- */
 
-/* For the running kernel NVIDIA's module is built already; into another one the next boot would come without it. */
-static bool lacks_headers(const struct route *route)
-{
-	const struct boot *boot = &route->facts->boot;
-	const struct finding *headers = route_finding(route, "gpu.headers");
-	const char *module = route->facts->drm.nvidia_module_version, *next = boot->kernel_next;
-	if (!headers || headers->verdict != VERDICT_WARN || !module || !*module || !next || !boot->kernel)
-		return false;
-	return strcmp(next, boot->kernel) != 0 && text_ends(next, "-pve") &&
-	       gpu_driver_serves(&route->gpu->model, module, route->facts->drm.nvidia_open) == YES;
-}
-
-/* gpu.headers: the very kernel's package; proxmox-default-headers may bring those of a kernel that is not installed. */
-void node_driver_headers(struct route *route, const struct finding *finding)
-{
-	const char *next = route->facts->boot.kernel_next;
-	if (!lacks_headers(route)) {
-		route_note(route, "%s: %s.", finding->rule->id, finding->why);
-		return;
-	}
-	route_step(route, PHASE_PACKAGES, "package", "node", arena_printf(route->arena, "proxmox-headers-%s", next),
-	        NULL, "installed", finding->rule->id,
-	        "install the headers of kernel %s, so that NVIDIA's module is built for it", next);
-}
-
 /* gpu.next-boot: the driver has the card now, and a file of ours from another day would take it away; or its module is
  * not built for the next kernel, and then the headers mend it. */
 void node_driver_keep(struct route *route, const struct finding *finding)
 {
-	bool mended = lacks_headers(route) && route_foresees(route, NULL, NULL, route->gpu->pci) == NO;
+	bool mended = node_nvidia_lacks_headers(route) && route_foresees(route, NULL, NULL, route->gpu->pci) == NO;
 	if (!mended && !unbind_early(route, finding->rule->id))
 		route_refuse(route, finding->rule->id, finding->cure, "%s", finding->why);
-}
-
-/* ---- nvidia-uvm ---- */
-
-bool node_driver_makes_uvm(const struct route *route)
-{
-	for (size_t i = 0; i < route->n_steps; i++)
-		if (strcmp(route->steps[i]->step.kind, "module") == 0 &&
-		        strcmp(route->steps[i]->step.key, "nvidia_uvm") == 0)
-			return true;
-	return false;
-}
-
-/* ct.nvidia-uvm: its module makes no node by itself; udev asks NVIDIA's own tool for it when the module comes. */
-void node_driver_uvm(struct route *route, const struct finding *finding)
-{
-	const char *because = finding->rule->id;
-	const struct host *host = &route->facts->host;
-	if (host->modules_known != YES || check_has(&host->modules, "nvidia_uvm")) {
-		route_refuse(route, because, finding->cure, "%s%s", finding->why,
-		        host->modules_known == YES ? ", and its module is loaded already" : "");
-		return;
-	}
-	const struct drm_node *card = check_node(&route->facts->drm, route->gpu->pci->address, "nvidia");
-	if (!card || !own_text(route, because, LOAD_FILE))
-		return; /* without a node of its own ct.node refuses */
-	const char *rule = arena_printf(route->arena,
-	        "# gpuferry: NVIDIA's nodes, as soon as the module is there. gpuferry rollback takes this away.\n"
-	        "ACTION==\"add\", SUBSYSTEM==\"module\", KERNEL==\"nvidia_uvm\", "
-	        "RUN+=\"/usr/bin/nvidia-modprobe -c %s -u\"\n",
-	        card->name + strlen("nvidia"));
-	route_file(route, because, UDEV_FILE, rule, 0644, "let udev make the nodes of nvidia-uvm");
-	route_file(route, because, LOAD_FILE,
-	        "# gpuferry: before CTs start that have a node of it. gpuferry rollback takes this away.\nnvidia_uvm\n",
-	        0644, "load nvidia_uvm at every boot, before guests start");
-	route_step(route, PHASE_DRIVERS, "module", "node", "nvidia_uvm", NONE, "loaded", because, "load nvidia_uvm");
 }
 
 /* ---- Intel's HuC ---- */
@@ -282,7 +218,7 @@ void node_driver_huc(struct route *route, const struct finding *finding)
 		route_words(route, because, "i915.enable_guc=2");
 		return;
 	}
-	const char *old = own_text(route, because, MODPROBE_FILE), *option = "options i915 enable_guc=2\n";
+	const char *old = node_driver_own_text(route, because, MODPROBE_FILE), *option = "options i915 enable_guc=2\n";
 	if (!old)
 		return;
 	const char *text = strstr(old, option) ? old

@@ -158,12 +158,20 @@ repair_fn loader_iommu;                                                         
 repair_fn early_release;                                                          /* early.c */
 repair_fn vm_hostpci, vm_mapping, vm_balloon, vm_numa, vm_one_holder, vm_pending; /* route_vm.c */
 repair_fn ct_node, ct_node_exists, ct_access, ct_pending, ct_raw;                 /* route_ct.c */
-repair_fn node_driver_release, node_driver_keep, node_driver_uvm, node_driver_huc,
-        node_driver_headers; /* node_driver.c */
+repair_fn node_driver_release, node_driver_keep, node_driver_huc;                 /* node_driver.c */
+repair_fn node_nvidia_driver, node_nvidia_headers, node_nvidia_uvm;               /* node_nvidia.c */
 /* The path of the render node that the card will have when the planned steps gave it to the node's driver; NULL: it
  * cannot be told beforehand. */
 const char *node_driver_render(struct route *route);
-bool node_driver_makes_uvm(const struct route *route); /* is it planned? */
+/* A file of ours as it stands: "" where there is none; NULL: something else stands there, which is refused. */
+const char *node_driver_own_text(struct route *route, const char *because, const char *path);
+/* Is it planned: the driver's packages; nvidia-uvm with its nodes? */
+bool node_nvidia_installs(const struct route *route);
+bool node_nvidia_makes_uvm(const struct route *route);
+/* The node that the card will have by these steps; NULL: it cannot be told beforehand, or is not planned. */
+const char *node_nvidia_path(const struct route *route);
+/* For the running kernel NVIDIA's module is built already; into the next one the boot would come without it. */
+bool node_nvidia_lacks_headers(const struct route *route);
 /* raw_lines.c: steps that take the raw lxc lines away which give this card and nothing else; what stays of those that
  * give it is noted. False: there is none. */
 bool raw_lines_remove(struct route *route);

@@ -170,16 +170,17 @@ static bool nvidia_paths(struct route *route, const struct finding *finding, str
 	static const char *const shared[] = { "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools" };
 	const struct drm *drm = &route->facts->drm;
 	const struct drm_node *card = check_node(drm, route->gpu->pci->address, "nvidia");
-	if (!card || card->exists != YES) {
+	const char *path = card && card->exists == YES ? card->path : node_nvidia_path(route);
+	if (!path) {
 		route_refuse(route, finding->rule->id,
 		        "on the node: nvidia-modprobe -c 0, or nvidia-smi; then plan again", "%s has no node in /dev%s",
 		        route->gpu->pci->address, card ? " yet" : " that is known");
 		return false;
 	}
-	*arena_push(route->arena, ret->word, ret->n) = card->path;
+	*arena_push(route->arena, ret->word, ret->n) = path;
 	for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
 		const struct drm_node *node = drm_node_at(drm, shared[i]);
-		bool made = i > 0 && node_driver_makes_uvm(route);
+		bool made = i > 0 ? node_nvidia_makes_uvm(route) : node_nvidia_installs(route);
 		if ((node && node->exists == YES) || made)
 			*arena_push(route->arena, ret->word, ret->n) = shared[i];
 		else if (i < 2) {
@@ -194,7 +195,7 @@ static void give_nvidia(struct route *route, const struct finding *finding)
 {
 	const struct finding *driver = route_finding(route, "gpu.driver");
 	struct words paths = { 0 };
-	if (driver && driver->verdict == VERDICT_BROKEN)
+	if (driver && driver->verdict == VERDICT_BROKEN && !node_nvidia_installs(route))
 		return; /* that is refused already, and explains why there is no node */
 	if (!nvidia_paths(route, finding, &paths))
 		return;

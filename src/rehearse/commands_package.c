@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * apt and dpkg, as far as a package appears and goes: /var/lib/dpkg/status in the form of deb-status. Of what packages
- * put on the disk only a kernel's headers are modelled.
+ * put on the disk only a kernel's headers are modelled, and NVIDIA's modules, which DKMS builds for each kernel that has
+ * headers (they are in its modules.alias then).
  */
 #include <string.h>
 
+#include "facts/package.h"
 #include "rehearse/model.h"
 
 #define PRINT(...) MODEL_PRINT(call->rehearse, __VA_ARGS__)
@@ -42,6 +44,17 @@ static int put_status(struct model_call *call, const char *text)
 }
 
 /* The version that apt would take: what a recorded `apt-cache policy` names. NULL: apt does not know the package. */
+static const char *candidate_of_all(struct model_call *call, const char *name)
+{
+	struct command command = { .argv = package_policy };
+	struct outcome outcome = { 0 };
+	struct rehearse *rehearse = call->rehearse;
+	if (rehearse->replay->ops->run(rehearse->replay, &command, rehearse->arena, &outcome))
+		return NULL;
+	struct words packages = package_parse_policy(outcome.out, rehearse->arena);
+	return package_version(&packages, name);
+}
+
 static const char *candidate(struct model_call *call, const char *name)
 {
 	const char *argv[] = { "apt-cache", "policy", name, NULL };
@@ -52,7 +65,7 @@ static const char *candidate(struct model_call *call, const char *name)
 	if (rehearse->replay->ops->run(rehearse->replay, &command, rehearse->arena, &outcome) == 0 && outcome.out.data)
 		at = strstr(outcome.out.data, "Candidate: ");
 	if (!at || text_starts(at, "Candidate: (none)"))
-		return NULL;
+		return candidate_of_all(call, name);
 	at += strlen("Candidate: ");
 	return arena_strndup(rehearse->arena, at, strcspn(at, "\n"));
 }
@@ -88,6 +101,31 @@ static const char *state_of(struct model_call *call, const char *name)
 	return arena_strndup(call->rehearse->arena, line, strcspn(line, "\n"));
 }
 
+/* One line, which says no more than that the module is there for NVIDIA's cards. */
+#define BUILT "alias pci:v000010DEd*sv*sd*bc03sc00i* nvidia\n"
+
+/* DKMS: built where there are headers, and away where there is no source any more. */
+static void build(struct model_call *call, bool source)
+{
+	static const char folder[] = "/lib/modules";
+	struct rehearse *rehearse = call->rehearse;
+	struct model_inode *kernels = model_find(rehearse, folder);
+	for (size_t i = 0; kernels && i < kernels->names.n; i++) {
+		const char *kernel = kernels->names.name[i].name, *path = PRINT("%s/%s/modules.alias", folder, kernel);
+		const char *text = model_text(rehearse, path), *at = text ? strstr(text, BUILT) : NULL;
+		bool headers = model_find(rehearse, PRINT("/usr/src/linux-headers-%s", kernel)) != NULL;
+		if (text && source && headers && !at)
+			model_set_text(rehearse, path, 0644, "%s" BUILT, text);
+		if (text && !source && at)
+			model_set_text(rehearse, path, 0644, "%.*s%s", (int)(at - text), text, at + strlen(BUILT));
+	}
+}
+
+static bool is_nvidia(const char *name)
+{
+	return strcmp(name, "nvidia-kernel-dkms") == 0 || strcmp(name, "nvidia-open-kernel-dkms") == 0;
+}
+
 static void unpack(struct model_call *call, const char *name, bool there)
 {
 	const char *folder = headers_folder(call, name);
@@ -95,7 +133,14 @@ static void unpack(struct model_call *call, const char *name, bool there)
 		model_set(call->rehearse, folder, NODE_DIR, 0755, (struct bytes){ 0 });
 	else if (folder)
 		model_drop(call->rehearse, folder);
+	bool source = text_ends(state_of(call, "nvidia-kernel-dkms"), " installed") ||
+	              text_ends(state_of(call, "nvidia-open-kernel-dkms"), " installed");
+	if (is_nvidia(name) || (folder && there && source))
+		build(call, there);
 }
+
+/* What nvidia-graphics-drivers' packages depend on (its debian/control), as far as it is named by others. */
+static const char *const come_along[] = { "dkms", "nvidia-kernel-support", "nvidia-modprobe" };
 
 /* dpkg notes what it is about to do, unpacks, and notes that it is done. */
 static int install_one(struct model_call *call, const char *word)
@@ -111,7 +156,11 @@ static int install_one(struct model_call *call, const char *word)
 		model_err(call, "E: Unable to locate package %s\n", name);
 		return 100;
 	}
-	int failed = put_state(call, name, version, "install reinstreq half-installed");
+	int failed = 0;
+	for (size_t i = 0; is_nvidia(name) && i < sizeof come_along / sizeof *come_along && !failed; i++)
+		if (!*state_of(call, come_along[i]))
+			failed = put_state(call, come_along[i], version, "install ok installed");
+	failed = failed ? failed : put_state(call, name, version, "install reinstreq half-installed");
 	if (failed)
 		return failed;
 	unpack(call, name, true);

@@ -398,6 +398,7 @@ void kernel_bind(struct rehearse *rehearse, const char *address, const char *dri
 	}
 	refresh_group(rehearse, device);
 	kernel_refresh(rehearse);
+	kernel_nvidia_settle(rehearse);
 }
 
 void kernel_move(struct rehearse *rehearse, const char *from, const char *to)
@@ -849,6 +850,7 @@ bool kernel_open(struct rehearse *rehearse, struct err *err)
 	for (size_t i = 0; i < lines.n; i++)
 		*arena_push(rehearse->arena, kernel->modules_before.word, kernel->modules_before.n) =
 		        arena_strndup(rehearse->arena, lines.word[i], strcspn(lines.word[i], " "));
+	kernel->nvidia_recorded = model_text(rehearse, "/proc/driver/nvidia/version") != NULL;
 	if ((file = model_find(rehearse, "/proc/iomem")) && file->has_data)
 		kernel->iomem = file->data;
 	return true;

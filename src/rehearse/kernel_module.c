@@ -126,32 +126,6 @@ static void register_driver(struct rehearse *rehearse, const char *module, const
 	model_set_relative(rehearse, PRINT("%s/module", folder), PRINT("/sys/module/%s", module));
 }
 
-static const char *const uvm_nodes[] = { "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools" };
-
-/* NVIDIA's module makes no node; a rule of udev asks NVIDIA's own tool for it (nvidia-modprobe(1), -u). */
-static bool udev_makes_uvm(struct rehearse *rehearse)
-{
-	struct model_inode *rules = model_find(rehearse, "/etc/udev/rules.d");
-	for (size_t i = 0; rules && i < rules->names.n; i++) {
-		const char *text = model_text(rehearse, PRINT("/etc/udev/rules.d/%s", rules->names.name[i].name));
-		struct words lines = text_split(rehearse->arena, text ? text : "", "\n");
-		for (size_t j = 0; j < lines.n; j++)
-			if (text_matches("ACTION==\"add\"*KERNEL==\"nvidia_uvm\"*nvidia-modprobe * -u*", lines.word[j]))
-				return true;
-	}
-	return false;
-}
-
-static void make_uvm_nodes(struct rehearse *rehearse)
-{
-	for (unsigned i = 0; i < sizeof uvm_nodes / sizeof *uvm_nodes && udev_makes_uvm(rehearse); i++) {
-		struct model_inode *node = model_set(rehearse, uvm_nodes[i], NODE_CHAR, 0666, (struct bytes){ 0 });
-		node->stat.major = 508;
-		node->stat.minor = i;
-		node->open_error = 0;
-	}
-}
-
 /* As the recording has it: a line of its own in /proc/modules, a folder in /sys/module. */
 static void note_loaded(struct rehearse *rehearse, const char *module)
 {
@@ -165,10 +139,11 @@ static void note_loaded(struct rehearse *rehearse, const char *module)
 		node->stat.major = 10;
 		node->stat.minor = 196;
 	}
-	if (strcmp(module, "nvidia_uvm") == 0)
-		make_uvm_nodes(rehearse);
 	if (driver)
 		register_driver(rehearse, module, driver);
+	kernel_nvidia_settle(rehearse);
+	if (strcmp(module, "nvidia_uvm") == 0)
+		kernel_nvidia_nodes(rehearse);
 }
 
 static void note_gone(struct rehearse *rehearse, const char *module)
@@ -185,6 +160,7 @@ static void note_gone(struct rehearse *rehearse, const char *module)
 		model_drop(rehearse, "/dev/vfio/vfio");
 	if (driver)
 		model_drop(rehearse, PRINT("/sys/bus/pci/drivers/%s", driver));
+	kernel_nvidia_settle(rehearse);
 }
 
 static void nobody(void *data, int error, const char *what)
@@ -308,10 +284,7 @@ int kernel_unload(struct rehearse *rehearse, const char *name)
 void kernel_set_modules(struct rehearse *rehearse, const struct words *modules)
 {
 	struct words now = loaded(rehearse);
-	/* a boot begins with an empty /dev; of these alone the recording cannot tell who made them */
-	for (size_t i = 0; i < sizeof uvm_nodes / sizeof *uvm_nodes; i++)
-		if (!has_word(&rehearse->kernel->modules_before, "nvidia_uvm"))
-			model_drop(rehearse, uvm_nodes[i]);
+	kernel_nvidia_boot(rehearse);
 	for (size_t i = 0; i < now.n; i++)
 		if (!has_word(modules, now.word[i]))
 			note_gone(rehearse, now.word[i]);
@@ -319,5 +292,5 @@ void kernel_set_modules(struct rehearse *rehearse, const struct words *modules)
 		if (!kernel_loaded(rehearse, modules->word[i]))
 			note_loaded(rehearse, modules->word[i]);
 		else if (strcmp(modules->word[i], "nvidia_uvm") == 0)
-			make_uvm_nodes(rehearse); /* loaded anew, as all are */
+			kernel_nvidia_nodes(rehearse); /* loaded anew, as all are */
 }

@@ -245,6 +245,7 @@ struct kernel_state {
 	size_t n_ids;
 	struct words modules_before; /* loaded in the recording */
 	struct bytes iomem, interrupts;
+	bool nvidia_recorded; /* NVIDIA's own driver is loaded in the recording */
 	bool iommu;        /* groups are there */
 	const char *stuck; /* a driver whose unbind never ended; NULL: none */
 };
@@ -262,6 +263,11 @@ void kernel_move(struct rehearse *rehearse, const char *from, const char *to);
 void kernel_override(struct rehearse *rehearse, const char *address, const char *driver); /* NONE: cleared */
 /* Would this driver take this device: override, dynamic ids, the module's aliases? */
 bool kernel_takes(struct rehearse *rehearse, const char *driver, const struct kernel_device *device);
+/* kernel_nvidia.c: /proc/driver/nvidia as the module and its cards are now; the nodes that a rule of udev asks for when
+ * nvidia_uvm comes; and none of them as a boot begins. Only what a recording cannot tell is made or taken away. */
+void kernel_nvidia_settle(struct rehearse *rehearse);
+void kernel_nvidia_nodes(struct rehearse *rehearse);
+void kernel_nvidia_boot(struct rehearse *rehearse);
 /* A registered driver takes what it can of the devices that have none. */
 void kernel_attach(struct rehearse *rehearse, const char *driver);
 void kernel_add_ids(struct rehearse *rehearse, const char *driver, const char *ids); /* "10de:2803,10de:22bd" */
