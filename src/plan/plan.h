@@ -66,6 +66,9 @@ struct refusal {
 	const char *rule, *why, *cure; /* cure NULL: none is known */
 	bool waivable;
 };
+struct warning { /* what nobody may overlook before agreeing: a screen that goes dark */
+	const char *rule, *why;
+};
 struct guest_stop {
 	const char *id, *why; /* "vm/100" */
 };
@@ -83,6 +86,8 @@ struct plan {
 	size_t n_refused;
 	struct guest_stop *guest_stops; /* each once; with a reboot every running guest */
 	size_t n_guest_stops;
+	struct warning *warnings; /* said first, even where little is said */
+	size_t n_warnings;
 	struct words notes;      /* sentences: the way back, what the self-revert does, what nobody asked */
 	const char *goal;        /* as the YAML of a goal file, for going on after a reboot */
 	int64_t confirm_seconds; /* UNKNOWN_NUMBER: nothing to confirm */
