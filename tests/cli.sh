@@ -204,6 +204,9 @@ run "$gpuferry" plan --json --machine amd-4060ti --machine iommu-off --gpu nvidi
 ok "a plan for each of two machines is a line each"
 run "$gpuferry" plan --quiet --machine amd-4060ti --gpu nvidia --into vm/100
 [ $code = 3 ] && ! says because; ok "a quiet plan is titles"
+run "$gpuferry" plan --quiet --machine single-gpu --gpu nvidia --into vm/100
+[ $code = 3 ] && [ "$(sed -n 1p "$work/out")" = "warning  gpu.only-console" ] && says "screen is dark"
+ok "and yet it says first which screen goes dark"
 printf 'gpu: nvidia\ninto: vm/100\n' >"$work/goal.yaml"
 run "$gpuferry" plan --json --machine amd-4060ti --gpu nvidia --into vm/100
 jq .steps "$work/out" >"$work/by-flags"

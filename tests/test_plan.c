@@ -44,6 +44,8 @@ static const char *brief(struct arena *arena, const char *value)
 static const char *shown(struct arena *arena, const struct plan *plan)
 {
 	const char *text = arena_printf(arena, "reboots %u\n", plan->reboots);
+	for (size_t i = 0; i < plan->n_warnings; i++)
+		text = arena_printf(arena, "%swarns %s: %s\n", text, plan->warnings[i].rule, plan->warnings[i].why);
 	for (size_t i = 0; i < plan->n_guest_stops; i++)
 		text = arena_printf(arena, "%sstops %s\n", text, plan->guest_stops[i].id);
 	for (size_t i = 0; i < plan->n; i++) {
@@ -234,6 +236,13 @@ static const struct case_of {
 	        "gpu=nvidia into=vm/100", 0, { "refused gpu.acs" }, NULL },
 	{ "unless accepted", GUIDES "replace /proc/cmdline quiet \"quiet pcie_acs_override=downstream\"\n",
 	        "gpu=nvidia into=vm/100 accept=gpu.acs", 0, { "hostpci0" }, "refused" },
+	{ "a screen that goes dark is told first", "base single-gpu\n", "gpu=nvidia into=vm/100", 1,
+	        { "reboots 1\nwarns gpu.only-console: this is the node's only display device", "stops" }, "refused" },
+	{ "so is that of a node with a second way in",
+	        "base single-gpu\nfile /sys/class/tty/console/active\n\ttty0 ttyS0\n", "gpu=nvidia into=vm/100", 1,
+	        { "reboots 1\nwarns gpu.only-console: the node boots on 0000:01:00.0", "a serial console is active", "stops" },
+	        "refused" },
+	{ "a card without the node's screen", GUIDES, "gpu=nvidia into=vm/100", 0, { "hostpci0" }, "warns" },
 	{ "no quorum", GUIDES "file /etc/pve/.members\n\t{\n\t\"nodename\": \"pve\",\n\t\"version\": 3,\n"
 	                      "\t\"cluster\": { \"name\": \"c\", \"version\": 2, \"nodes\": 2, \"quorate\": 0 }\n\t}\n",
 	        "gpu=nvidia into=vm/100", 0, { "refused node.quorum" }, NULL },
@@ -327,7 +336,7 @@ static void check_order(const struct plan *plan)
 	assert_int_equal(confirms, plan->reboots);
 	assert_int_equal(plan->confirm_seconds, plan->reboots ? 600 : UNKNOWN_NUMBER);
 	if (!plan->n)
-		assert_int_equal(plan->n_gates + plan->n_guest_stops, 0);
+		assert_int_equal(plan->n_gates + plan->n_guest_stops + plan->n_warnings, 0);
 }
 
 static const char *printed(struct arena *arena, const struct plan *plan)

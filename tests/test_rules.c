@@ -410,6 +410,7 @@ static void ct_nvidia(struct lab *lab)
 	lab->gpus[0].render = &lab->nodes[4];
 	lab->facts.drm.nvidia_module_version = "580.95.05";
 	lab->facts.drm.nvidia_open = YES;
+	lab->facts.host.modules = words_of(lab, "nvidia nvidia_uvm");
 	nvidia_inside(lab);
 	lab->insides[0].docker = YES;
 	lab->insides[0].no_cgroups = YES;

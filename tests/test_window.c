@@ -34,8 +34,8 @@ static void opens_and_closes(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
 		struct goal goal = within(windows[i].from, windows[i].to);
-		struct window_left left;
-		window_at(&goal, windows[i].now, &left);
+		struct plan_window left;
+		plan_window_at(&goal, windows[i].now, &left);
 		if (left.open != windows[i].open || left.opens_in != windows[i].opens_in ||
 		        left.left != windows[i].left)
 			fail_msg("%s: open %d, in %lld, left %lld", windows[i].name, left.open,
@@ -48,20 +48,20 @@ static void reckons_with_the_way_back(void **state)
 	(void)state;
 	struct step hot[] = { { .kind = "power" }, { .kind = "config" }, { .kind = "power" } };
 	struct plan plan = { .steps = hot, .n = 3, .confirm_seconds = UNKNOWN_NUMBER };
-	int64_t without = window_needed(&plan);
+	int64_t without = plan_window_needed(&plan);
 	assert_true(without >= 180 && without < 900);
 	struct step cold[] = { { .kind = "file" }, { .kind = "initramfs" }, { .kind = "reboot" },
 		{ .kind = "config" } };
 	struct guest_stop stops[] = { { "vm/100", "" }, { "vm/101", "" } };
 	plan = (struct plan){ .steps = cold, .n = 4, .reboots = 1, .confirm_seconds = 600 };
-	int64_t alone = window_needed(&plan);
+	int64_t alone = plan_window_needed(&plan);
 	/* two boots, the time to confirm, and two images at the least */
 	assert_true(alone >= 2 * 300 + 600 + 2 * 60);
 	plan.guest_stops = stops;
 	plan.n_guest_stops = 2;
-	assert_true(window_needed(&plan) > alone);
+	assert_true(plan_window_needed(&plan) > alone);
 	plan.confirm_seconds = 1200;
-	assert_true(window_needed(&plan) >= alone + 600);
+	assert_true(plan_window_needed(&plan) >= alone + 600);
 }
 
 static void says_it_to_people(void **state)
@@ -69,10 +69,10 @@ static void says_it_to_people(void **state)
 	ARENA_SCOPED struct arena arena = { 0 };
 	(void)state;
 	struct goal goal = within(180, 1439);
-	assert_string_equal(window_text(&goal, &arena), "03:00-23:59");
-	assert_string_equal(window_span(1, &arena), "1 min");
-	assert_string_equal(window_span(3600, &arena), "60 min");
-	assert_string_equal(window_span(10000, &arena), "2 h 47 min");
+	assert_string_equal(plan_window_text(&goal, &arena), "03:00-23:59");
+	assert_string_equal(plan_window_span(1, &arena), "1 min");
+	assert_string_equal(plan_window_span(3600, &arena), "60 min");
+	assert_string_equal(plan_window_span(10000, &arena), "2 h 47 min");
 }
 
 /* ---- how a run ends ------------------------------------------------------------------------ */

@@ -33,19 +33,6 @@ void show_verdict(const struct app *app, const struct report *report, struct are
 /* An exec event as a line; data is a struct app. */
 void show_event(void *app, const struct exec_event *event);
 
-struct window_left {
-	bool open;
-	int64_t opens_in; /* seconds; 0 when open */
-	int64_t left;     /* seconds until it closes; UNKNOWN_NUMBER: there is no window, it is always open */
-};
-/* The goal's window seen from a second of the day (local to the node). */
-void window_at(const struct goal *goal, int64_t second_of_day, struct window_left *ret);
-/* Seconds that the plan may take at the longest in the window: its steps, and with a reboot both boots, the time to
- * confirm and the revert. */
-int64_t window_needed(const struct plan *plan);
-const char *window_text(const struct goal *goal, struct arena *arena); /* "03:00-06:00" */
-const char *window_span(int64_t seconds, struct arena *arena);         /* "about 25 min" */
-
 /* ---- how it ended ---- */
 struct ended {
 	enum exec_end end;

@@ -192,7 +192,8 @@ static void show_step(const struct app *app, const struct step *step, size_t num
 /* The folders and links that only make a temporary file count are one line. */
 static bool is_folded(const struct app *app, const struct step *step)
 {
-	return step->temporary && !app->all && (strcmp(step->kind, "link") == 0 || strcmp(step->kind, "directory") == 0);
+	return step->temporary && !app->all &&
+	       (strcmp(step->kind, "link") == 0 || strcmp(step->kind, "directory") == 0);
 }
 
 static void show_steps(const struct app *app, const struct plan *plan, struct arena *arena)
@@ -257,6 +258,18 @@ static void show_behind(const struct app *app, const struct plan *plan, struct a
 	}
 }
 
+/* However little is asked for: nobody shall agree without having seen it. */
+static void show_warnings(const struct app *app, const struct plan *plan, struct arena *arena)
+{
+	for (size_t i = 0; i < plan->n_warnings; i++) {
+		printf("%swarning%s  %s%s%s\n", out_colour(app, YELLOW), out_plain(app), out_colour(app, BOLD),
+		        plan->warnings[i].rule, out_plain(app));
+		out_folded(app, text_shown(arena, plan->warnings[i].why), 5);
+	}
+	if (plan->n_warnings)
+		putchar('\n');
+}
+
 void show_plan(const struct app *app, const struct plan *plan, struct arena *arena)
 {
 	for (size_t i = 0; i < plan->n_refused; i++)
@@ -271,6 +284,7 @@ void show_plan(const struct app *app, const struct plan *plan, struct arena *are
 		        plan->guest ? plan->guest : "the guest", plan->gpu ? plan->gpu : "the GPU");
 		return;
 	}
+	show_warnings(app, plan, arena);
 	printf("%s%s%s\n\n", out_colour(app, BOLD), text_shown(arena, plan_headline(plan, arena)), out_plain(app));
 	show_steps(app, plan, arena);
 	if (!app->quiet)

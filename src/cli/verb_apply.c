@@ -32,7 +32,8 @@ static const char *const closing[] = {
 	[EXEC_REVERTED] = "a step failed; what was done has been taken back",
 	[EXEC_GATE] = "not possible on this machine, as the reboot showed; what was done has been taken back",
 	[EXEC_LEFT] = "taken back, except for what others changed since",
-	[EXEC_STUCK] = "the kernel hangs while it lets go of the card; nothing more was written: reboot, then run this again",
+	[EXEC_STUCK] =
+	        "the kernel hangs while it lets go of the card; nothing more was written: reboot, then run this again",
 	[EXEC_REFUSED] = "refused; nothing was changed",
 	[EXEC_FAILED] = "it could go neither on nor back; the journal stands. Run it again, or gpuferry rollback",
 };
@@ -106,16 +107,17 @@ static int64_t second_of_day(struct world *node)
 	return localtime_r(&now, &local) ? local.tm_hour * 3600 + local.tm_min * 60 + local.tm_sec : 0;
 }
 
-static bool window_fits(struct applying *applying, const struct window_left *left)
+static bool window_fits(struct applying *applying, const struct plan_window *left)
 {
 	struct arena *arena = applying->app->arena;
-	int64_t needed = window_needed(&applying->before.plan);
+	int64_t needed = plan_window_needed(&applying->before.plan);
 	if (!applying->before.plan.reboots || left->left == UNKNOWN_NUMBER || needed <= left->left)
 		return true;
 	err_set(&applying->err, ERR_INPUT,
 	        "apply: of the window %s %s are left, but with the reboot, the time to confirm and a revert it may "
 	        "take %s",
-	        window_text(&applying->goal, arena), window_span(left->left, arena), window_span(needed, arena));
+	        plan_window_text(&applying->goal, arena), plan_window_span(left->left, arena),
+	        plan_window_span(needed, arena));
 	return err_hint(&applying->err, "begin earlier, widen the window, or give less time to confirm");
 }
 
@@ -124,25 +126,25 @@ static bool window_reached(struct applying *applying)
 {
 	const struct plan *plan = &applying->before.plan;
 	struct app *app = applying->app;
-	struct window_left left;
-	window_at(&applying->goal, second_of_day(applying->node), &left);
+	struct plan_window left;
+	plan_window_at(&applying->goal, second_of_day(applying->node), &left);
 	bool interrupts = plan->reboots || plan->n_guest_stops;
 	if (interrupts && !left.open && !app->wait) {
 		err_set(&applying->err, ERR_INPUT, "apply: guests may stop only from %s; that is in %s",
-		        window_text(&applying->goal, app->arena), window_span(left.opens_in, app->arena));
+		        plan_window_text(&applying->goal, app->arena), plan_window_span(left.opens_in, app->arena));
 		return err_hint(&applying->err, "--wait waits for it");
 	}
-	struct window_left whole;
-	window_at(&applying->goal, applying->goal.window_from * 60, &whole);
+	struct plan_window whole;
+	plan_window_at(&applying->goal, applying->goal.window_from * 60, &whole);
 	if (interrupts && !left.open && !window_fits(applying, &whole)) /* not even then: no use to wait */
 		return false;
 	while (interrupts && !left.open) {
 		if (!app->json && !app->quiet)
-			printf("waiting for %s, %s\n", window_text(&applying->goal, app->arena),
-			        window_span(left.opens_in, app->arena));
+			printf("waiting for %s, %s\n", plan_window_text(&applying->goal, app->arena),
+			        plan_window_span(left.opens_in, app->arena));
 		fflush(stdout);
 		sleep((unsigned)left.opens_in);
-		window_at(&applying->goal, second_of_day(applying->node), &left);
+		plan_window_at(&applying->goal, second_of_day(applying->node), &left);
 	}
 	applying->exec.in_window = left.open;
 	return !interrupts || window_fits(applying, &left);

@@ -214,7 +214,7 @@ static void settle(struct route *route)
 	}
 	if (plan->n)
 		return;
-	plan->n_gates = plan->n_guest_stops = 0;
+	plan->n_gates = plan->n_guest_stops = plan->n_warnings = 0;
 }
 
 void route_finish(struct route *route)

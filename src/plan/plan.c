@@ -78,6 +78,8 @@ static void answer_finding(struct route *route, const struct finding *finding)
 		mend(route, finding);
 	else if (way == REPAIR_REFUSE || way == REPAIR_STEP)
 		refuse(route, finding);
+	else if (way == REPAIR_WARN)
+		route_warn(route, finding->rule->id, "%s", finding->why);
 	else if (way == REPAIR_NOTE)
 		route_note(route, "%s: %s.", finding->rule->id, finding->why);
 }

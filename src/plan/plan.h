@@ -66,6 +66,9 @@ struct refusal {
 	const char *rule, *why, *cure; /* cure NULL: none is known */
 	bool waivable;
 };
+struct warning { /* what nobody may overlook before agreeing: a screen that goes dark */
+	const char *rule, *why;
+};
 struct guest_stop {
 	const char *id, *why; /* "vm/100" */
 };
@@ -83,12 +86,28 @@ struct plan {
 	size_t n_refused;
 	struct guest_stop *guest_stops; /* each once; with a reboot every running guest */
 	size_t n_guest_stops;
+	struct warning *warnings; /* said first, even where little is said */
+	size_t n_warnings;
 	struct words notes;      /* sentences: the way back, what the self-revert does, what nobody asked */
 	const char *goal;        /* as the YAML of a goal file, for going on after a reboot */
 	int64_t confirm_seconds; /* UNKNOWN_NUMBER: nothing to confirm */
 };
 
 void plan_build(const struct facts *facts, const struct goal *goal, struct arena *arena, struct plan *ret);
+
+/* The window in which guests may stop or the node may reboot, seen from a moment: window.c. */
+struct plan_window {
+	bool open;
+	int64_t opens_in; /* seconds; 0 when open */
+	int64_t left;     /* seconds until it closes; UNKNOWN_NUMBER: there is no window, it is always open */
+};
+/* The goal's window seen from a second of the day (local to the node). */
+void plan_window_at(const struct goal *goal, int64_t second_of_day, struct plan_window *ret);
+/* Seconds that the plan may take at the longest in the window: its steps, and with a reboot both boots, the time to
+ * confirm and the revert. */
+int64_t plan_window_needed(const struct plan *plan);
+const char *plan_window_text(const struct goal *goal, struct arena *arena); /* "03:00-06:00" */
+const char *plan_window_span(int64_t seconds, struct arena *arena);         /* "about 25 min" */
 
 /* The plan document of product.md, and what the journal keeps. */
 json_t *plan_json(const struct plan *plan);

@@ -76,6 +76,14 @@ static json_t *refusal_json(const struct refusal *refusal)
 	return object;
 }
 
+static json_t *warning_json(const struct warning *warning)
+{
+	json_t *object = json_object();
+	json_put(object, "rule", json_raw_text(warning->rule));
+	json_put(object, "why", json_raw_text(warning->why));
+	return object;
+}
+
 static json_t *stop_json(const struct guest_stop *stop)
 {
 	json_t *object = json_object();
@@ -87,7 +95,7 @@ static json_t *stop_json(const struct guest_stop *stop)
 static json_t *arrays_into(json_t *document, const struct plan *plan)
 {
 	json_t *steps = json_array(), *gates = json_array(), *refused = json_array(), *stops = json_array(),
-	       *notes = json_array();
+	       *warnings = json_array(), *notes = json_array();
 	for (size_t i = 0; i < plan->n_guest_stops; i++)
 		json_add(stops, stop_json(&plan->guest_stops[i]));
 	for (size_t i = 0; i < plan->n; i++)
@@ -96,12 +104,15 @@ static json_t *arrays_into(json_t *document, const struct plan *plan)
 		json_add(gates, gate_json(&plan->gates[i]));
 	for (size_t i = 0; i < plan->n_refused; i++)
 		json_add(refused, refusal_json(&plan->refused[i]));
+	for (size_t i = 0; i < plan->n_warnings; i++)
+		json_add(warnings, warning_json(&plan->warnings[i]));
 	for (size_t i = 0; i < plan->notes.n; i++)
 		json_add(notes, json_raw_text(plan->notes.word[i]));
 	json_put(document, "guest_stops", stops);
 	json_put(document, "steps", steps);
 	json_put(document, "gates", gates);
 	json_put(document, "refused", refused);
+	json_put(document, "warnings", warnings);
 	json_put(document, "notes", notes);
 	return document;
 }
@@ -241,6 +252,12 @@ static void read_refusal(struct reader *reader, const json_t *object, struct pla
 		word_at(reader, object, "why"), raw_at(reader, object, "cure"), truth_at(reader, object, "waivable") };
 }
 
+static void read_warning(struct reader *reader, const json_t *object, struct plan *plan)
+{
+	*arena_push(reader->arena, plan->warnings, plan->n_warnings) =
+	        (struct warning){ word_at(reader, object, "rule"), word_at(reader, object, "why") };
+}
+
 static void read_stop(struct reader *reader, const json_t *object, struct plan *plan)
 {
 	*arena_push(reader->arena, plan->guest_stops, plan->n_guest_stops) =
@@ -251,7 +268,7 @@ static const struct {
 	const char *key;
 	void (*read)(struct reader *reader, const json_t *object, struct plan *plan);
 } arrays[] = { { "steps", read_step }, { "gates", read_gate }, { "refused", read_refusal },
-	{ "guest_stops", read_stop } };
+	{ "guest_stops", read_stop }, { "warnings", read_warning } };
 
 enum { ITEMS_MAX = 10000 };
 

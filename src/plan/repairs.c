@@ -9,6 +9,7 @@
 
 #define REFUSE REPAIR_REFUSE
 #define NOTE REPAIR_NOTE
+#define WARN REPAIR_WARN
 #define LEFT REPAIR_LEFT
 #define STEP REPAIR_STEP
 
@@ -39,7 +40,7 @@ const struct repair repairs[] = {
 	{ "gpu.acs",                REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
 	{ "gpu.group-needs",        REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
 	{ "gpu.group",              REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
-	{ "gpu.only-console",       REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
+	{ "gpu.only-console",       REFUSE, WARN,   REFUSE, LEFT, NULL, NULL },
 	{ "gpu.next-boot",          STEP,   NOTE,   NOTE,   LEFT, early_release, node_driver_keep },
 	{ "gpu.twins",              REFUSE, NOTE,   NOTE,   LEFT, NULL, NULL },
 	{ "gpu.builtin-vfio",       LEFT,   NOTE,   LEFT,   LEFT, NULL, NULL },

@@ -331,6 +331,16 @@ void route_stop(struct route *route, const char *guest, const char *why)
 	*arena_push(route->arena, plan->guest_stops, plan->n_guest_stops) = (struct guest_stop){ guest, why };
 }
 
+void route_warn(struct route *route, const char *rule, const char *why, ...)
+{
+	struct plan *plan = route->plan;
+	va_list args;
+	va_start(args, why);
+	*arena_push(route->arena, plan->warnings, plan->n_warnings) =
+	        (struct warning){ rule, text_shown(route->arena, arena_vprintf(route->arena, why, args)) };
+	va_end(args);
+}
+
 void route_note(struct route *route, const char *note, ...)
 {
 	struct words *notes = &route->plan->notes;

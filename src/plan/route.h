@@ -122,6 +122,7 @@ void route_lean(struct route *route, const char *rule, const char *cure, const c
         __attribute__((format(printf, 4, 5)));
 void route_gate(struct route *route, const char *rule, const char *why);
 void route_stop(struct route *route, const char *guest, const char *why); /* each guest once; the first why counts */
+void route_warn(struct route *route, const char *rule, const char *why, ...) __attribute__((format(printf, 3, 4)));
 void route_note(struct route *route, const char *note, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- what is asked of the report ---- */
@@ -134,6 +135,7 @@ enum repair_way {
 	REPAIR_UNSAID,
 	REPAIR_REFUSE, /* broken: refused, unless accepted. warn, unknown: refused if there is anything to do */
 	REPAIR_NOTE,   /* said in the plan's notes */
+	REPAIR_WARN,   /* said above the steps, for whoever agrees to them */
 	REPAIR_LEFT,   /* nothing: not ours to mend, and no step leans on it */
 	REPAIR_STEP,   /* the route's function mends it; where the route has none: as REPAIR_REFUSE */
 };

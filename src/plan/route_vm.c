@@ -358,6 +358,17 @@ static void take_now(struct route *route)
 	}
 }
 
+/* A second way into the node does not light the screen that stands in front of it. */
+static void warn_of_dark_screen(struct route *route)
+{
+	const struct finding *console = route_finding(route, "gpu.only-console");
+	if (route->gpu->boot_display == YES && !check_on_vfio(route->gpu->pci) && console &&
+	        console->verdict == VERDICT_OK)
+		route_warn(route, "gpu.only-console",
+		        "the node boots on %s: a screen that is plugged in there is dark once the VM has it (%s)",
+		        route->gpu->pci->address, console->why);
+}
+
 void route_vm(struct route *route)
 {
 	if (!route->guest) {
@@ -367,6 +378,7 @@ void route_vm(struct route *route)
 	route_guest_fits(route, "vm.known");
 	wishes(route);
 	take_now(route);
+	warn_of_dark_screen(route);
 	if (!plan_running(route->guest) && route->restart_because)
 		route_note(
 		        route, "%s is not running, and is not started: it gets the card at its next start.", route->on);

@@ -212,8 +212,8 @@ static enum verdict card_only_console(const struct scene *scene, struct answer *
 	        answer, "keep a rescue stick at hand: its boot menu lets you add a kernel word when the node is mute");
 	if (managed_by_network(facts))
 		return answer_warn(answer,
-		        "this is the node's only display device: once the VM has it, the node is reached over "
-		        "the network or not at all");
+		        "this is the node's only display device: once the VM has it, the node's screen is dark, and "
+		        "the node is reached over the network or not at all");
 	if (facts->management_known != YES || facts->host.serial_console == UNKNOWN)
 		return answer_unknown(answer,
 		        "this is the node's only display device, and whether it can be reached otherwise "
@@ -1102,7 +1102,9 @@ const struct rule rules_gpu[] = {
 	        .check = card_only_console,
 	        .asks = "Can the node still be reached when the card is gone?",
 	        .explains =
-	                "A node whose only screen is in a VM and whose network fails can only be rescued with a stick.",
+	                "A node whose only screen is in a VM and whose network fails can only be rescued with a stick. "
+	                "It is broken only where no network and no serial line leads to the node; else it is a warning "
+	                "above the plan.",
 	        .source = "/sys/class/tty/console/active; PCI class 03" },
 	{ .id = "gpu.twins",
 	        .about = ABOUT_GPU,

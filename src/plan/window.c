@@ -4,13 +4,13 @@
  */
 #include <string.h>
 
-#include "cli/change.h"
+#include "plan/plan.h"
 
 enum { MINUTE = 60, DAY = 24 * 60 * 60 };
 
-void window_at(const struct goal *goal, int64_t second_of_day, struct window_left *ret)
+void plan_window_at(const struct goal *goal, int64_t second_of_day, struct plan_window *ret)
 {
-	*ret = (struct window_left){ .open = true, .left = UNKNOWN_NUMBER };
+	*ret = (struct plan_window){ .open = true, .left = UNKNOWN_NUMBER };
 	if (goal->window_from == UNKNOWN_NUMBER || goal->window_to == UNKNOWN_NUMBER ||
 	        goal->window_from == goal->window_to)
 		return;
@@ -48,7 +48,7 @@ static int64_t longest_of(const char *kind)
 	return longest[i].seconds;
 }
 
-int64_t window_needed(const struct plan *plan)
+int64_t plan_window_needed(const struct plan *plan)
 {
 	int64_t apply = 0, back = 0;
 	for (size_t i = 0; i < plan->n; i++)
@@ -61,13 +61,13 @@ int64_t window_needed(const struct plan *plan)
 	return apply + back;
 }
 
-const char *window_text(const struct goal *goal, struct arena *arena)
+const char *plan_window_text(const struct goal *goal, struct arena *arena)
 {
 	return arena_printf(arena, "%02d:%02d-%02d:%02d", (int)(goal->window_from / 60), (int)(goal->window_from % 60),
 	        (int)(goal->window_to / 60), (int)(goal->window_to % 60));
 }
 
-const char *window_span(int64_t seconds, struct arena *arena)
+const char *plan_window_span(int64_t seconds, struct arena *arena)
 {
 	int64_t minutes = (seconds + MINUTE - 1) / MINUTE;
 	if (minutes < 120)
