@@ -168,7 +168,7 @@ for how in 'other_root dash' "other_root $busybox sh" 'own_root dash' 'own_root 
 	cmp -s - "$work/out" <<-'END'
 		qm shutdown 101
 		qm set 101 --delete hostpci0
-		perl -e 'PROGRAM' 105 '' 'lxc.mount.entry: /dev/dri dev/dri none bind' 'lxc.environment: A=it'\''s'
+		perl -e 'PROGRAM' 105 '' 'lxc.mount.entry: /dev/dri dev/dri none bind' 'lxc.environment: A=it'\''s'   # only if nobody has changed its lxc lines since
 		qm shutdown 100
 		pct set 105 --dev0 /dev/dri/renderD128,gid=104
 		qm set 100 --args 'it'\''s'

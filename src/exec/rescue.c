@@ -89,7 +89,8 @@ static const char *config_line(const struct guest_line *guest)
 
 static const char *raw_line(const struct guest_line *guest)
 {
-	return text_sh_line(guest->arena, exec_raw_argv(guest->step, "", guest->old, guest->arena));
+	return arena_printf(guest->arena, "%s   # only if nobody has changed its lxc lines since",
+	        text_sh_line(guest->arena, exec_raw_argv(guest->step, "", guest->old, guest->arena)));
 }
 
 static const char *power_line(const struct guest_line *guest)

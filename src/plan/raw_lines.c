@@ -111,6 +111,15 @@ static enum serves serves(const struct route *route, const struct pve_line *line
 	return NOT_THIS;
 }
 
+/* A line that gives a device, whichever. */
+static bool gives_device(const struct pve_line *line)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && line->key && line->value; i++)
+		if (strcmp(line->key, kinds[i].key) == 0)
+			return true;
+	return false;
+}
+
 static const struct pve_section *active(const struct route *route)
 {
 	return route->guest && route->guest->n_sections ? &route->guest->sections[0] : NULL;
@@ -132,7 +141,7 @@ bool raw_lines_give(const struct route *route, const char *path)
 
 static void say_left(struct route *route, const struct pve_line *line)
 {
-	route_note(route, "%s: line %u of %s stays: it gives more than %s under its own name (%s).", BECAUSE, line->line,
+	route_note(route, "%s: line %u of %s stays: it is not for %s alone, under its own name (%s).", BECAUSE, line->line,
 	        route->guest->file, route->gpu->pci->address, text_shown(route->arena, line->raw));
 }
 
@@ -144,7 +153,7 @@ bool raw_lines_remove(struct route *route)
 	for (size_t i = 0; lines && i < lines->n && route->gpu; i++) {
 		enum serves what = serves(route, &lines->lines[i]);
 		const char *raw = pve_raw_line(&lines->lines[i], route->arena);
-		if (what == MORE_THAN_THIS)
+		if (what != THIS_CARD && gives_device(&lines->lines[i]))
 			say_left(route, &lines->lines[i]);
 		if (what == THIS_CARD)
 			gone++;

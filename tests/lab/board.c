@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A machine of the project's own text form, as a board in QEMU with a real IOMMU:
+ *   board MACHINE KERNEL INITRD RESULT LOG SECONDS [WORDS...]
+ * Root ports and bridges, an NVMe for each disk controller, an e1000 for each network card and a display 1234:1111 are
+ * QEMU's own; every other device that is not the chipset's is a stand-in. What the guest writes to its second serial port
+ * is RESULT, the console and QEMU's own words are LOG. QEMU and the stand-ins are ended by their ids after SECONDS.
+ * Ends with 0: the guest has ended itself; 1: it has not; 2: wrong usage; 77: QEMU cannot run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "facts/pci.h"
+#include "rehearse/machine.h"
+#include "stand_in.h"
+
+enum { BOARD_FAILED = 1, BOARD_USAGE = 2, BOARD_NONE = 77 };
+
+struct board {
+	struct arena *arena;
+	struct pci pci;
+	const char *iommu; /* QEMU's device; NULL: none */
+	struct words argv;
+	struct stand_in *functions;
+	int *ends; /* the stand-ins' ends of their sockets */
+	size_t n;
+	pid_t *children;
+	size_t n_children;
+};
+
+#define ADD(...) add(board, arena_printf(board->arena, __VA_ARGS__))
+
+static void add(struct board *board, const char *word)
+{
+	*arena_push(board->arena, board->argv.word, board->argv.n) = word;
+}
+
+/* ---- the machine ------------------------------------------------------------------------------------------------ */
+
+static void nobody(void *data, int error, const char *what)
+{
+	(void)data, (void)error, (void)what;
+}
+
+static bool read_machine(struct board *board, const char *path, struct err *err)
+{
+	struct tape *tape;
+	char text[65536];
+	FILE *file = fopen(path, "r");
+	size_t size = file ? fread(text, 1, sizeof text, file) : 0;
+	if (!file || ferror(file) || size == sizeof text)
+		return err_set(err, ERR_INPUT, "%s cannot be read", path);
+	fclose(file);
+	const char *copy = arena_strndup(board->arena, text, size);
+	if (!machine_parse((struct bytes){ copy, size }, path, machine_builtin_text, NULL, board->arena, err, &tape))
+		return false;
+	struct world *world = tape_world(tape, "node", board->arena, err);
+	if (!world)
+		return false;
+	pci_gather(world, board->arena, &board->pci, nobody, NULL);
+	bool amd = board->pci.iommu_units.n && text_starts(board->pci.iommu_units.word[0], "ivhd");
+	if (board->pci.iommu == YES)
+		board->iommu = amd ? "amd-iommu,intremap=on"
+		                   : board->pci.remapping == NO ? "intel-iommu,intremap=off,caching-mode=on"
+		                                                : "intel-iommu,intremap=on,caching-mode=on";
+	return true;
+}
+
+static const struct pci_device *device_at(const struct board *board, const char *address)
+{
+	return address ? pci_find(&board->pci, address) : NULL;
+}
+
+static const char *bus_of(struct board *board, const struct pci_device *device)
+{
+	const struct pci_device *parent = device->parent && *device->parent ? device_at(board, device->parent) : NULL;
+	return parent ? arena_printf(board->arena, "bus%02x%02x", parent->bus, parent->slot) : "pcie.0";
+}
+
+static bool is_multifunction(const struct board *board, const struct pci_device *device)
+{
+	for (size_t i = 0; i < board->pci.n; i++)
+		if (&board->pci.devices[i] != device && pci_same_slot(&board->pci.devices[i], device))
+			return true;
+	return false;
+}
+
+/* ---- as QEMU's words -------------------------------------------------------------------------------------------- */
+
+static void add_bridge(struct board *board, const struct pci_device *device)
+{
+	bool root = strcmp(bus_of(board, device), "pcie.0") == 0;
+	add(board, "-device");
+	if (root)
+		ADD("pcie-root-port,id=bus%02x%02x,slot=%u,chassis=%u,addr=%x.%x%s", device->bus, device->slot, device->slot,
+		        device->slot, device->slot, device->function,
+		        is_multifunction(board, device) ? ",multifunction=on" : "");
+	else
+		ADD("pcie-pci-bridge,id=bus%02x%02x,bus=%s,addr=%x.0", device->bus, device->slot, bus_of(board, device),
+		        device->slot);
+}
+
+static void add_disk(struct board *board, const struct pci_device *device)
+{
+	add(board, "-drive");
+	ADD("if=none,id=disk%02x,driver=null-co,size=64M", device->bus);
+	add(board, "-device");
+	ADD("nvme,drive=disk%02x,serial=%02x,bus=%s,addr=%x.%x", device->bus, device->bus, bus_of(board, device),
+	        device->slot, device->function);
+}
+
+static void add_network(struct board *board, const struct pci_device *device)
+{
+	add(board, "-device");
+	ADD("e1000,romfile=,bus=%s,addr=%x.%x", bus_of(board, device), device->slot, device->function);
+}
+
+/* QEMU's own display, where the machine has one that the firmware boots on. */
+static void add_display(struct board *board, const struct pci_device *device)
+{
+	add(board, "-device");
+	ADD("VGA,bus=%s,addr=%x.%x", bus_of(board, device), device->slot, device->function);
+}
+
+static bool add_stand_in(struct board *board, const struct pci_device *device)
+{
+	int pair[2];
+	bool many = is_multifunction(board, device);
+	struct stand_in what = { .vendor = (unsigned)device->vendor,
+		.device = (unsigned)device->device,
+		.class_code = (unsigned)device->class_code,
+		.subsystem = (uint32_t)device->subsystem_device << 16 | (uint32_t)device->subsystem_vendor,
+		.multifunction = many,
+		.express = strcmp(bus_of(board, device), "pcie.0") != 0,
+		.flr = device->flr == YES };
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		return false;
+	fcntl(pair[1], F_SETFD, FD_CLOEXEC);
+	size_t n = board->n;
+	*arena_push(board->arena, board->functions, board->n) = what;
+	*arena_push(board->arena, board->ends, n) = pair[1];
+	add(board, "-device");
+	ADD("x-pci-proxy-dev,fd=%d,id=function%zu,bus=%s,addr=%x.%x%s", pair[0], n, bus_of(board, device), device->slot,
+	        device->function, many && device->function == 0 ? ",multifunction=on" : "");
+	return true;
+}
+
+/* The chipset's own: q35 has them, and puts them where it wants. */
+static bool is_chipset(const struct pci_device *device)
+{
+	return device->bus == 0 && (device->slot == 0 || device->slot == 0x1f);
+}
+
+static bool add_device(struct board *board, const struct pci_device *device)
+{
+	int64_t class_code = device->class_code >> 8;
+	if (is_chipset(device))
+		return true;
+	if (class_code == 0x0604)
+		add_bridge(board, device);
+	else if (class_code == 0x0108)
+		add_disk(board, device);
+	else if (class_code == 0x0200)
+		add_network(board, device);
+	else if (device->vendor == 0x1234 && device->device == 0x1111)
+		add_display(board, device);
+	else
+		return add_stand_in(board, device);
+	return true;
+}
+
+static void add_iommu(struct board *board)
+{
+	add(board, "-device");
+	add(board, board->iommu);
+}
+
+static bool add_machine(struct board *board)
+{
+	static const char *const fixed[] = { "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-smp",
+		"2", "-object", "memory-backend-memfd,id=memory,size=1G,share=on", "-m", "1G", "-numa", "node,memdev=memory",
+		"-display", "none", "-vga", "none", "-nodefaults", "-no-reboot" };
+	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+		add(board, fixed[i]);
+	/* Intel's must come first; AMD's takes a place on the root bus, the first that is free when it comes */
+	bool last = board->iommu && text_starts(board->iommu, "amd");
+	if (board->iommu && !last)
+		add_iommu(board);
+	for (size_t i = 0; i < board->pci.n; i++)
+		if (!add_device(board, &board->pci.devices[i]))
+			return false;
+	if (last)
+		add_iommu(board);
+	return true;
+}
+
+/* ---- one run ---------------------------------------------------------------------------------------------------- */
+
+static pid_t start(struct board *board, pid_t pid)
+{
+	if (pid > 0)
+		*arena_push(board->arena, board->children, board->n_children) = pid;
+	return pid;
+}
+
+static void serve_all(struct board *board)
+{
+	for (size_t i = 0; i < board->n; i++)
+		if (start(board, fork()) == 0)
+			_exit(stand_in_serve(board->ends[i], &board->functions[i]));
+}
+
+static void end_all(const struct board *board)
+{
+	for (size_t i = 0; i < board->n_children; i++)
+		kill(board->children[i], SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
+/* The status of QEMU; -1: it was still running. */
+static int wait_for(pid_t pid, unsigned seconds)
+{
+	struct timespec tick = { 0, 20 * 1000 * 1000 };
+	int status;
+	for (unsigned i = 0; i < seconds * 50; i++) {
+		pid_t gone = waitpid(pid, &status, WNOHANG);
+		if (gone == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+		nanosleep(&tick, NULL);
+	}
+	return -1;
+}
+
+static int run(struct board *board, const char *log, unsigned seconds)
+{
+	int out = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (out < 0) {
+		fprintf(stderr, "board: %s: %s\n", log, strerror(errno));
+		return BOARD_FAILED;
+	}
+	add(board, NULL);
+	serve_all(board);
+	pid_t pid = start(board, fork());
+	if (pid == 0) {
+		dup2(out, 1);
+		dup2(out, 2);
+		execvp(board->argv.word[0], (char **)(uintptr_t)board->argv.word);
+		_exit(BOARD_NONE);
+	}
+	int status = pid < 0 ? BOARD_FAILED : wait_for(pid, seconds);
+	end_all(board);
+	return status == 0 ? 0 : status == BOARD_NONE ? BOARD_NONE : BOARD_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct board board = { .arena = &arena };
+	struct err err = { 0 };
+	uint64_t seconds = 0;
+	if (argc < 7 || !text_number(argv[6], 10, 36000, &seconds)) {
+		fputs("usage: board MACHINE KERNEL INITRD RESULT LOG SECONDS [WORDS...]\n", stderr);
+		return BOARD_USAGE;
+	}
+	if (!read_machine(&board, argv[1], &err)) {
+		fprintf(stderr, "board: %s\n", err.text);
+		return BOARD_USAGE;
+	}
+	if (!add_machine(&board)) {
+		fprintf(stderr, "board: %s\n", strerror(errno));
+		return BOARD_FAILED;
+	}
+	const char *words = "console=ttyS0 no_timer_check panic=-1";
+	for (int i = 7; i < argc; i++)
+		words = arena_printf(&arena, "%s %s", words, argv[i]);
+	const char *const more[] = { "-kernel", argv[2], "-initrd", argv[3], "-append", words, "-serial", "stdio", "-serial",
+		arena_printf(&arena, "file:%s", argv[4]), "-monitor", "none" };
+	for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+		add(&board, more[i]);
+	return run(&board, argv[5], (unsigned)seconds);
+}
