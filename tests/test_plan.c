@@ -192,7 +192,17 @@ static const struct case_of {
 	{ "the same, pending", GUIDES "append " FILE_100 "\n\t\n\t[PENDING]\n\thostpci0: 0000:01:00\n",
 	        "gpu=nvidia into=vm/100", 0, { "power", "balloon", "power" }, "refused" },
 	{ "lines that PVE would drop", GUIDES "append " FILE_100 "\n\tthis is no setting\n", "gpu=nvidia into=vm/100", 0,
-	        { "refused vm.known: Proxmox would drop line 18 of " FILE_100 " at its next write: this is no setting" }, NULL },
+	        { "refused vm.known: Proxmox would drop line 18 of " FILE_100 " at its next write, because it is no setting: this is no setting" }, NULL },
+	{ "a key that PVE does not know", GUIDES "append " FILE_100 "\n\tsuspended: 1\n", "gpu=nvidia into=vm/100", 0,
+	        { "refused vm.known: Proxmox would drop line 18", "unknown setting 'suspended': suspended: 1" }, NULL },
+	{ "a key that stands twice", GUIDES "append " FILE_100 "\n\tcores: 2\n", "gpu=nvidia into=vm/100", 0,
+	        { "refused vm.known: Proxmox would drop line", "because a later line sets it again: cores: 8" }, NULL },
+	{ "a card's line that PVE does not take", GUIDES "append " FILE_100 "\n\thostpci0: 0000:01:00,foo=1\n",
+	        "gpu=nvidia into=vm/100", 0, { "refused vm.known: Proxmox would drop line 18", "hostpci0.foo" }, NULL },
+	{ "a dev line with which the CT does not start",
+	        "base intel-uhd770-ct-ready\nreplace /etc/pve/lxc/105.conf gid=106 gid=104,foo=1\n", "gpu=intel into=ct/105",
+	        0, { "refused ct.dev-valid: Proxmox does not start the CT with dev0 (/dev/dri/renderD128,gid=104,foo=1): "
+	             "dev0.foo: property is not defined in schema" }, "config" },
 	{ "a template", GUIDES "append " FILE_100 "\n\ttemplate: 1\n", "gpu=nvidia into=vm/100", 0,
 	        { "refused goal.guest: vm/100 is a template" }, NULL },
 	{ "another VM runs with it", GUIDES "file /etc/pve/qemu-server/102.conf\n\thostpci0: 01:00\n\tmemory: 2048\n"

@@ -1131,6 +1131,16 @@ CHANGE(no_agent_but_reach)
 	lab->goal.reach = "ssh://admin@media.lan";
 }
 /* CT */
+CHANGE(device_unknown_property)
+{
+	config_with(lab, "renderD128,gid=110", "renderD128,gid=110,foo=1");
+}
+
+CHANGE(device_without_path)
+{
+	config_with(lab, "dev0: /dev/dri/renderD128,gid=110", "dev0: /dev/dri/../sda,gid=110");
+}
+
 CHANGE(old_container)
 {
 	lab->facts.pve.packages = (struct words){ 0 };
@@ -1736,6 +1746,9 @@ static const struct machine_case cases[] = {
 	{ "ct.lock", ct, locked, BROKEN, "pct unlock 105" },
 	{ "ct.version", ct, same, OK, NULL },
 	{ "ct.version", ct, old_container, BROKEN, "5.0.7" },
+	{ "ct.dev-valid", ct, same, OK, NULL },
+	{ "ct.dev-valid", ct, device_unknown_property, BROKEN, "dev0.foo" },
+	{ "ct.dev-valid", ct, device_without_path, BROKEN, "does not start" },
 	{ "ct.version", ct, packages_unknown, UNKNOWN_, NULL },
 	{ "ct.one-route", ct, same, OK, NULL },
 	{ "ct.one-route", ct, ct_and_vm, WARN, "VM 101" },

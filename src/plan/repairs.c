@@ -95,6 +95,7 @@ const struct repair repairs[] = {
 	{ "ct.known",               REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
 	{ "ct.lock",                REFUSE, REFUSE, REFUSE, LEFT, NULL, NULL },
 	{ "ct.version",             REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
+	{ "ct.dev-valid",           REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
 	{ "ct.one-route",           REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
 	{ "ct.cgroup-v1",           STEP,   STEP,   NOTE,   LEFT, NULL, ct_raw },
 	{ "ct.idmap",               REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },

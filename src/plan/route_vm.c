@@ -309,8 +309,8 @@ static void refuse_lost_lines(struct route *route, const char *rule)
 				route_lean(route, rule,
 				        arena_printf(route->arena, "put line %u of %s right, or take it out",
 				                line->line, guest->file),
-				        "Proxmox would drop line %u of %s at its next write: %s", line->line,
-				        guest->file, line->raw);
+				        "Proxmox would drop line %u of %s at its next write, because %s: %s",
+				        line->line, guest->file, line->lost, line->raw);
 		}
 }
 

@@ -23,6 +23,23 @@ static enum verdict ct_version(const struct scene *scene, struct answer *answer)
 	        answer, "pve-container %s cannot pass device nodes; only hand-written lxc lines work", version);
 }
 
+static enum verdict ct_dev_valid(const struct scene *scene, struct answer *answer)
+{
+	const struct guest *guest = scene->guest;
+	for (size_t i = 0; i < guest->n_devices; i++) {
+		const struct ct_device *device = &guest->devices[i];
+		if (!device->wrong)
+			continue;
+		answer_step(answer, "pct set %lld --delete dev%u", check_id(guest), device->index);
+		answer_step(answer,
+		        "give it anew without what Proxmox does not know: pct set %lld --dev%u PATH,gid=GID",
+		        check_id(guest), device->index);
+		return answer_broken(answer, "Proxmox does not start the CT with dev%u (%s): %s", device->index,
+		        device->raw, device->wrong);
+	}
+	return answer_ok(answer, "every dev line is well formed");
+}
+
 /* ---- raw lxc lines ---- */
 
 static const char *raw_line(const struct guest *guest, const char *prefix, size_t *cursor)
@@ -426,7 +443,8 @@ static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answ
 	        "[Unit] Before=pve-guests.service, [Service] Type=oneshot ExecStart=/usr/bin/nvidia-modprobe -u -c0, "
 	        "[Install] WantedBy=multi-user.target; then: systemctl enable nvidia-nodes");
 	if (node && node->exists == YES)
-		return answer_broken(answer, "the node has /dev/nvidia-uvm, but no module nvidia_uvm that answers there");
+		return answer_broken(
+		        answer, "the node has /dev/nvidia-uvm, but no module nvidia_uvm that answers there");
 	return answer_broken(answer, "the node has no /dev/nvidia-uvm: nothing made it since the boot");
 }
 
@@ -591,6 +609,15 @@ const struct rule rules_ct[] = {
 	        .asks = "Can this Proxmox VE pass device nodes?",
 	        .explains = "dev0: exists since pve-container 5.0.7 (November 2023) and works in unprivileged CTs.",
 	        .source = "pve-container changelog, commit ce1976b" },
+	{ .id = "ct.dev-valid",
+	        GUEST_RULE(ct_dev_valid),
+	        .needs = { "ct.known", "ct.version" },
+	        .pains = { 43 },
+	        .asks = "Are the dev lines well formed?",
+	        .explains =
+	                "Proxmox warns of a line in the file that it cannot read, keeps it, and then does not start "
+	                "the CT. It cannot be set again either, so a change of it could not be taken back.",
+	        .source = "pve-container LXC/Config.pm parse_device, parse_pct_config" },
 	{ .id = "ct.one-route",
 	        GUEST_RULE(ct_one_route),
 	        .needs = { "ct.known" },
@@ -624,7 +651,7 @@ const struct rule rules_ct[] = {
 	        .source = "nvidia-modprobe(1); nvidia-container-toolkit#1934" },
 	{ .id = "ct.node-exists",
 	        GUEST_RULE(ct_node_exists),
-	        .needs = { "ct.known", "gpu.not-vfio" },
+	        .needs = { "ct.known", "ct.dev-valid", "gpu.not-vfio" },
 	        .after = { "ct.nvidia-uvm" },
 	        .pains = { 39, 44 },
 	        .asks = "Do the nodes it names exist?",
@@ -664,7 +691,7 @@ const struct rule rules_ct[] = {
 	        .source = "Linux Documentation/admin-guide/devices.txt; jammsen#7" },
 	{ .id = "ct.gid",
 	        GUEST_RULE(ct_gid),
-	        .needs = { "ct.known" },
+	        .needs = { "ct.known", "ct.dev-valid" },
 	        .pains = { 42 },
 	        .asks = "Does the node belong to the CT's own render group?",
 	        .explains = "Group numbers differ between distributions: the node's render group may be ssl-cert "
@@ -673,7 +700,7 @@ const struct rule rules_ct[] = {
 	        .source = "pve-container LXC/Config.pm; jellyfin.org docs" },
 	{ .id = "ct.mode",
 	        GUEST_RULE(ct_mode),
-	        .needs = { "ct.known" },
+	        .needs = { "ct.known", "ct.dev-valid" },
 	        .pains = { 42 },
 	        .asks = "May just the right ones use it?",
 	        .explains = "0660 with the right gid is enough.",
