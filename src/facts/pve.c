@@ -896,8 +896,7 @@ static bool address_covers(const char *address, const char *device)
 	return strncmp(address, device, size) == 0 && (!device[size] || (device[size] == '.' && !strchr(address, '.')));
 }
 
-/* "-device vfio-pci,host=01:00.0" and its JSON form in args. */
-static bool args_have(const char *args, const char *device, struct arena *arena)
+bool pve_args_have(const char *args, const char *device, struct arena *arena)
 {
 	if (!args || !strstr(args, "vfio-pci"))
 		return false;
@@ -923,6 +922,6 @@ bool pve_guest_has(
 			if (address_covers(addresses.word[j], device->address))
 				return true;
 	}
-	return args_have(pve_value(guest, "args"), device->address, arena) ||
-	       args_have(pve_value_next(guest, "args"), device->address, arena);
+	return pve_args_have(pve_value(guest, "args"), device->address, arena) ||
+	       pve_args_have(pve_value_next(guest, "args"), device->address, arena);
 }

@@ -153,6 +153,8 @@ const char *pve_value_next(const struct guest *guest, const char *key);
 /* The slots (or devices) a hostpci names, mappings resolved for this node (all their alternatives: PVE takes the first
  * that is free); where the node's name is unknown, for every node. */
 struct words pve_hostpci_addresses(const struct pve *pve, const struct hostpci *hostpci, struct arena *arena);
+/* Does "-device vfio-pci,host=01:00.0" or its JSON form in args name that device? */
+bool pve_args_have(const char *args, const char *device, struct arena *arena);
 /* Does this guest use that PCI device, in its active or pending configuration? A hostpci that PVE would not start with
  * counts too, and so does vfio-pci in args. */
 bool pve_guest_has(

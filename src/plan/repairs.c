@@ -66,6 +66,8 @@ const struct repair repairs[] = {
 	{ "vm.known",               REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
 	{ "vm.lock",                REFUSE, REFUSE, REFUSE, LEFT, NULL, NULL },
 	{ "vm.hostpci-valid",       STEP,   NOTE,   REFUSE, LEFT, vm_hostpci, NULL },
+	{ "vm.given-once",          STEP,   NOTE,   REFUSE, LEFT, vm_given_once, NULL },
+	{ "vm.mdev",                STEP,   NOTE,   REFUSE, LEFT, vm_hostpci, NULL },
 	{ "vm.address",             REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
 	{ "vm.mapping",             STEP,   NOTE,   REFUSE, LEFT, vm_mapping, NULL },
 	{ "vm.hostpci",             STEP,   STEP,   REFUSE, STEP, vm_hostpci, NULL },
