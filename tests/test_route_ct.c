@@ -97,8 +97,7 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 #define INSTALLED(package, version)                                                                                    \
 	"reboots 1\nstops ct/105\n"                                                                                    \
 	"file node /etc/modprobe.d/gpuferry-nvidia.conf: none -> blacklist nouveau (gpu.driver)\n"                     \
-	"directory node /etc/udev/rules.d: ? -> there (gpu.driver)\n"                                                  \
-	"file node /etc/udev/rules.d/60-gpuferry.rules: ? -> ACTION==\"add\", SUBSYSTEM==\"module\", "                  \
+	"file node /etc/udev/rules.d/60-gpuferry.rules: none -> ACTION==\"add\", SUBSYSTEM==\"module\", "                  \
 	"KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (gpu.driver)\n"                             \
 	"file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (gpu.driver)\n"                               \
 	"package node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.driver)\n"                                    \
@@ -285,8 +284,8 @@ static const struct case_of {
 	        "gate gpu.not-vfio\ngate gpu.driver\n" },
 	{ "NVIDIA", CT NVIDIA("550.163.01"), "gpu=nvidia into=ct/105", "reboots 0\n" NVIDIA_NODES },
 	{ "NVIDIA without uvm", CT NVIDIA("550.163.01 nouvm"), "gpu=nvidia into=ct/105",
-	        "reboots 0\ndirectory node /etc/udev/rules.d: ? -> there (ct.nvidia-uvm)\n"
-	        "file node /etc/udev/rules.d/60-gpuferry.rules: ? -> ACTION==\"add\", SUBSYSTEM==\"module\", "
+	        "reboots 0\n"
+	        "file node /etc/udev/rules.d/60-gpuferry.rules: none -> ACTION==\"add\", SUBSYSTEM==\"module\", "
 	        "KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (ct.nvidia-uvm)\n"
 	        "file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (ct.nvidia-uvm)\n"
 	        "module node nvidia_uvm: none -> loaded (ct.nvidia-uvm)\n" NVIDIA_NODES },
@@ -367,7 +366,6 @@ static const struct case_of {
 	        CT JASPER "replace /etc/default/grub quiet \"quiet i915.enable_guc=0\"\n", "gpu=intel into=ct/105",
 	        "reboots 1\n"
 	        "stops ct/105\n"
-	        "directory node /etc/default/grub.d: ? -> there (gpu.huc)\n"
 	        "file node /etc/default/grub.d/gpuferry.cfg: none -> "
 	        "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT i915.enable_guc=2\" (gpu.huc)\n"
 	        "boot node grub: root=/dev/mapper/pve-root ro quiet -> quiet i915.enable_guc=0 i915.enable_guc=2 "

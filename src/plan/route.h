@@ -83,6 +83,10 @@ bool route_edit(struct route *route, const char *because, const char *path, cons
 struct bytes route_read(const struct route *route, const char *path);
 /* The same text with these lines (by number, from 1) commented out and marked as ours: "#gpuferry# ". */
 const char *route_without_lines(struct route *route, struct bytes text, const unsigned *lines, size_t n);
+/* The present state of a file as a step has it: its sum, NONE, or NULL where that is not known. */
+const char *route_file_now(struct route *route, const char *path);
+/* A folder, in any phase. */
+struct step *route_folder(struct route *route, enum phase phase, const char *because, const char *path);
 /* A link, in any phase. */
 struct step *route_link(struct route *route, enum phase phase, const char *because, const char *path, const char *to);
 
