@@ -487,18 +487,18 @@ static void storages(void **state)
 static void test_policy(void **state)
 {
 	(void)state;
-	struct arena arena ARENA_SCOPED = { 0 };
+	struct arena own ARENA_SCOPED = { 0 };
 	struct words got = package_parse_policy(
 	        bytes_of("nvidia-kernel-dkms:\n  Installed: (none)\n  Candidate: 535.247.01-1~deb12u1\n  Version table:\n"
 	                 "     535.247.01-1~deb12u1 500\n        500 http://deb.debian.org/debian bookworm/non-free amd64 "
 	                 "Packages\nnvidia-open-kernel-dkms:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n"
 	                 "dkms:\n  Installed: 3.0.10-8+deb12u1\n  Candidate: 3.0.10-8+deb12u1\n"),
-	        &arena);
+	        &own);
 	assert_int_equal(got.n, 2);
 	assert_string_equal(package_version(&got, "nvidia-kernel-dkms"), "535.247.01-1~deb12u1");
 	assert_string_equal(package_version(&got, "dkms"), "3.0.10-8+deb12u1");
 	assert_null(package_version(&got, "nvidia-open-kernel-dkms"));
-	assert_int_equal(package_parse_policy(bytes_of("  Candidate: 1\nx\n:\n\n"), &arena).n, 0);
+	assert_int_equal(package_parse_policy(bytes_of("  Candidate: 1\nx\n:\n\n"), &own).n, 0);
 }
 
 static void packages(void **state)
