@@ -56,6 +56,8 @@ usage "rehearse of two machines" rehearse amd-4060ti iommu-off
 usage "rehearse of a text without a goal" rehearse --keep /tmp amd-4060ti
 usage "--cut that is no number" rehearse --cut soon
 usage "--cut of nothing" rehearse --cut 0
+usage "--keep in a folder that is not there" rehearse --keep "$work/none/kept"
+[ ! -s "$work/out" ]; ok "and that is told before the journey"
 usage "--fail of no step" rehearse --fail 999
 usage "--list of another verb" apply --list
 usage "an unknown verb with a control character" "$(printf 'a\033[2Jb')"
@@ -287,6 +289,8 @@ for cut in 1 5 20 40; do
 	run "$gpuferry" rehearse --json --cut $cut
 	[ $code = 0 ] && jq -e '(.apply.end == "done" or .apply.end == "reverted") and .restored' "$work/out" >/dev/null; ok "the power goes after effect $cut"
 done
+run "$gpuferry" rehearse --quiet --cut 1000000
+[ $code = 0 ] && says "the power was not cut"; ok "a cut that never came is told"
 run "$gpuferry" rehearse --quiet --keep "$work/kept"
 [ $code = 0 ] && grep -q hostpci "$work/kept/etc/pve/qemu-server/100.conf"; ok "--keep leaves the machine as it is after apply"
 run "$gpuferry" record --machine amd-4060ti "$work/rehearse.tape"

@@ -3,6 +3,7 @@
  * The rules on whole machines: a text becomes a recording, is read by every reader, and is asked. What each rule says
  * to facts made by hand stands in test_rules.c; here it must come out of files, commands and sysfs.
  */
+#include "plan/plan.h"
 #include "rehearse/machine.h"
 #include "rules/rules.h"
 #include "test.h"
@@ -17,6 +18,8 @@
 #define CT "base intel-uhd770-ct-ready\n"
 #define VM_FILE "/etc/pve/qemu-server/100.conf"
 #define CT_FILE "/etc/pve/lxc/105.conf"
+#define TO_VM "gpu=nvidia into=vm/100"
+#define TO_CT "gpu=intel into=ct/105"
 
 static const struct chain_case {
 	const char *rule;
@@ -142,6 +145,23 @@ static const struct chain_case {
 	{ "ct.node", "gpu=intel into=ct/105", BROKEN, "pct exec 105 -- getent group render", "base intel-uhd770-ct\n" },
 	{ "ct.node-exists", "gpu=intel into=ct/105", BROKEN, "renderD129",
 	        CT "replace " CT_FILE " renderD128 renderD129\n" },
+	/* a plan said "as wished" to each of these */
+	{ "ct.node", TO_CT, BROKEN, "not the node that encoders open", CT "replace " CT_FILE " renderD128 card0\n" },
+	{ "ct.gid", TO_CT, BROKEN, "is nobody inside", CT "replace " CT_FILE " \"dev0: /dev/dri/renderD128,gid=106\" "
+	        "\"lxc.cgroup2.devices.allow: c 226:128 rwm\\n"
+	        "lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\"\n" },
+	{ "vm.given-once", TO_VM, BROKEN, "hostpci1 (0000:01:00) gives 0000:01:00 once more",
+	        READY "append " VM_FILE "\n\thostpci1: 0000:01:00\n" },
+	{ "vm.mdev", TO_VM, BROKEN, "offers none", READY "replace " VM_FILE " 0000:01:00 0000:01:00,mdev=nvidia-63\n" },
+	{ "vm.mdev", TO_VM, OK, "offers some", READY "replace " VM_FILE " 0000:01:00 0000:01:00,mdev=nvidia-63\n"
+	        "device 0000:01:00.0 driver=nvidia\ndir /sys/bus/pci/devices/0000:01:00.0/mdev_supported_types\n" },
+	{ "vm.args", TO_VM, BROKEN, "cannot open it twice", READY "append " VM_FILE "\n\targs: -device vfio-pci,host=01:00.0\n" },
+	{ "vm.args", TO_VM, BROKEN, "which nouveau has", BARE_NODE "append " VM_FILE "\n\targs: -device vfio-pci,host=01:00.0\n" },
+	{ "vm.hostpci", TO_VM, WARN, "started without", READY "guest vm/100 running pid=1810 open=/dev/kvm\n" },
+	{ "ct.privileged", TO_CT, WARN, "takes it for yes", CT "replace " CT_FILE " \"unprivileged: 1\" \"unprivileged: maybe\"\n" },
+	{ "ct.dev-valid", "", OK, NULL, CT },
+	{ "ct.dev-valid", "", BROKEN, "dev0.foo: property is not defined",
+	        CT "replace " CT_FILE " gid=106 gid=106,foo=1\n" },
 	{ "ct.gid", "", OK, NULL, CT },
 	{ "ct.gid", "", BROKEN, "which inside is kvm; the render group there is 106",
 	        CT "replace " CT_FILE " gid=106 gid=104\n" },
@@ -680,8 +700,6 @@ static void test_verdicts(void **state)
 
 /* Whole troubles, each with what an admin must mend first; what only follows from it is not broken too. */
 #define BARE BARE_NODE
-#define TO_VM "gpu=nvidia into=vm/100"
-#define TO_CT "gpu=intel into=ct/105"
 #define NVIDIA_HELD "device 0000:01:00.0 driver=nvidia\nnvidia 550.163.01\n" \
 	"process 900 nvidia-persiste cgroup=/system.slice/nvidia-persistenced.service open=/dev/nvidiactl,/dev/nvidia0\n"
 #define GIVEN "replace " VM_FILE " \"boot: order\" \"hostpci0: 0000:01:00\\nballoon: 0\\nboot: order\"\n"
@@ -748,7 +766,8 @@ static const struct trouble {
 	{ "ct.node-exists", TO_CT, NULL, NULL, CT "replace " CT_FILE " renderD128 by-path/pci-0000:03:00.0-render\n" },
 	{ "ct.gid", TO_CT, NULL, "gid=106", CT "replace " CT_FILE " gid=106 gid=104\n" },
 	{ "ct.cgroup-v1", TO_CT, "ct.raw-allow", NULL, CT RAW_V1 },
-	{ "", TO_CT, "ct.cgroup-v1", NULL, CT RAW_V1 "replace /proc/cmdline quiet \"quiet systemd.unified_cgroup_hierarchy=0\"\n" },
+	{ "", TO_CT, "ct.cgroup-v1", NULL, CT RAW_V1 "replace /proc/cmdline quiet \"quiet systemd.unified_cgroup_hierarchy=0\"\n"
+		"drop " CT_FILE " unprivileged*\nnode /dev/dri/renderD128 c 226 128 gid=106\n" },
 	{ "ct.nvidia-uvm", "gpu=0000:0e:00.0 into=ct/105", "ct.node-exists", "pve-guests.service", "base twins\n"
 		"device 0000:0e:00.0 driver=nvidia\ndevice 0000:01:00.0 driver=nvidia\nnvidia 550.163.01 nouvm\nreplace " CT_FILE
 		" \"features:\" \"dev0: /dev/nvidia1\\ndev1: /dev/nvidiactl\\ndev2: /dev/nvidia-uvm\\nfeatures:\"\n"
@@ -865,9 +884,51 @@ static void test_every_rule_has_both_machines(void **state)
 	assert_true(seen.n > 100);
 }
 
+/* ---- a plan that says "as wished" and a chain that is broken do not go together ---------------------------------- */
+
+static bool broken_before_the_guest(const struct report *report)
+{
+	for (size_t i = 0; i < report->n; i++)
+		if (report->findings[i].verdict == VERDICT_BROKEN && report->findings[i].rule->about != ABOUT_INSIDE)
+			return true;
+	return false;
+}
+
+/* Refused, or something is done about it. */
+static unsigned contradicts(const char *machine, const char *goal)
+{
+	struct chain chain;
+	struct plan plan;
+	chain_open(&chain, machine, goal);
+	plan_build(chain.facts, &chain.goal, &chain.arena, &plan);
+	bool broken = broken_before_the_guest(&chain.report), as_wished = !plan.n && !plan.n_refused;
+	if (broken && as_wished)
+		print_error("%s%s: nothing to do, and %s is broken: %s\n", machine, goal,
+			chain.report.first_broken->rule->id, chain.report.first_broken->why);
+	chain_close(&chain);
+	return broken && as_wished;
+}
+
+static void test_as_wished_is_not_broken(void **state)
+{
+	static const char *const goals[] = { TO_VM, TO_CT, "gpu=auto into=vm/101", TO_CT " remove-raw-lxc=true" };
+	unsigned failed = 0;
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		failed += contradicts(cases[i].machine,
+			*cases[i].goal ? cases[i].goal : strstr(cases[i].machine, "ct-ready") ? TO_CT : TO_VM);
+	for (size_t i = 0; i < COUNT(troubles); i++)
+		failed += contradicts(troubles[i].machine, troubles[i].goal);
+	for (const struct machine_builtin *machine = machine_builtins; machine->name; machine++)
+		for (size_t g = 0; g < COUNT(goals); g++)
+			failed += contradicts(machine->text, goals[g]);
+	assert_int_equal(failed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_chain), cmocka_unit_test(test_verdicts),
-		cmocka_unit_test(test_troubles), cmocka_unit_test(test_every_rule_has_both_machines) };
+		cmocka_unit_test(test_troubles), cmocka_unit_test(test_every_rule_has_both_machines),
+		cmocka_unit_test(test_as_wished_is_not_broken) };
 	return cmocka_run_group_tests_name("chain", tests, NULL, NULL);
 }

@@ -64,21 +64,19 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 /* ---- whole plans ---- */
 
 #define UNITS(rule)                                                                                                    \
-	"file node /etc/systemd/system/gpuferry-revert.service: ? -> # Made by gpuferry for one change; goes away "    \
+	"file node /etc/systemd/system/gpuferry-revert.service: none -> # Made by gpuferry for one change; goes away "    \
 	"when that is confirmed (gpuferry apply --confirm).... (" rule ") temporary\n"                     \
-	"directory node /etc/systemd/system/sysinit.target.wants: ? -> there (" rule ") temporary\n"                   \
-	"link node /etc/systemd/system/sysinit.target.wants/gpuferry-revert.service: ? -> "                            \
+	"link node /etc/systemd/system/sysinit.target.wants/gpuferry-revert.service: none -> "                            \
 	"/etc/systemd/system/gpuferry-revert.service (" rule ") temporary\n"                                           \
-	"directory node /etc/systemd/system/emergency.target.wants: ? -> there (" rule ") temporary\n"                 \
-	"link node /etc/systemd/system/emergency.target.wants/gpuferry-revert.service: ? -> "                          \
+	"directory node /etc/systemd/system/emergency.target.wants: none -> there (" rule ") temporary\n"                 \
+	"link node /etc/systemd/system/emergency.target.wants/gpuferry-revert.service: none -> "                          \
 	"/etc/systemd/system/gpuferry-revert.service (" rule ") temporary\n"                                           \
-	"directory node /etc/systemd/system/rescue.target.wants: ? -> there (" rule ") temporary\n"                    \
-	"link node /etc/systemd/system/rescue.target.wants/gpuferry-revert.service: ? -> "                             \
+	"directory node /etc/systemd/system/rescue.target.wants: none -> there (" rule ") temporary\n"                    \
+	"link node /etc/systemd/system/rescue.target.wants/gpuferry-revert.service: none -> "                             \
 	"/etc/systemd/system/gpuferry-revert.service (" rule ") temporary\n"                                           \
-	"file node /etc/systemd/system/gpuferry-resume.service: ? -> # Made by gpuferry for one change; goes away "    \
+	"file node /etc/systemd/system/gpuferry-resume.service: none -> # Made by gpuferry for one change; goes away "    \
 	"when that is confirmed (gpuferry apply --confirm).... (" rule ") temporary\n"                     \
-	"directory node /etc/systemd/system/multi-user.target.wants: ? -> there (" rule ") temporary\n"                \
-	"link node /etc/systemd/system/multi-user.target.wants/gpuferry-resume.service: ? -> "                         \
+	"link node /etc/systemd/system/multi-user.target.wants/gpuferry-resume.service: none -> "                         \
 	"/etc/systemd/system/gpuferry-resume.service (" rule ") temporary\n"
 #define BIND(address, driver) "bind node " address ": " driver " -> vfio-pci (vm.hostpci)\n"
 #define HANDOVER(vm, value, binds)                                                                                     \
@@ -105,7 +103,6 @@ static const struct golden {
 	{ "base iommu-off\n", "gpu=nvidia into=vm/100",
 	        "reboots 1\n"
 	        "stops vm/100\n" UNITS("node.iommu")
-	                "directory node /etc/default/grub.d: ? -> there (node.iommu)\n"
 	                "file node /etc/default/grub.d/gpuferry.cfg: none -> # gpuferry: words that a GPU needs on its "
 	                "way into a guest. gpuferry rollback takes them away.... (node.iommu)\n"
 	                "boot node grub: root=/dev/mapper/pve-root ro quiet intel_iommu=off -> quiet intel_iommu=off "
@@ -192,7 +189,17 @@ static const struct case_of {
 	{ "the same, pending", GUIDES "append " FILE_100 "\n\t\n\t[PENDING]\n\thostpci0: 0000:01:00\n",
 	        "gpu=nvidia into=vm/100", 0, { "power", "balloon", "power" }, "refused" },
 	{ "lines that PVE would drop", GUIDES "append " FILE_100 "\n\tthis is no setting\n", "gpu=nvidia into=vm/100", 0,
-	        { "refused vm.known: Proxmox would drop line 18 of " FILE_100 " at its next write: this is no setting" }, NULL },
+	        { "refused vm.known: Proxmox would drop line 18 of " FILE_100 " at its next write, because it is no setting: this is no setting" }, NULL },
+	{ "a key that PVE does not know", GUIDES "append " FILE_100 "\n\tsuspended: 1\n", "gpu=nvidia into=vm/100", 0,
+	        { "refused vm.known: Proxmox would drop line 18", "unknown setting 'suspended': suspended: 1" }, NULL },
+	{ "a key that stands twice", GUIDES "append " FILE_100 "\n\tcores: 2\n", "gpu=nvidia into=vm/100", 0,
+	        { "refused vm.known: Proxmox would drop line", "because a later line sets it again: cores: 8" }, NULL },
+	{ "a card's line that PVE does not take", GUIDES "append " FILE_100 "\n\thostpci0: 0000:01:00,foo=1\n",
+	        "gpu=nvidia into=vm/100", 0, { "refused vm.known: Proxmox would drop line 18", "hostpci0.foo" }, NULL },
+	{ "a dev line with which the CT does not start",
+	        "base intel-uhd770-ct-ready\nreplace /etc/pve/lxc/105.conf gid=106 gid=104,foo=1\n", "gpu=intel into=ct/105",
+	        0, { "refused ct.dev-valid: Proxmox does not start the CT with dev0 (/dev/dri/renderD128,gid=104,foo=1): "
+	             "dev0.foo: property is not defined in schema" }, "config" },
 	{ "a template", GUIDES "append " FILE_100 "\n\ttemplate: 1\n", "gpu=nvidia into=vm/100", 0,
 	        { "refused goal.guest: vm/100 is a template" }, NULL },
 	{ "another VM runs with it", GUIDES "file /etc/pve/qemu-server/102.conf\n\thostpci0: 01:00\n\tmemory: 2048\n"
@@ -236,6 +243,17 @@ static const struct case_of {
 	        "gpu=nvidia into=vm/100", 0, { "refused gpu.acs" }, NULL },
 	{ "unless accepted", GUIDES "replace /proc/cmdline quiet \"quiet pcie_acs_override=downstream\"\n",
 	        "gpu=nvidia into=vm/100 accept=gpu.acs", 0, { "hostpci0" }, "refused" },
+	{ "folders of systemd's that are there are not made", "base iommu-off\n", "gpu=nvidia into=vm/100", 1,
+	        { "directory node /etc/systemd/system/emergency.target.wants: none",
+	                "directory node /etc/systemd/system/rescue.target.wants: none" },
+	        "multi-user.target.wants:" },
+	{ "those that nobody could list are", "base iommu-off\nremove /etc/systemd/system\nunknown /etc/systemd/system\n",
+	        "gpu=nvidia into=vm/100", 1,
+	        { "gpuferry-revert.service: ?", "directory node /etc/systemd/system/sysinit.target.wants: ?",
+	                "directory node /etc/systemd/system/multi-user.target.wants: ?" },
+	        "refused" },
+	{ "a unit that stands there already", "base iommu-off\nfile /etc/systemd/system/gpuferry-resume.service\n\tx\n",
+	        "gpu=nvidia into=vm/100", 1, { "gpuferry-revert.service: none", "gpuferry-resume.service: ?" }, "refused" },
 	{ "a screen that goes dark is told first", "base single-gpu\n", "gpu=nvidia into=vm/100", 1,
 	        { "reboots 1\nwarns gpu.only-console: this is the node's only display device", "stops" }, "refused" },
 	{ "so is that of a node with a second way in",

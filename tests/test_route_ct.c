@@ -97,8 +97,7 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 #define INSTALLED(package, version)                                                                                    \
 	"reboots 1\nstops ct/105\n"                                                                                    \
 	"file node /etc/modprobe.d/gpuferry-nvidia.conf: none -> blacklist nouveau (gpu.driver)\n"                     \
-	"directory node /etc/udev/rules.d: ? -> there (gpu.driver)\n"                                                  \
-	"file node /etc/udev/rules.d/60-gpuferry.rules: ? -> ACTION==\"add\", SUBSYSTEM==\"module\", "                  \
+	"file node /etc/udev/rules.d/60-gpuferry.rules: none -> ACTION==\"add\", SUBSYSTEM==\"module\", "                  \
 	"KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (gpu.driver)\n"                             \
 	"file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (gpu.driver)\n"                               \
 	"package node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.driver)\n"                                    \
@@ -121,6 +120,12 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 	"\n\tlxc.apparmor.profile: unconfined\n\tlxc.cgroup2.devices.allow: c 226:* rwm\n"                            \
 	"\tlxc.cgroup2.devices.allow: a\n\tlxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir\n"          \
 	"\tlxc.mount.entry: /dev/fb0 dev/fb0 none bind,optional,create=file\n\tlxc.cgroup2.devices.allow: c 226:* rwm\n"
+
+/* A privileged CT sees the numbers of the node, where the render group is 106 too. */
+#define OWN_GROUPS CT "drop " FILE_105 " unprivileged*\nnode /dev/dri/renderD128 c 226 128 gid=106\n"
+#define NOBODY                                                                                                         \
+	"refused ct.gid: /dev/dri/renderD128 is mounted by hand, and its group (gid 104 on the node) is nobody "       \
+	"inside: an unprivileged CT may not use it\n"
 
 static const struct case_of {
 	const char *name, *machine, *goal, *plan;
@@ -175,7 +180,20 @@ static const struct case_of {
 	        "gpu=intel into=ct/105 remove-raw-lxc=true",
 	        "reboots 0\n" STOP "(ct.raw-allow)\nraw ct/105 lxc: lxc.cgroup2.devices.allow: c 226:128 rwm -> none "
 	        "(ct.raw-allow)\n" START "(ct.raw-allow)\n" },
-	{ "not asked for, raw lines stay", CT "append " FILE_105 RAW, "gpu=intel into=ct/105", "reboots 0\n" },
+	{ "not asked for, raw lines stay", OWN_GROUPS "append " FILE_105 RAW, "gpu=intel into=ct/105", "reboots 0\n" },
+	{ "unless nobody inside may use what they give", CT "append " FILE_105 RAW, "gpu=intel into=ct/105",
+	        "reboots 0\n" NOBODY },
+	{ "a mapping by hand lets the node's group in", CT "append " FILE_105 RAW "\tlxc.idmap: u 0 100000 65536\n"
+	        "\tlxc.idmap: g 0 100000 106\n\tlxc.idmap: g 106 104 1\n\tlxc.idmap: g 107 100107 65429\n",
+	        "gpu=intel into=ct/105", "reboots 0\n" },
+	{ "and another group than the media server's does not", CT "append " FILE_105 RAW "\tlxc.idmap: u 0 100000 65536\n"
+	        "\tlxc.idmap: g 0 100000 104\n\tlxc.idmap: g 104 104 1\n\tlxc.idmap: g 105 100105 65431\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\nrefused ct.gid: a raw lxc line gives /dev/dri/renderD128 to gid 104, which inside is kvm; the "
+	        "render group there is 106\n" },
+	{ "another card node is not the one that encodes", READY "replace " FILE_105 " renderD128 card0\n",
+	        "gpu=intel into=ct/105",
+	        "reboots 0\nconfig ct/105 dev1: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.node)\n" },
 	{ "raw lines give the card, and others something else", CT "append " FILE_105 RAW,
 	        "gpu=intel into=ct/105 remove-raw-lxc=true",
 	        "reboots 0\n" STOP "(ct.raw-allow)\n"
@@ -187,10 +205,12 @@ static const struct case_of {
 	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.raw-allow)\n" START
 	        "(ct.raw-allow)\n" },
 	{ "of a second card's nodes the folder and its number stay", CT A380 "append " FILE_105 RAW,
-	        "gpu=0000:00:02.0 into=ct/105 remove-raw-lxc=true", "reboots 0\n" },
+	        "gpu=0000:00:02.0 into=ct/105 remove-raw-lxc=true", "reboots 0\n" NOBODY },
 	{ "under another name inside it stays",
 	        CT "append " FILE_105 "\n\tlxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD129 none bind\n",
-	        "gpu=intel into=ct/105 remove-raw-lxc=true", "reboots 0\n" },
+	        "gpu=intel into=ct/105 remove-raw-lxc=true",
+	        "reboots 0\nrefused ct.raw-allow: /dev/dri/renderD128 is mounted, but no line allows its number 226:128; "
+	        "numbers of nvidia-uvm change from boot to boot\n" NOBODY },
 	{ "a mount whose number nobody allows is mended by a dev line",
 	        CT "append " FILE_105
 	           "\n\tlxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\n",
@@ -204,7 +224,7 @@ static const struct case_of {
 	           "\n\tlxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\n",
 	        "gpu=intel into=ct/105",
 	        "reboots 0\nrefused ct.raw-allow: /dev/dri/renderD128 is mounted, but no line allows its number 226:128; "
-	        "numbers of nvidia-uvm change from boot to boot\n" },
+	        "numbers of nvidia-uvm change from boot to boot\n" NOBODY },
 	{ "lines of the old cgroup version", CT "append " FILE_105
 	        "\n\tlxc.cgroup.devices.allow: c 226:128 rwm\n"
 	        "\tlxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,optional,create=file\n",
@@ -264,8 +284,8 @@ static const struct case_of {
 	        "gate gpu.not-vfio\ngate gpu.driver\n" },
 	{ "NVIDIA", CT NVIDIA("550.163.01"), "gpu=nvidia into=ct/105", "reboots 0\n" NVIDIA_NODES },
 	{ "NVIDIA without uvm", CT NVIDIA("550.163.01 nouvm"), "gpu=nvidia into=ct/105",
-	        "reboots 0\ndirectory node /etc/udev/rules.d: ? -> there (ct.nvidia-uvm)\n"
-	        "file node /etc/udev/rules.d/60-gpuferry.rules: ? -> ACTION==\"add\", SUBSYSTEM==\"module\", "
+	        "reboots 0\n"
+	        "file node /etc/udev/rules.d/60-gpuferry.rules: none -> ACTION==\"add\", SUBSYSTEM==\"module\", "
 	        "KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (ct.nvidia-uvm)\n"
 	        "file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (ct.nvidia-uvm)\n"
 	        "module node nvidia_uvm: none -> loaded (ct.nvidia-uvm)\n" NVIDIA_NODES },
@@ -336,7 +356,9 @@ static const struct case_of {
 	        "refused gpu.next-boot: the next boot takes the card from the CT, vfio-pci gets it: ids= in "
 	        "/etc/modprobe.d/vfio.conf names it, and vfio-pci is loaded first\n"
 	        "refused ct.cgroup-v1: the devices are allowed by lxc.cgroup.devices only, which Proxmox VE 7 and "
-	        "newer (cgroup version 2) do not read: access is denied\n" },
+	        "newer (cgroup version 2) do not read: access is denied\n"
+	        "refused ct.gid: a raw lxc line gives /dev/dri/renderD128 to gid 104, which inside is ssl-cert; the render "
+	        "group there is 106\n" },
 	{ "another kernel boots next, without headers for NVIDIA's module",
 	        CT NVIDIA("550.163.01") "file /proc/sys/kernel/osrelease\n\t6.8.12-9-pve\n", "gpu=nvidia into=ct/105",
 	        "reboots 0\npackage node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.headers)\n" NVIDIA_NODES },
@@ -344,7 +366,6 @@ static const struct case_of {
 	        CT JASPER "replace /etc/default/grub quiet \"quiet i915.enable_guc=0\"\n", "gpu=intel into=ct/105",
 	        "reboots 1\n"
 	        "stops ct/105\n"
-	        "directory node /etc/default/grub.d: ? -> there (gpu.huc)\n"
 	        "file node /etc/default/grub.d/gpuferry.cfg: none -> "
 	        "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT i915.enable_guc=2\" (gpu.huc)\n"
 	        "boot node grub: root=/dev/mapper/pve-root ro quiet -> quiet i915.enable_guc=0 i915.enable_guc=2 "

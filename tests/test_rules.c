@@ -19,6 +19,7 @@ struct lab {
 	const char *config;
 	struct inside insides[2];
 	struct docker_container container;
+	struct holder holders[1];
 	struct drm_node nodes[8], inside_nodes[4];
 	struct pci_device inside_device;
 	struct need needs[2];
@@ -235,9 +236,12 @@ static void node_set(struct lab *lab)
 	facts->root_disk_known = facts->management_known = facts->console_known = YES;
 	lab->nodes[0] = (struct drm_node){ "renderD128", "/dev/dri/renderD128", "0000:00:02.0", "i915", YES, 0660, 0,
 		104, "render", 226, 128 };
+	lab->holders[0] = (struct holder){ HOLDER_VM, 1810, "vm/100", "/dev/vfio/12", "0000:01:00.0" };
 	facts->drm = (struct drm){ .nodes = lab->nodes,
 		.n = 1,
 		.known = YES,
+		.holders = lab->holders,
+		.n_holders = 1,
 		.holders_known = YES,
 		.framebuffers_known = YES,
 		.fbcon = NO,
@@ -1025,6 +1029,53 @@ CHANGE(args_vfio)
 {
 	config_with(lab, "agent: 1\n", "agent: 1\nargs: -device vfio-pci,host=01:00.0\n");
 }
+CHANGE(args_alone)
+{
+	args_vfio(lab);
+	config_with(lab, "hostpci0: mapping=gpu0\n", "");
+}
+CHANGE(args_unbound)
+{
+	args_alone(lab);
+	lab->devices[0].driver = "nouveau";
+}
+CHANGE(given_twice)
+{
+	config_with(lab, "hostpci0: mapping=gpu0\n", "hostpci0: mapping=gpu0\nhostpci1: 0000:01:00.0\n");
+}
+CHANGE(given_in_parts)
+{
+	config_with(lab, "hostpci0: mapping=gpu0\n", "hostpci0: 0000:01:00.0\nhostpci1: 0000:01:00.1\n");
+}
+CHANGE(given_twice_until_the_next_start)
+{
+	given_twice(lab);
+	config_with(lab, "size=64G\n", "size=64G\n[PENDING]\ndelete: hostpci1\n");
+}
+CHANGE(not_sliced)
+{
+	config_with(lab, "hostpci0: mapping=gpu0", "hostpci0: 0000:01:00,mdev=nvidia-63");
+	lab->devices[0].mdev = NO;
+}
+CHANGE(perhaps_sliced)
+{
+	not_sliced(lab);
+	lab->devices[0].mdev = UNKNOWN;
+}
+CHANGE(sliced)
+{
+	not_sliced(lab);
+	lab->devices[0].mdev = YES;
+}
+CHANGE(started_without)
+{
+	lab->facts.drm.n_holders = 0;
+}
+CHANGE(perhaps_started_without)
+{
+	lab->facts.drm.n_holders = 0;
+	lab->facts.drm.holders_known = NO;
+}
 CHANGE(hidden)
 {
 	config_with(lab, "cpu: host", "cpu: host,hidden=1");
@@ -1131,6 +1182,16 @@ CHANGE(no_agent_but_reach)
 	lab->goal.reach = "ssh://admin@media.lan";
 }
 /* CT */
+CHANGE(device_unknown_property)
+{
+	config_with(lab, "renderD128,gid=110", "renderD128,gid=110,foo=1");
+}
+
+CHANGE(device_without_path)
+{
+	config_with(lab, "dev0: /dev/dri/renderD128,gid=110", "dev0: /dev/dri/../sda,gid=110");
+}
+
 CHANGE(old_container)
 {
 	lab->facts.pve.packages = (struct words){ 0 };
@@ -1674,6 +1735,8 @@ static const struct machine_case cases[] = {
 	{ "vm.mapping", vm, no_mapping, BROKEN, "no mapping gpu0" },
 	{ "vm.hostpci", vm, same, OK, "hostpci0" },
 	{ "vm.hostpci", vm, not_given, BROKEN, "qm set 100 --hostpci0 0000:01:00.0" },
+	{ "vm.hostpci", vm, started_without, WARN, "started without" },
+	{ "vm.hostpci", vm, perhaps_started_without, OK, NULL },
 	{ "vm.by-address", vm, same, OK, "gpu0" },
 	{ "vm.by-address", vm, by_address, WARN, "by its address" },
 	{ "vm.one-holder", vm, same, OK, NULL },
@@ -1694,7 +1757,16 @@ static const struct machine_case cases[] = {
 	{ "vm.display", vm, no_screen, WARN, NULL },
 	{ "vm.args", vm, same, OK, NULL },
 	{ "vm.args", vm, args_cpu, WARN, "second -cpu" },
-	{ "vm.args", vm, args_vfio, WARN, "behind Proxmox's back" },
+	{ "vm.args", vm, args_alone, WARN, "behind Proxmox's back" },
+	{ "vm.args", vm, args_vfio, BROKEN, "cannot open it twice" },
+	{ "vm.args", vm, args_unbound, BROKEN, "Proxmox binds nothing for args" },
+	{ "vm.given-once", vm, same, OK, NULL },
+	{ "vm.given-once", vm, given_twice, BROKEN, "qm set 100 --delete hostpci1" },
+	{ "vm.given-once", vm, given_in_parts, OK, NULL },
+	{ "vm.given-once", vm, given_twice_until_the_next_start, OK, NULL },
+	{ "vm.mdev", vm, sliced, OK, NULL },
+	{ "vm.mdev", vm, not_sliced, BROKEN, "offers none" },
+	{ "vm.mdev", vm, perhaps_sliced, UNKNOWN_, "could not be read" },
 	{ "vm.hidden", vm, same, OK, NULL },
 	{ "vm.hidden", vm, hidden, WARN, "hidden=1" },
 	{ "vm.hidden", vm, args_cpu, WARN, "kvm=off" },
@@ -1736,6 +1808,9 @@ static const struct machine_case cases[] = {
 	{ "ct.lock", ct, locked, BROKEN, "pct unlock 105" },
 	{ "ct.version", ct, same, OK, NULL },
 	{ "ct.version", ct, old_container, BROKEN, "5.0.7" },
+	{ "ct.dev-valid", ct, same, OK, NULL },
+	{ "ct.dev-valid", ct, device_unknown_property, BROKEN, "dev0.foo" },
+	{ "ct.dev-valid", ct, device_without_path, BROKEN, "does not start" },
 	{ "ct.version", ct, packages_unknown, UNKNOWN_, NULL },
 	{ "ct.one-route", ct, same, OK, NULL },
 	{ "ct.one-route", ct, ct_and_vm, WARN, "VM 101" },

@@ -232,8 +232,10 @@ static bool act_apply(struct stage *stage, struct err *err)
 				acts->steps_done = runs.run[i].done > runs.run[i].undone
 				                           ? runs.run[i].done - runs.run[i].undone
 				                           : 0;
+	if (acts->keep && !rehearse_keep(stage->rehearse, acts->keep, err))
+		return false;
 	tell(stage, ACT_APPLY, NEWS_ENDS, NULL);
-	return !acts->keep || rehearse_keep(stage->rehearse, acts->keep, err);
+	return true;
 }
 
 /* A boot on the way is one on the way back too; and what a running guest keeps waits for its next start. */

@@ -132,7 +132,8 @@ static void show_lines(const struct app *app, const struct step *step, const cha
 			stays |= strcmp(each.word[i], others.word[j]) == 0;
 		if (!stays)
 			out_folded(app,
-			        text_shown(arena, arena_printf(arena, "%s %s \"%s\"", step->on, verb, each.word[i])), 5);
+			        text_shown(arena, arena_printf(arena, "%s %s \"%s\"", step->on, verb, each.word[i])),
+			        5);
 	}
 }
 
@@ -233,6 +234,15 @@ static void show_refusal(const struct app *app, const struct refusal *refusal, s
 		        5);
 }
 
+static void show_notes(const struct app *app, const struct plan *plan, struct arena *arena)
+{
+	for (size_t i = 0; i < plan->notes.n && !app->quiet; i++) {
+		if (!i)
+			putchar('\n');
+		out_folded(app, text_shown(arena, plan->notes.word[i]), 0);
+	}
+}
+
 static void show_behind(const struct app *app, const struct plan *plan, struct arena *arena)
 {
 	if (plan->n_gates)
@@ -250,11 +260,6 @@ static void show_behind(const struct app *app, const struct plan *plan, struct a
 			        text_shown(arena, arena_printf(arena, "%s: %s", plan->guest_stops[i].id,
 			                                  or_none(plan->guest_stops[i].why))),
 			        5);
-	}
-	for (size_t i = 0; i < plan->notes.n; i++) {
-		if (!i)
-			putchar('\n');
-		out_folded(app, text_shown(arena, plan->notes.word[i]), 0);
 	}
 }
 
@@ -282,6 +287,7 @@ void show_plan(const struct app *app, const struct plan *plan, struct arena *are
 	if (!plan->n) {
 		printf("%snothing to do%s: %s has %s as wished\n", out_colour(app, GREEN), out_plain(app),
 		        plan->guest ? plan->guest : "the guest", plan->gpu ? plan->gpu : "the GPU");
+		show_notes(app, plan, arena);
 		return;
 	}
 	show_warnings(app, plan, arena);
@@ -289,4 +295,5 @@ void show_plan(const struct app *app, const struct plan *plan, struct arena *are
 	show_steps(app, plan, arena);
 	if (!app->quiet)
 		show_behind(app, plan, arena);
+	show_notes(app, plan, arena);
 }

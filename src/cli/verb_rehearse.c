@@ -2,6 +2,7 @@
  *
  * The whole journey on a copy of a recorded or built-in machine: nothing of it touches this one.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -90,6 +91,8 @@ static void show_ended(const struct telling *telling, const struct acts *acts)
 	        acts->effects);
 	if (acts->why.kind)
 		out_folded(telling->app, text_shown(telling->arena, acts->why.text), 2);
+	if (acts->cut > acts->effects)
+		puts("the power was not cut: it did not come to so many effects");
 	if (acts->keep)
 		printf("the machine as it is now lies in %s\n", text_shown(telling->arena, acts->keep));
 }
@@ -186,6 +189,23 @@ static json_t *document(const struct acts *acts, const char *machine, const char
 
 /* ---- the verb --------------------------------------------------------------------------------------- */
 
+/* Asked before the journey, not at its end. */
+static bool can_keep(const struct app *app, struct err *err)
+{
+	const char *keep = app->keep, *slash = strrchr(keep, '/');
+	const char *folder = !slash          ? "."
+	                     : slash == keep ? "/"
+	                                     : arena_strndup(app->arena, keep, (size_t)(slash - keep));
+	if (access(keep, F_OK) == 0)
+		err_set(err, ERR_USAGE, "--keep %s: is there already", text_shown(app->arena, keep));
+	else if (!*keep || access(folder, W_OK | X_OK) != 0)
+		err_set(err, ERR_USAGE, "--keep %s: %s", text_shown(app->arena, keep),
+		        *keep ? strerror(errno) : "this is no name");
+	else
+		return true;
+	return err_hint(err, "name a folder that is not there yet, in one that is");
+}
+
 static bool check(struct app *app, int argc, char **argv, struct err *err, uint64_t *ret_cut)
 {
 	if ((size_t)argc + app->machines.n > 1)
@@ -194,11 +214,7 @@ static bool check(struct app *app, int argc, char **argv, struct err *err, uint6
 	if (app->cut && (!text_number(app->cut, 10, 1000000000, ret_cut) || !*ret_cut))
 		return err_set(err, ERR_USAGE, "--cut %s: how many effects? a number from 1 on",
 		        text_shown(app->arena, app->cut));
-	if (app->keep && access(app->keep, F_OK) == 0) {
-		err_set(err, ERR_USAGE, "--keep %s: is there already", text_shown(app->arena, app->keep));
-		return err_hint(err, "name a folder that is not there yet");
-	}
-	return true;
+	return !app->keep || can_keep(app, err);
 }
 
 static int rehearse(struct app *app, struct acts *acts, const char *machine)

@@ -41,6 +41,12 @@ struct boot_file {
 	unsigned mode, uid, gid;
 };
 
+struct boot_folder { /* where a plan may write */
+	const char *path;
+	enum tri there;
+	struct words names; /* what stands in it */
+};
+
 struct file_system {    /* a line of `df -Pk` */
 	const char *on; /* where it is mounted */
 	int64_t size_kib, free_kib;
@@ -52,6 +58,9 @@ struct boot {
 	 * modules, conf.d, hooks and scripts/init-top; those that are there, by path */
 	struct boot_file *files;
 	size_t n_files;
+	/* the folders of those, /etc/udev/rules.d, and systemd's own with its *.wants and *.requires */
+	struct boot_folder *folders;
+	size_t n_folders;
 	struct file_system *file_systems;
 	size_t n_file_systems;    /* 0: unknown */
 	const char *kernel;       /* running */
@@ -96,7 +105,7 @@ struct boot {
  */
 void boot_gather(
         struct world *world, bool every_kernel, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
-/* boot_files.c's part: files, file_systems and boot_id. What is not there, or not known, is not listed. */
+/* boot_files.c's part: files, folders, file_systems and boot_id. What is not there, or not known, is not listed. */
 void boot_gather_files(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
 /* How this machine was booted: kernel, command line in effect, firmware and loader. */
 void boot_gather_loader(struct world *world, struct arena *arena, struct boot *ret, blind_fn *blind, void *data);
@@ -106,6 +115,8 @@ void boot_gather_running(struct world *world, struct arena *arena, struct boot *
 const struct kernel *boot_kernel(const struct boot *boot, const char *version);
 /* NULL: not there, or not known. */
 const struct boot_file *boot_file_at(const struct boot *boot, const char *path);
+/* Is it there: one of these folders, or what stands in one? UNKNOWN elsewhere too. */
+enum tri boot_there(const struct boot *boot, const char *path);
 /* Free space of the file system that a path lies on; UNKNOWN_NUMBER. */
 int64_t boot_free_kib(const struct boot *boot, const char *path);
 /* What `fsck.fat -n -v` of dosfstools 4.2 says: "4096 bytes per cluster", "PATH: N files, USED/ALL clusters";

@@ -43,14 +43,35 @@ static void add_file(struct collecting *collecting, const char *path)
 	*arena_push(collecting->arena, boot->files, boot->n_files) = file;
 }
 
-static void add_folder(struct collecting *collecting, const char *folder)
+static struct words add_folder(struct collecting *collecting, const char *path)
 {
-	struct words names;
-	int error = world_list(collecting->world, folder, collecting->arena, &names);
+	struct boot *boot = collecting->boot;
+	struct boot_folder folder = { .path = path };
+	int error = world_list(collecting->world, path, collecting->arena, &folder.names);
 	if (error && error != ENOENT && error != ENODATA && error != ENOTDIR && collecting->blind)
-		collecting->blind(collecting->data, error, folder);
-	for (size_t i = 0; !error && i < names.n; i++)
-		add_file(collecting, arena_printf(collecting->arena, "%s/%s", folder, names.word[i]));
+		collecting->blind(collecting->data, error, path);
+	folder.there = !error ? YES : error == ENOENT ? NO : UNKNOWN;
+	if (error)
+		folder.names = (struct words){ 0 };
+	*arena_push(collecting->arena, boot->folders, boot->n_folders) = folder;
+	return folder.names;
+}
+
+static void add_folder_files(struct collecting *collecting, const char *path)
+{
+	struct words names = add_folder(collecting, path);
+	for (size_t i = 0; i < names.n; i++)
+		add_file(collecting, arena_printf(collecting->arena, "%s/%s", path, names.word[i]));
+}
+
+/* Names alone: what other units say, secrets perhaps, is nothing to us. */
+static void add_units(struct collecting *collecting)
+{
+	static const char system[] = "/etc/systemd/system";
+	struct words names = add_folder(collecting, system);
+	for (size_t i = 0; i < names.n; i++)
+		if (text_ends(names.word[i], ".wants") || text_ends(names.word[i], ".requires"))
+			add_folder(collecting, arena_printf(collecting->arena, "%s/%s", system, names.word[i]));
 }
 
 static bool take_number(const char *text, int64_t *ret)
@@ -129,7 +150,8 @@ static int64_t esp_space(struct collecting *collecting, const struct esp *esp)
 		return boot_free_kib(collecting->boot, esp->mountpoint);
 	int error = world_run(collecting->world, &command, collecting->arena, &outcome);
 	if (error && collecting->blind)
-		collecting->blind(collecting->data, error, arena_printf(collecting->arena, "fsck.fat -n -v %s", device));
+		collecting->blind(
+		        collecting->data, error, arena_printf(collecting->arena, "fsck.fat -n -v %s", device));
 	return error ? UNKNOWN_NUMBER : boot_parse_fat(outcome.out);
 }
 
@@ -159,7 +181,9 @@ void boot_gather_files(struct world *world, struct arena *arena, struct boot *re
 	for (size_t i = 0; files[i]; i++)
 		add_file(&collecting, files[i]);
 	for (size_t i = 0; folders[i]; i++)
-		add_folder(&collecting, folders[i]);
+		add_folder_files(&collecting, folders[i]);
+	add_folder(&collecting, "/etc/udev/rules.d");
+	add_units(&collecting);
 	gather_space(&collecting);
 	if (world_attribute(world, arena, &ret->boot_id, "/proc/sys/kernel/random/boot_id"))
 		ret->boot_id = NULL;
@@ -171,6 +195,34 @@ const struct boot_file *boot_file_at(const struct boot *boot, const char *path)
 		if (strcmp(boot->files[i].path, path) == 0)
 			return &boot->files[i];
 	return NULL;
+}
+
+static const struct boot_folder *folder_at(const struct boot *boot, const char *path, size_t size)
+{
+	for (size_t i = 0; i < boot->n_folders; i++)
+		if (strncmp(boot->folders[i].path, path, size) == 0 && !boot->folders[i].path[size])
+			return &boot->folders[i];
+	return NULL;
+}
+
+/* What is below a folder that is not there is not there either. */
+enum tri boot_there(const struct boot *boot, const char *path)
+{
+	const struct boot_folder *folder = folder_at(boot, path, strlen(path));
+	const char *slash = path + strlen(path);
+	if (folder)
+		return folder->there;
+	while ((slash = memrchr(path, '/', (size_t)(slash - path)))) {
+		folder = folder_at(boot, path, (size_t)(slash - path));
+		if (!folder)
+			continue;
+		size_t size = strcspn(slash + 1, "/");
+		for (size_t i = 0; i < folder->names.n; i++)
+			if (strncmp(folder->names.word[i], slash + 1, size) == 0 && !folder->names.word[i][size])
+				return slash[1 + size] ? UNKNOWN : YES;
+		return folder->there == UNKNOWN ? UNKNOWN : NO;
+	}
+	return UNKNOWN;
 }
 
 /* The longest mount point that the path begins with; of two alike the later, which lies above. */

@@ -528,11 +528,27 @@ static void read_resource(struct reader *reader, struct pci_device *device)
 		reader_note(reader, NOTED_RESOURCE, error ? error : ENODATA, DEVICES "/*/resource");
 }
 
+/* pve-common SysFSTools.pm, lspci: the older way, and that of NVIDIA's driver on kernels from 6.8 on. */
+static enum tri read_mdev(struct reader *reader, const struct pci_device *device)
+{
+	static const char *const folders[] = { "mdev_supported_types", "nvidia" };
+	enum tri found = NO;
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		enum tri there = world_exists(
+		        reader->world, arena_printf(reader->arena, DEVICES "/%s/%s", device->address, folders[i]));
+		if (there == YES)
+			return YES;
+		found = there == UNKNOWN ? UNKNOWN : found;
+	}
+	return found;
+}
+
 static void read_details(struct reader *reader, struct pci_device *device)
 {
 	const char *text;
 	device->boot_vga = detail_tri(reader, device, "boot_vga", NOTED_BOOT_VGA, NO);
 	device->d3cold_allowed = detail_tri(reader, device, "d3cold_allowed", NOTED_D3COLD, UNKNOWN);
+	device->mdev = read_mdev(reader, device);
 	if (!detail_text(reader, device, "driver_override", NOTED_OVERRIDE, &text))
 		device->driver_override = strcmp(text, "(null)") == 0 ? NONE : text;
 	if (!detail_text(reader, device, "power_state", NOTED_POWER, &text))

@@ -34,6 +34,7 @@ struct pci_device {
 	const char *reset_methods; /* "flr bus"; NONE: cannot be reset */
 	const char *power_state;   /* "D0", "D3cold" (power_state), or runtime status "suspended" is not a state */
 	enum tri d3cold_allowed;
+	enum tri mdev; /* its driver offers slices of it to VMs (mediated devices, NVIDIA vGPU); PVE's own test */
 	const char *modalias;
 	int64_t revision;
 	int64_t numa_node;

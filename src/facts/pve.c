@@ -5,8 +5,10 @@
  * JSONSchema.pm (parse_property_string) and SectionConfig.pm, pve-storage Plugin.pm.
  */
 #include "facts/pve.h"
+#include "facts/pve_options.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { HOSTPCI_MAX = 16, DEVICES_MAX = 256 };
@@ -286,8 +288,27 @@ static bool key_line(
 	return true;
 }
 
-static void line_parse(
-        struct arena *arena, const struct guest *guest, bool pending, struct bytes text, struct pve_line *line)
+/* What PVE says to a value of that key; NULL: nothing. */
+static const char *value_wrong(enum guest_kind kind, const char *key, const char *value, struct arena *arena)
+{
+	const struct pve_option *option = pve_option_key(key, kind == GUEST_CT ? PVE_CT_KEY : PVE_VM_KEY);
+	const char *wrong = pve_option_parse(option, key, value, PVE_NEWEST, arena);
+	struct words lines = text_split(arena, wrong ? wrong : "", "\n");
+	return lines.n ? lines.word[lines.n - 1] : NULL; /* a property's own message stands behind a heading */
+}
+
+/* A VM's parser drops what it cannot take; a CT's warns of it and keeps it. */
+static const char *line_dropped(struct arena *arena, const struct guest *guest, const struct pve_line *line)
+{
+	static const char *const marks[] = { "delete", "snapstate", "description" }; /* no settings, but known */
+	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+		if (strcmp(line->key, marks[i]) == 0)
+			return NULL;
+	return guest->kind == GUEST_CT ? NULL : value_wrong(guest->kind, line->key, line->value, arena);
+}
+
+static void line_parse(struct arena *arena, const struct guest *guest, enum pve_section_kind kind, struct bytes text,
+        struct pve_line *line)
 {
 	if (!trimmed(text).size)
 		return;
@@ -296,7 +317,10 @@ static void line_parse(
 		line->value = line->raw + 1;
 		return;
 	}
-	line->lost = memchr(text.data, '\0', text.size) || !key_line(arena, guest, pending, text, line);
+	if (memchr(text.data, '\0', text.size) || !key_line(arena, guest, kind == SECTION_PENDING, text, line))
+		line->lost = "it is no setting";
+	else if (kind != SECTION_SPECIAL)
+		line->lost = line_dropped(arena, guest, line);
 }
 
 /* The next line with its end. */
@@ -330,10 +354,70 @@ static void guest_parse_lines(struct guest *guest, struct arena *arena, struct b
 		line->raw = string_of(arena, body);
 		line->line = ++number;
 		if (skip && !header)
-			line->lost = trimmed(body).size != 0;
+			line->lost = trimmed(body).size ? "its section is unknown" : NULL;
 		else if (!header)
-			line_parse(arena, guest, section->kind == SECTION_PENDING, body, line);
+			line_parse(arena, guest, section->kind, body, line);
 	}
+}
+
+/* ---- what stands twice --------------------------------------------------- */
+
+struct settable { /* what a later one of the same name replaces */
+	const char *name;
+	size_t at;
+};
+
+static int by_name(const void *left, const void *right)
+{
+	const struct settable *a = left, *b = right;
+	int order = strcmp(a->name, b->name);
+	return order ? order : a->at < b->at ? -1 : a->at > b->at;
+}
+
+/* Sorted, so that those of one name stand together, the one that counts last. */
+static bool is_replaced(const struct settable *sorted, size_t n, size_t at)
+{
+	return at + 1 < n && strcmp(sorted[at].name, sorted[at + 1].name) == 0;
+}
+
+/* NULL: each such line counts. */
+static const char *settable_name(const struct pve_line *line)
+{
+	if (!line->key || line->lost || *line->key == '#' || text_starts(line->key, "lxc.") ||
+	        strcmp(line->key, "description") == 0)
+		return NULL;
+	return strcmp(line->key, "cdrom") == 0 ? "ide2" : line->key;
+}
+
+static void mark_lines(struct pve_section *section, struct arena *arena)
+{
+	struct settable *lines = NULL;
+	size_t n = 0;
+	for (size_t i = 0; i < section->n; i++)
+		if (settable_name(&section->lines[i]))
+			*arena_push(arena, lines, n) = (struct settable){ settable_name(&section->lines[i]), i };
+	if (n)
+		qsort(lines, n, sizeof *lines, by_name);
+	for (size_t i = 0; i < n; i++)
+		if (is_replaced(lines, n, i))
+			section->lines[lines[i].at].lost = "a later line sets it again";
+}
+
+static void mark_replaced(struct guest *guest, struct arena *arena)
+{
+	struct settable *sections = NULL;
+	size_t n = 0;
+	for (size_t i = 1; i < guest->n_sections; i++) /* the active one has no name and stands once */
+		*arena_push(arena, sections, n) = (struct settable){ guest->sections[i].name, i };
+	if (n)
+		qsort(sections, n, sizeof *sections, by_name);
+	for (size_t i = 0; i < n; i++)
+		for (size_t l = 0; is_replaced(sections, n, i) && l < guest->sections[sections[i].at].n; l++) {
+			struct pve_line *line = &guest->sections[sections[i].at].lines[l];
+			line->lost = line->key ? "its section stands again below" : line->lost;
+		}
+	for (size_t i = 0; i < guest->n_sections; i++)
+		mark_lines(&guest->sections[i], arena);
 }
 
 /* ---- values ------------------------------------------------------------- */
@@ -350,7 +434,7 @@ static const struct pve_section *section_find(const struct guest *guest, enum pv
 static const char *section_value(const struct pve_section *section, const char *key)
 {
 	for (size_t i = section ? section->n : 0; i-- > 0;)
-		if (section->lines[i].key && strcmp(section->lines[i].key, key) == 0)
+		if (section->lines[i].key && !section->lines[i].lost && strcmp(section->lines[i].key, key) == 0)
 			return section->lines[i].value;
 	return NULL;
 }
@@ -479,7 +563,7 @@ static const char *address_full(struct arena *arena, const char *text, size_t si
 }
 
 /* A list with ; between. False if one of them is no address. */
-static bool addresses_parse(const char *list, struct arena *arena, struct words *ret)
+bool pve_addresses(const char *list, struct arena *arena, struct words *ret)
 {
 	if (!list)
 		return false;
@@ -497,82 +581,15 @@ static bool addresses_parse(const char *list, struct arena *arena, struct words 
 	return valid;
 }
 
-static bool valid_boolean(const char *value)
-{
-	return pve_boolean(value) != UNKNOWN;
-}
-
-/* "0x" and four hex digits */
-static bool valid_id(const char *value)
-{
-	return strlen(value) == 6 && memcmp(value, "0x", 2) == 0 && strspn(value + 2, "0123456789abcdefABCDEF") == 4;
-}
-
-static bool valid_config_id(const char *value)
-{
-	return config_id((struct bytes){ value, strlen(value) });
-}
-
-static bool valid_romfile(const char *value)
-{
-	return !strchr(value, ';');
-}
-
-static bool valid_mdev(const char *value)
-{
-	return !strpbrk(value, "/.:");
-}
-
-static bool valid_driver(const char *value)
-{
-	return strcmp(value, "vfio") == 0 || strcmp(value, "keep") == 0;
-}
-
-static bool valid_any(const char *value)
-{
-	return value != NULL;
-}
-
-/* Keys of $hostpci_fmt; host is checked apart. */
-static const struct {
-	const char *key;
-	bool (*valid)(const char *value);
-} hostpci_keys[] = {
-	{ "host", valid_any },
-	{ "mapping", valid_config_id },
-	{ "rombar", valid_boolean },
-	{ "romfile", valid_romfile },
-	{ "pcie", valid_boolean },
-	{ "x-vga", valid_boolean },
-	{ "legacy-igd", valid_boolean },
-	{ "mdev", valid_mdev },
-	{ "vendor-id", valid_id },
-	{ "device-id", valid_id },
-	{ "sub-vendor-id", valid_id },
-	{ "sub-device-id", valid_id },
-	{ "driver", valid_driver },
-};
-
-static bool hostpci_key_valid(const struct pve_property *property)
-{
-	for (size_t i = 0; i < sizeof hostpci_keys / sizeof *hostpci_keys; i++)
-		if (strcmp(hostpci_keys[i].key, property->key) == 0)
-			return hostpci_keys[i].valid(property->value);
-	return false;
-}
-
 static void hostpci_parse(const char *value, struct arena *arena, struct hostpci *ret)
 {
 	struct pve_properties properties = pve_parse_properties(value, "host", arena);
 	const char *host = pve_property(&properties, "host"), *mapping = pve_property(&properties, "mapping");
 	ret->raw = value;
 	ret->mapping = mapping ? mapping : NONE;
-	ret->invalid = ret->invalid || properties.invalid || !host == !mapping;
-	for (size_t i = 0; i < properties.n; i++)
-		if (!hostpci_key_valid(&properties.property[i]))
-			ret->invalid = true;
-	if (host && !addresses_parse(host, arena, &ret->addresses))
-		ret->invalid = true;
+	ret->invalid = ret->invalid || !host == !mapping || value_wrong(GUEST_VM, "hostpci0", value, arena);
+	if (host)
+		pve_addresses(host, arena, &ret->addresses);
 	ret->pcie = pve_boolean(pve_property(&properties, "pcie"));
 	ret->x_vga = pve_boolean(pve_property(&properties, "x-vga"));
 	ret->rombar = pve_boolean(pve_property(&properties, "rombar"));
@@ -637,6 +654,7 @@ static void device_parse(const char *value, struct arena *arena, struct ct_devic
 	struct pve_properties properties = pve_parse_properties(value, "path", arena);
 	const char *deny = pve_property(&properties, "deny-write");
 	ret->raw = value;
+	ret->wrong = value_wrong(GUEST_CT, "dev0", value, arena);
 	ret->path = pve_property(&properties, "path");
 	ret->mode = pve_property(&properties, "mode");
 	ret->uid = number_of(pve_property(&properties, "uid"));
@@ -675,6 +693,7 @@ void pve_parse_guest(struct bytes text, enum guest_kind kind, struct arena *aren
 	ret->hostpci = NULL;
 	ret->devices = NULL;
 	guest_parse_lines(ret, arena, text);
+	mark_replaced(ret, arena);
 	for (size_t i = 0; i < ret->n_sections; i++)
 		ret->sections[i].snaptime = number_of(section_value(&ret->sections[i], "snaptime"));
 	const struct pve_section *pending = section_find(ret, SECTION_PENDING);
@@ -865,7 +884,7 @@ struct words pve_hostpci_addresses(const struct pve *pve, const struct hostpci *
 			continue;
 		for (size_t j = 0; j < mapping->n; j++)
 			if (!pve->node || strcmp(mapping->entries[j].node, pve->node) == 0)
-				addresses_parse(mapping->entries[j].path, arena, &addresses);
+				pve_addresses(mapping->entries[j].path, arena, &addresses);
 		break;
 	}
 	return addresses;
@@ -877,8 +896,7 @@ static bool address_covers(const char *address, const char *device)
 	return strncmp(address, device, size) == 0 && (!device[size] || (device[size] == '.' && !strchr(address, '.')));
 }
 
-/* "-device vfio-pci,host=01:00.0" and its JSON form in args. */
-static bool args_have(const char *args, const char *device, struct arena *arena)
+bool pve_args_have(const char *args, const char *device, struct arena *arena)
 {
 	if (!args || !strstr(args, "vfio-pci"))
 		return false;
@@ -904,6 +922,6 @@ bool pve_guest_has(
 			if (address_covers(addresses.word[j], device->address))
 				return true;
 	}
-	return args_have(pve_value(guest, "args"), device->address, arena) ||
-	       args_have(pve_value_next(guest, "args"), device->address, arena);
+	return pve_args_have(pve_value(guest, "args"), device->address, arena) ||
+	       pve_args_have(pve_value_next(guest, "args"), device->address, arena);
 }

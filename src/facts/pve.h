@@ -11,12 +11,12 @@
 enum guest_kind { GUEST_UNKNOWN, GUEST_VM, GUEST_CT };
 
 struct pve_line {           /* every line of a guest file is kept, known or not */
-	const char *key;    /* NULL: blank, a section's header, or lost; "#": description */
+	const char *key;    /* NULL: blank, a section's header, or nothing that PVE can read; "#": description */
 	const char *value;  /* the rest, blanks at both ends removed ("#": verbatim, still url-encoded) */
 	const char *raw;    /* the line without its end, cut at a zero byte */
 	struct bytes whole; /* the line with its end; points into the text that was parsed; all in a row are the file */
 	unsigned line;
-	bool lost; /* PVE warns that it cannot parse it, and drops it at its next write of the file */
+	const char *lost; /* why PVE drops it at its next write of the file; NULL: it stays */
 };
 
 enum pve_section_kind { SECTION_ACTIVE, SECTION_PENDING, SECTION_SNAPSHOT, SECTION_SPECIAL };
@@ -61,6 +61,7 @@ struct ct_device { /* devN */
 	int64_t uid, gid;        /* UNKNOWN_NUMBER: not set, root inside */
 	enum tri deny_write;     /* NO where it is not set, PVE's default */
 	const char *raw;
+	const char *wrong; /* what PVE finds wrong with it: the CT does not start; NULL: nothing */
 	bool pending;
 };
 
@@ -73,10 +74,10 @@ struct guest {
 	const char *file;             /* "/etc/pve/qemu-server/100.conf" */
 	struct pve_section *sections; /* [0] is the active one */
 	size_t n_sections;
-	enum tri known;     /* the file could be read */
-	const char *lock;   /* NONE: not locked */
-	const char *parent; /* snapshot the state hangs on; NONE */
-	enum tri ha;        /* in /etc/pve/ha/resources.cfg */
+	enum tri known;          /* the file could be read */
+	const char *lock;        /* NONE: not locked */
+	const char *parent;      /* snapshot the state hangs on; NONE */
+	enum tri ha;             /* in /etc/pve/ha/resources.cfg */
 	struct hostpci *hostpci; /* VM */
 	size_t n_hostpci;
 	struct ct_device *devices; /* CT */
@@ -135,6 +136,8 @@ void pve_parse_storages(struct bytes text, struct arena *arena, struct pve *ret)
 /* Cut at commas, blanks kept, as PVE's JSONSchema.pm does. default_key NULL: a value without key is invalid. */
 struct pve_properties pve_parse_properties(const char *value, const char *default_key, struct arena *arena);
 const char *pve_property(const struct pve_properties *properties, const char *key); /* NULL: not set */
+/* The addresses of a list with ; between, in full. False: one of them is none; the others are in *ret all the same. */
+bool pve_addresses(const char *list, struct arena *arena, struct words *ret);
 /* PVE's booleans: 1, on, yes, true; 0, off, no, false. */
 enum tri pve_boolean(const char *value);
 /* "lxc.mount.entry: VALUE" of a raw lxc line, as PVE writes it; NULL: it is none, or lost. */
@@ -150,6 +153,8 @@ const char *pve_value_next(const struct guest *guest, const char *key);
 /* The slots (or devices) a hostpci names, mappings resolved for this node (all their alternatives: PVE takes the first
  * that is free); where the node's name is unknown, for every node. */
 struct words pve_hostpci_addresses(const struct pve *pve, const struct hostpci *hostpci, struct arena *arena);
+/* Does "-device vfio-pci,host=01:00.0" or its JSON form in args name that device? */
+bool pve_args_have(const char *args, const char *device, struct arena *arena);
 /* Does this guest use that PCI device, in its active or pending configuration? A hostpci that PVE would not start with
  * counts too, and so does vfio-pci in args. */
 bool pve_guest_has(

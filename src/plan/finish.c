@@ -91,9 +91,9 @@ static void finish_images(struct route *route)
 
 static struct step *unit(struct route *route, const char *name, const char *text, const char *title)
 {
-	struct step *step = route_step(route, PHASE_TEMPORARY, "file", "node",
-	        arena_printf(route->arena, PLAN_SYSTEMD "%s.service", name), NULL, text, route->reboot_because, "%s",
-	        title);
+	const char *path = arena_printf(route->arena, PLAN_SYSTEMD "%s.service", name);
+	struct step *step = route_step(route, PHASE_TEMPORARY, "file", "node", path, route_file_now(route, path), text,
+	        route->reboot_because, "%s", title);
 	step->mode = 0644;
 	step->temporary = true;
 	return step;
@@ -102,10 +102,7 @@ static struct step *unit(struct route *route, const char *name, const char *text
 static void wanted_by(struct route *route, const char *name, const char *target)
 {
 	const char *folder = arena_printf(route->arena, PLAN_SYSTEMD "%s.target.wants", target);
-	struct step *made = route_step(route, PHASE_TEMPORARY, "directory", "node", folder, NULL, "there",
-	        route->reboot_because, "have the folder %s.target.wants", target);
-	made->mode = 0755;
-	made->temporary = true;
+	route_folder(route, PHASE_TEMPORARY, route->reboot_because, folder)->temporary = true;
 	const char *path = arena_printf(route->arena, PLAN_SYSTEMD "%s.target.wants/%s.service", target, name);
 	const char *to = arena_printf(route->arena, PLAN_SYSTEMD "%s.service", name);
 	struct step *step = route_link(route, PHASE_TEMPORARY, route->reboot_because, path, to);

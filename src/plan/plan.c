@@ -84,6 +84,24 @@ static void answer_finding(struct route *route, const struct finding *finding)
 		route_note(route, "%s: %s.", finding->rule->id, finding->why);
 }
 
+/* A plan without steps says that all is as wished: then no rule that it sees may say otherwise. What is inside a guest
+ * it does not see. */
+static void hold_to_the_rules(struct route *route)
+{
+	const struct report *report = route->report;
+	bool as_wished = !route->plan->n && !route->plan->n_refused;
+	for (size_t i = 0; i < report->n && as_wished; i++) {
+		const struct finding *finding = &report->findings[i];
+		if (finding->verdict != VERDICT_BROKEN)
+			continue;
+		if (finding->rule->about == ABOUT_INSIDE)
+			route_note(route, "Inside, %s does not hold: %s. gpuferry verify has the cure.",
+			        finding->rule->id, finding->why);
+		else
+			route_refuse(route, finding->rule->id, finding->cure, "%s", finding->why);
+	}
+}
+
 /* ---- what the goal means ---- */
 
 /* Ids are one range for VMs and CTs (pve-cluster); 100 is the lowest that PVE gives. */
@@ -134,6 +152,7 @@ void plan_build(const struct facts *facts, const struct goal *goal, struct arena
 	if (route.gpu && (route.guest || goal->into_new))
 		(route.ct ? route_ct : route_vm)(&route);
 	route_finish(&route);
+	hold_to_the_rules(&route);
 	plan.goal = plan_goal_text(goal, arena);
 	plan.facts_digest = plan_facts_digest(facts, route.gpu, route.guest, arena);
 	plan.digest = plan_own_digest(&plan, arena);

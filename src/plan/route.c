@@ -98,38 +98,38 @@ struct step *route_step(struct route *route, enum phase phase, const char *kind,
 
 struct step *route_link(struct route *route, enum phase phase, const char *because, const char *path, const char *to)
 {
-	return route_step(route, phase, "link", "node", path, NULL, to, because, "%s %s", *to ? "link" : "take away",
-	        strrchr(path, '/') + 1);
+	return route_step(route, phase, "link", "node", path, boot_there(&route->facts->boot, path) == NO ? NONE : NULL,
+	        to, because, "%s %s", *to ? "link" : "take away", strrchr(path, '/') + 1);
 }
 
 /* ---- files ---- */
 
-/* Where the steering files were not read at all, nothing is known of any. */
-static const char *file_from(struct route *route, const char *path)
+const char *route_file_now(struct route *route, const char *path)
 {
-	const struct boot *boot = &route->facts->boot;
-	const struct boot_file *file = boot_file_at(boot, path);
-	static const char *const known[] = { "/etc/default/grub", "/etc/kernel/cmdline", "/etc/modprobe.d/",
-		"/etc/modules", "/etc/initramfs-tools/", NULL };
+	const struct boot_file *file = boot_file_at(&route->facts->boot, path);
 	if (file)
 		return file->error ? NULL : plan_sum(file->data, route->arena);
-	for (const char *const *prefix = known; boot->n_files && *prefix; prefix++)
-		if (text_starts(path, *prefix))
-			return NONE;
-	return NULL;
+	return boot_there(&route->facts->boot, path) == NO ? NONE : NULL;
 }
 
-/* Where no file of a folder is known the folder itself may be missing: programs that read it do not make it. */
+struct step *route_folder(struct route *route, enum phase phase, const char *because, const char *path)
+{
+	enum tri there = boot_there(&route->facts->boot, path);
+	struct step *step = route_step(route, phase, "directory", "node", path,
+	        there == YES  ? "there"
+	        : there == NO ? NONE
+	                      : NULL,
+	        "there", because, "have the folder %s",
+	        text_starts(path, PLAN_SYSTEMD) ? path + strlen(PLAN_SYSTEMD) : path);
+	step->mode = 0755;
+	return step;
+}
+
+/* Programs that read a folder do not make it. */
 static void have_folder(struct route *route, const char *because, const char *path)
 {
-	const struct boot *boot = &route->facts->boot;
-	const char *folder = arena_strndup(route->arena, path, (size_t)(strrchr(path, '/') - path));
-	for (size_t i = 0; i < boot->n_files; i++)
-		if (text_starts(boot->files[i].path, arena_printf(route->arena, "%s/", folder)))
-			return;
-	struct step *step = route_step(
-	        route, PHASE_FILES, "directory", "node", folder, NULL, "there", because, "have the folder %s", folder);
-	step->mode = 0755;
+	route_folder(
+	        route, PHASE_FILES, because, arena_strndup(route->arena, path, (size_t)(strrchr(path, '/') - path)));
 }
 
 struct step *route_file(struct route *route, const char *because, const char *path, const char *content, unsigned mode,
@@ -143,7 +143,7 @@ struct step *route_file(struct route *route, const char *because, const char *pa
 	        (struct step){ .kind = "file",
 	                .on = "node",
 	                .key = path,
-	                .from = file_from(route, path),
+	                .from = route_file_now(route, path),
 	                .to = content,
 	                .because = because,
 	                .mode = mode },

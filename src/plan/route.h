@@ -83,6 +83,10 @@ bool route_edit(struct route *route, const char *because, const char *path, cons
 struct bytes route_read(const struct route *route, const char *path);
 /* The same text with these lines (by number, from 1) commented out and marked as ours: "#gpuferry# ". */
 const char *route_without_lines(struct route *route, struct bytes text, const unsigned *lines, size_t n);
+/* The present state of a file as a step has it: its sum, NONE, or NULL where that is not known. */
+const char *route_file_now(struct route *route, const char *path);
+/* A folder, in any phase. */
+struct step *route_folder(struct route *route, enum phase phase, const char *because, const char *path);
 /* A link, in any phase. */
 struct step *route_link(struct route *route, enum phase phase, const char *because, const char *path, const char *to);
 
@@ -156,12 +160,12 @@ void route_ct(struct route *route);
 void route_finish(struct route *route);
 
 /* The repairs, by the file they stand in. */
-repair_fn loader_iommu;                                                           /* loader.c */
-repair_fn early_release;                                                          /* early.c */
-repair_fn vm_hostpci, vm_mapping, vm_balloon, vm_numa, vm_one_holder, vm_pending; /* route_vm.c */
-repair_fn ct_node, ct_node_exists, ct_access, ct_pending, ct_raw;                 /* route_ct.c */
-repair_fn node_driver_release, node_driver_keep, node_driver_huc;                 /* node_driver.c */
-repair_fn node_nvidia_driver, node_nvidia_headers, node_nvidia_uvm;               /* node_nvidia.c */
+repair_fn loader_iommu;                                                                          /* loader.c */
+repair_fn early_release;                                                                         /* early.c */
+repair_fn vm_hostpci, vm_given_once, vm_mapping, vm_balloon, vm_numa, vm_one_holder, vm_pending; /* route_vm.c */
+repair_fn ct_node, ct_node_exists, ct_access, ct_pending, ct_raw;                                /* route_ct.c */
+repair_fn node_driver_release, node_driver_keep, node_driver_huc;                                /* node_driver.c */
+repair_fn node_nvidia_driver, node_nvidia_headers, node_nvidia_uvm;                              /* node_nvidia.c */
 /* The path of the render node that the card will have when the planned steps gave it to the node's driver; NULL: it
  * cannot be told beforehand. */
 const char *node_driver_render(struct route *route);

@@ -219,8 +219,9 @@ void ct_node(struct route *route, const struct finding *finding)
 /* Where it is the line that ct.node gives anew, that mends it; another card's dead line is not ours to decide. */
 void ct_node_exists(struct route *route, const struct finding *finding)
 {
-	bool has = facts_guest_has_gpu(route->facts, route->guest, route->gpu, route->arena);
-	if (!has && dead_line(route) && route->gpu->render && !check_vendor(route->gpu, "nvidia"))
+	const struct finding *given = route_finding(route, "ct.node");
+	if (given && given->verdict == VERDICT_BROKEN && dead_line(route) && route->gpu->render &&
+	        !check_vendor(route->gpu, "nvidia"))
 		give_render(route, finding);
 	else
 		route_refuse(route, finding->rule->id, finding->cure, "%s", finding->why);
@@ -275,7 +276,8 @@ void ct_access(struct route *route, const struct finding *finding)
 		if (!fits)
 			give(route, because, &device, device.path, gid);
 	}
-	if (gid != UNKNOWN_NUMBER && !mended)
+	bool goes = by_group && route->goal->remove_raw_lxc == YES; /* what a raw line gives, a dev line gives anew */
+	if (gid != UNKNOWN_NUMBER && !mended && !goes)
 		route_refuse(route, because, finding->cure, "%s", finding->why);
 }
 
@@ -348,8 +350,8 @@ void ct_raw(struct route *route, const struct finding *finding)
 		return;
 	if (finding->verdict == VERDICT_BROKEN)
 		route_refuse(route, finding->rule->id,
-		        arena_printf(route->arena, "%s\nor let gpuferry do it: remove_raw_lxc: true, or --remove-raw-lxc",
-		                finding->cure),
+		        arena_printf(route->arena,
+		                "%s\nor let gpuferry do it: remove_raw_lxc: true, or --remove-raw-lxc", finding->cure),
 		        "%s", finding->why);
 	else
 		route_note(route, "%s: %s.", finding->rule->id, finding->why);

@@ -208,6 +208,26 @@ void vm_hostpci(struct route *route, const struct finding *finding)
 		route_refuse(route, because, finding->cure, "%s", finding->why);
 }
 
+/* Only a line that gives nothing but this card once more goes; what else is given twice is not ours to decide. */
+void vm_given_once(struct route *route, const struct finding *finding)
+{
+	const struct scene scene = {
+		.facts = route->facts, .goal = route->goal, .gpu = route->gpu, .guest = route->guest
+	};
+	const char *device;
+	const struct hostpci *line = check_doubled(&scene, route->arena, &device);
+	struct words addresses = { 0 };
+	if (line)
+		addresses = pve_hostpci_addresses(&route->facts->pve, line, route->arena);
+	if (addresses.n != 1 || !names_card(route, &addresses)) {
+		route_refuse(route, finding->rule->id, finding->cure, "%s", finding->why);
+		return;
+	}
+	route_config(route, finding->rule->id, hostpci_key(route, line), NONE, "take %s from %s: another line gives %s",
+	        hostpci_key(route, line), route->on, device);
+	route_restart(route, finding->rule->id, "the line is out of effect when it starts");
+}
+
 /* The hardware changed since the mapping was made, but it still means this card. */
 void vm_mapping(struct route *route, const struct finding *finding)
 {
@@ -309,8 +329,8 @@ static void refuse_lost_lines(struct route *route, const char *rule)
 				route_lean(route, rule,
 				        arena_printf(route->arena, "put line %u of %s right, or take it out",
 				                line->line, guest->file),
-				        "Proxmox would drop line %u of %s at its next write: %s", line->line,
-				        guest->file, line->raw);
+				        "Proxmox would drop line %u of %s at its next write, because %s: %s",
+				        line->line, guest->file, line->lost, line->raw);
 		}
 }
 

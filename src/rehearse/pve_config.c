@@ -260,16 +260,15 @@ static bool take_line(
 	const struct pve_option *option = pve_option_key(line->key, use);
 	bool list = strcmp(line->key, "delete") == 0;
 	const char *wrong =
-	        list     ? NULL
-	        : option ? pve_option_check(option, line->key, line->value, pve_version(call->rehearse), arena)
-	                 : MODEL_PRINT(call->rehearse, "unknown setting '%s'\n", line->key);
+	        list ? NULL : pve_option_parse(option, line->key, line->value, pve_version(call->rehearse), arena);
 	if (wrong) {
 		model_err(call, "vm %u - unable to parse value of '%s' - %s%s", file->id, line->key, wrong,
 		        text_ends(wrong, "\n") ? "" : "\n");
-		return false;
+		if (file->kind != GUEST_CT) /* a CT's parser warns and keeps it */
+			return false;
 	}
 	const char *value = line->value;
-	if (option && option->format == PVE_BOOLEAN)
+	if (option && option->format == PVE_BOOLEAN && !wrong)
 		value = pve_boolean(value) == YES ? "1" : "0";
 	pve_put(arena, part, line->key, value);
 	return true;
@@ -299,7 +298,7 @@ static void take_section(struct model_call *call, struct pve_file *file, const s
 	struct pve_part *part = part_of(call, file, section);
 	for (size_t i = 0; i < section->n; i++) {
 		const struct pve_line *line = &section->lines[i];
-		if (line->lost)
+		if (line->lost && !line->key)
 			warn_lost(call, file->id, line->raw);
 		else if (line->key)
 			take_line(call, file, part, line);

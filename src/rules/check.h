@@ -57,6 +57,8 @@ const char *check_cause(const struct inside *inside, const char *prefix);
 /* Does NVIDIA's loaded module serve this card? Asked of the node (CT) and of the guest (VM). */
 enum verdict check_flavour(struct answer *answer, const struct gpu *gpu, enum tri open);
 enum verdict check_branch(struct answer *answer, const struct gpu *gpu, const char *version, enum tri open);
+/* A later hostpci line that names a device which an earlier one names too; NULL: none. */
+const struct hostpci *check_doubled(const struct scene *scene, struct arena *arena, const char **ret_device); /* vm.c */
 bool check_on_vfio(const struct pci_device *device);
 
 /* guest.c: what is asked of VMs and CTs alike. */

@@ -23,6 +23,23 @@ static enum verdict ct_version(const struct scene *scene, struct answer *answer)
 	        answer, "pve-container %s cannot pass device nodes; only hand-written lxc lines work", version);
 }
 
+static enum verdict ct_dev_valid(const struct scene *scene, struct answer *answer)
+{
+	const struct guest *guest = scene->guest;
+	for (size_t i = 0; i < guest->n_devices; i++) {
+		const struct ct_device *device = &guest->devices[i];
+		if (!device->wrong)
+			continue;
+		answer_step(answer, "pct set %lld --delete dev%u", check_id(guest), device->index);
+		answer_step(answer,
+		        "give it anew without what Proxmox does not know: pct set %lld --dev%u PATH,gid=GID",
+		        check_id(guest), device->index);
+		return answer_broken(answer, "Proxmox does not start the CT with dev%u (%s): %s", device->index,
+		        device->raw, device->wrong);
+	}
+	return answer_ok(answer, "every dev line is well formed");
+}
+
 /* ---- raw lxc lines ---- */
 
 static const char *raw_line(const struct guest *guest, const char *prefix, size_t *cursor)
@@ -340,12 +357,46 @@ static void step_dev(const struct scene *scene, struct answer *answer, const cha
 	        text_sh_quoted(answer->arena, path), gid);
 }
 
+static bool is_dri_folder(const char *path)
+{
+	return strcmp(path, "/dev/dri") == 0 || strcmp(path, "/dev/dri/") == 0;
+}
+
+/* Is it one that encoders open? VA-API opens the render node, NVENC nvidiaN. */
+static bool encodes(const struct gpu *gpu, const char *path)
+{
+	if (check_vendor(gpu, "nvidia"))
+		return text_starts(path, "/dev/nvidia");
+	return text_starts(path, "/dev/dri/renderD") || text_ends(path, "-render");
+}
+
+/* Its node that encodes is given: YES; only another one of it: NO, and *ret_other is that; none at all: UNKNOWN. */
+static enum tri given_node(const struct scene *scene, struct arena *arena, const char **ret_other)
+{
+	const struct gpu *gpu = scene->gpu;
+	struct words paths = facts_ct_paths(scene->guest, arena);
+	enum tri given = UNKNOWN;
+	for (size_t i = 0; i < paths.n; i++) {
+		const char *pci = facts_path_pci(scene->facts, paths.word[i], arena);
+		bool folder = is_dri_folder(paths.word[i]);
+		if (!folder && (!pci || strcmp(pci, gpu->pci->address) != 0))
+			continue;
+		if (folder ? gpu->render && !check_vendor(gpu, "nvidia") : encodes(gpu, paths.word[i]))
+			return YES;
+		given = NO;
+		*ret_other = paths.word[i];
+	}
+	return given;
+}
+
 static enum verdict ct_node(const struct scene *scene, struct answer *answer)
 {
 	const struct gpu *gpu = scene->gpu;
 	if (!gpu)
 		return answer_none();
-	if (facts_guest_has_gpu(scene->facts, scene->guest, gpu, answer->arena))
+	const char *other = NULL;
+	enum tri given = given_node(scene, answer->arena, &other);
+	if (given == YES)
 		return answer_ok(answer, "it is given a node of %s", gpu->pci->address);
 	if (gpu->render_known != YES)
 		return answer_unknown(answer, "which node belongs to %s could not be read", gpu->pci->address);
@@ -367,6 +418,9 @@ static enum verdict ct_node(const struct scene *scene, struct answer *answer)
 		return answer_broken(answer,
 		        "%s belongs to %s, not to %s: numbers are given in the order the drivers load", wrong, owner,
 		        gpu->pci->address);
+	if (given == NO)
+		return answer_broken(
+		        answer, "it is given %s of %s, but not the node that encoders open", other, gpu->pci->address);
 	return answer_broken(answer, "it is given no node of %s", gpu->pci->address);
 }
 
@@ -426,7 +480,8 @@ static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answ
 	        "[Unit] Before=pve-guests.service, [Service] Type=oneshot ExecStart=/usr/bin/nvidia-modprobe -u -c0, "
 	        "[Install] WantedBy=multi-user.target; then: systemctl enable nvidia-nodes");
 	if (node && node->exists == YES)
-		return answer_broken(answer, "the node has /dev/nvidia-uvm, but no module nvidia_uvm that answers there");
+		return answer_broken(
+		        answer, "the node has /dev/nvidia-uvm, but no module nvidia_uvm that answers there");
 	return answer_broken(answer, "the node has no /dev/nvidia-uvm: nothing made it since the boot");
 }
 
@@ -443,55 +498,123 @@ static bool native_service(const struct inside *inside)
 	                         check_package_like(&inside->packages, "emby-server"));
 }
 
-static enum verdict gid_verdict(const struct scene *scene, const struct ct_device *device, struct answer *answer)
+/* May the group of that number use the node at `path`? "dev0 gives /dev/dri/renderD128" is what the sentences begin
+ * with.
+ */
+static enum verdict group_verdict(
+        const struct scene *scene, const char *gives, const char *path, int64_t gid, struct answer *answer)
 {
 	const struct inside *inside = scene->inside;
-	const char *path = device->path;
-	if (for_all(device->mode))
-		return VERDICT_OK;
-	answer_step(answer, "pct set %lld --dev%u %s,gid=%s", check_id(scene->guest), device->index,
-	        text_sh_quoted(answer->arena, path), gid_wanted(scene, answer->arena));
-	step_restart(answer, scene->guest);
-	if (device->gid == UNKNOWN_NUMBER && device->uid == UNKNOWN_NUMBER) {
-		if (native_service(inside))
-			return answer_broken(answer,
-			        "dev%u gives %s to root alone, and the media server inside does not run as root",
-			        device->index, path);
-		return answer_warn(answer, "dev%u has no gid: only root inside may use %s", device->index, path);
-	}
-	if (device->gid == UNKNOWN_NUMBER)
-		return VERDICT_OK;
 	if (!inside || inside->groups_known != YES)
-		return answer_unknown(answer,
-		        "dev%u gives %s to gid %lld; which group that is inside could not be read", device->index, path,
-		        (long long)device->gid);
-	const char *name = group_name(inside, device->gid, answer->arena);
+		return answer_unknown(
+		        answer, "%s to gid %lld; which group that is inside could not be read", gives, (long long)gid);
+	const char *name = group_name(inside, gid, answer->arena);
 	if (name && (!strcmp(name, "render") || !strcmp(name, "video") || text_starts(path, "/dev/nvidia")))
 		return VERDICT_OK;
 	if (!name && inside->docker == YES)
 		return answer_warn(answer,
-		        "dev%u gives %s to gid %lld, which is no group inside; docker containers must name the "
+		        "%s to gid %lld, which is no group inside; docker containers must name the "
 		        "number in group_add",
-		        device->index, path, (long long)device->gid);
-	return answer_broken(answer, "dev%u gives %s to gid %lld, which inside is %s; the render group there is %s",
-	        device->index, path, (long long)device->gid, name ? name : "no group",
-	        gid_wanted(scene, answer->arena));
+		        gives, (long long)gid);
+	return answer_broken(answer, "%s to gid %lld, which inside is %s; the render group there is %s", gives,
+	        (long long)gid, name ? name : "no group", gid_wanted(scene, answer->arena));
+}
+
+static enum verdict gid_verdict(const struct scene *scene, const struct ct_device *device, struct answer *answer)
+{
+	const char *gives = arena_printf(answer->arena, "dev%u gives %s", device->index, device->path);
+	if (for_all(device->mode))
+		return VERDICT_OK;
+	answer_step(answer, "pct set %lld --dev%u %s,gid=%s", check_id(scene->guest), device->index,
+	        text_sh_quoted(answer->arena, device->path), gid_wanted(scene, answer->arena));
+	step_restart(answer, scene->guest);
+	if (device->gid != UNKNOWN_NUMBER)
+		return group_verdict(scene, gives, device->path, device->gid, answer);
+	if (device->uid != UNKNOWN_NUMBER)
+		return VERDICT_OK;
+	if (native_service(scene->inside))
+		return answer_broken(
+		        answer, "%s to root alone, and the media server inside does not run as root", gives);
+	return answer_warn(answer, "dev%u has no gid: only root inside may use %s", device->index, device->path);
+}
+
+/* What the node's group is inside: by the hand-written mapping, else by Proxmox's own (LXC.pm: 0 100000 65536), which a
+ * privileged CT has not. UNKNOWN_NUMBER: nobody there. */
+static int64_t gid_inside(const struct guest *guest, unsigned gid, struct arena *arena)
+{
+	const char *value, *unprivileged = pve_value(guest, "unprivileged");
+	size_t cursor = 0;
+	bool mapped = unprivileged && pve_boolean(unprivileged) != NO; /* what it cannot read Perl takes for true */
+	uint64_t there = 0, here = mapped ? 100000 : 0, size = mapped ? 65536 : (uint64_t)UINT32_MAX + 1;
+	for (bool any = false; (value = raw_line(guest, "lxc.idmap", &cursor)); any = true) {
+		struct words words = text_split(arena, value, " \t");
+		size = any ? size : 0;
+		if (words.n != 4 || !strchr("gb", *words.word[0]) ||
+		        !text_number(words.word[1], 10, UINT32_MAX, &there) ||
+		        !text_number(words.word[2], 10, UINT32_MAX, &here) ||
+		        !text_number(words.word[3], 10, UINT32_MAX, &size))
+			size = 0;
+		if (gid >= here && gid - here < size)
+			break;
+		size = 0;
+	}
+	return gid >= here && gid - here < size ? (int64_t)(there + (gid - here)) : UNKNOWN_NUMBER;
+}
+
+/* A node that a raw line mounts keeps the owner and mode that it has on the node. */
+static enum verdict mounted_verdict(const struct scene *scene, const struct drm_node *node, struct answer *answer)
+{
+	int64_t gid = gid_inside(scene->guest, node->gid, answer->arena);
+	if ((node->mode & 06) == 06)
+		return VERDICT_OK;
+	step_dev(scene, answer, node->path);
+	answer_step(answer, "take the lxc lines that mount it out of %s",
+	        scene->guest->file ? scene->guest->file : "the CT's file");
+	answer_step(answer, "or let gpuferry do both: remove_raw_lxc: true, or --remove-raw-lxc");
+	if (gid == UNKNOWN_NUMBER)
+		return answer_broken(answer,
+		        "%s is mounted by hand, and its group (gid %u on the node) is nobody inside: an unprivileged "
+		        "CT "
+		        "may not use it",
+		        node->path, node->gid);
+	return group_verdict(
+	        scene, arena_printf(answer->arena, "a raw lxc line gives %s", node->path), node->path, gid, answer);
+}
+
+static const struct drm_node *mounted_node(const struct scene *scene, const char *path)
+{
+	if (!scene->gpu)
+		return NULL;
+	if (is_dri_folder(path))
+		return check_vendor(scene->gpu, "nvidia") ? NULL : scene->gpu->render;
+	return encodes(scene->gpu, path) ? drm_node_at(&scene->facts->drm, path) : NULL;
 }
 
 static enum verdict ct_gid(const struct scene *scene, struct answer *answer)
 {
 	const struct guest *guest = scene->guest;
 	bool any = false;
-	for (size_t i = 0; i < guest->n_devices; i++) {
+	enum verdict verdict = VERDICT_OK;
+	for (size_t i = 0; i < guest->n_devices && verdict == VERDICT_OK; i++) {
 		const char *path = guest->devices[i].path;
 		if (!path || (!strstr(path, "render") && !text_starts(path, "/dev/nvidia")))
 			continue;
 		any = true;
-		enum verdict verdict = gid_verdict(scene, &guest->devices[i], answer);
-		if (verdict != VERDICT_OK)
-			return verdict;
 		answer->cure = NULL;
+		verdict = gid_verdict(scene, &guest->devices[i], answer);
 	}
+	struct words paths = facts_ct_paths(guest, answer->arena);
+	for (size_t i = 0; i < paths.n && verdict == VERDICT_OK; i++) {
+		const struct drm_node *node = mounted_node(scene, paths.word[i]);
+		if (!node || node->exists != YES || given_by_dev(guest, node->path))
+			continue;
+		any = true;
+		answer->cure = NULL;
+		verdict = mounted_verdict(scene, node, answer);
+	}
+	if (verdict != VERDICT_OK)
+		return verdict;
+	answer->cure = NULL;
 	return any ? answer_ok(answer, "the nodes belong to a group that may use them") : answer_none();
 }
 
@@ -522,6 +645,11 @@ static enum verdict ct_privileged(const struct scene *scene, struct answer *answ
 	const char *value = pve_value(scene->guest, "unprivileged");
 	if (value && pve_boolean(value) == YES)
 		return answer_ok(answer, "it is unprivileged");
+	if (value && pve_boolean(value) == UNKNOWN) {
+		answer_step(answer, "write unprivileged: 1 into %s",
+		        scene->guest->file ? scene->guest->file : "the CT's file");
+		return answer_warn(answer, "unprivileged: %s is neither yes nor no; Proxmox takes it for yes", value);
+	}
 	answer_step(answer, "when there is time: make a backup and restore it as unprivileged: pct restore NEWID "
 	                    "BACKUP --unprivileged 1");
 	return answer_warn(answer, "it is privileged: root inside is root on the node; device nodes do not need that "
@@ -591,6 +719,15 @@ const struct rule rules_ct[] = {
 	        .asks = "Can this Proxmox VE pass device nodes?",
 	        .explains = "dev0: exists since pve-container 5.0.7 (November 2023) and works in unprivileged CTs.",
 	        .source = "pve-container changelog, commit ce1976b" },
+	{ .id = "ct.dev-valid",
+	        GUEST_RULE(ct_dev_valid),
+	        .needs = { "ct.known", "ct.version" },
+	        .pains = { 43 },
+	        .asks = "Are the dev lines well formed?",
+	        .explains =
+	                "Proxmox warns of a line in the file that it cannot read, keeps it, and then does not start "
+	                "the CT. It cannot be set again either, so a change of it could not be taken back.",
+	        .source = "pve-container LXC/Config.pm parse_device, parse_pct_config" },
 	{ .id = "ct.one-route",
 	        GUEST_RULE(ct_one_route),
 	        .needs = { "ct.known" },
@@ -624,7 +761,7 @@ const struct rule rules_ct[] = {
 	        .source = "nvidia-modprobe(1); nvidia-container-toolkit#1934" },
 	{ .id = "ct.node-exists",
 	        GUEST_RULE(ct_node_exists),
-	        .needs = { "ct.known", "gpu.not-vfio" },
+	        .needs = { "ct.known", "ct.dev-valid", "gpu.not-vfio" },
 	        .after = { "ct.nvidia-uvm" },
 	        .pains = { 39, 44 },
 	        .asks = "Do the nodes it names exist?",
@@ -664,7 +801,7 @@ const struct rule rules_ct[] = {
 	        .source = "Linux Documentation/admin-guide/devices.txt; jammsen#7" },
 	{ .id = "ct.gid",
 	        GUEST_RULE(ct_gid),
-	        .needs = { "ct.known" },
+	        .needs = { "ct.known", "ct.dev-valid" },
 	        .pains = { 42 },
 	        .asks = "Does the node belong to the CT's own render group?",
 	        .explains = "Group numbers differ between distributions: the node's render group may be ssl-cert "
@@ -673,7 +810,7 @@ const struct rule rules_ct[] = {
 	        .source = "pve-container LXC/Config.pm; jellyfin.org docs" },
 	{ .id = "ct.mode",
 	        GUEST_RULE(ct_mode),
-	        .needs = { "ct.known" },
+	        .needs = { "ct.known", "ct.dev-valid" },
 	        .pains = { 42 },
 	        .asks = "May just the right ones use it?",
 	        .explains = "0660 with the right gid is enough.",

@@ -117,6 +117,24 @@ static void step_give(const struct scene *scene, struct answer *answer)
 		        gpu->pci->driver && *gpu->pci->driver ? gpu->pci->driver : "an unknown driver");
 }
 
+/* Does the VM that runs now have the card? Its QEMU holds the IOMMU group of what it was started with; what came into
+ * its file since is not among it. UNKNOWN: it does not run, or that could not be seen. */
+static enum tri in_effect(const struct scene *scene, const struct hostpci *hostpci, struct arena *arena)
+{
+	const struct drm *drm = &scene->facts->drm;
+	const struct pci_device *card = scene->gpu->pci;
+	if (!check_running(scene->guest) || hostpci->mdev == YES)
+		return UNKNOWN;
+	for (size_t i = 0; i < drm->n_holders; i++)
+		if (drm->holders[i].kind == HOLDER_VM && drm->holders[i].pci &&
+		        strcmp(drm->holders[i].pci, card->address) == 0 &&
+		        strcmp(drm->holders[i].name, check_guest(scene->guest, arena)) == 0)
+			return YES;
+	if (drm->holders_known == YES || (card->driver && !check_on_vfio(card)))
+		return NO;
+	return UNKNOWN;
+}
+
 static enum verdict vm_hostpci(const struct scene *scene, struct answer *answer)
 {
 	if (!scene->gpu)
@@ -133,10 +151,11 @@ static enum verdict vm_hostpci(const struct scene *scene, struct answer *answer)
 		return answer_broken(
 		        answer, "no hostpci line of VM %lld names %s", check_id(guest), scene->gpu->pci->address);
 	}
-	if (hostpci && hostpci->pending) {
+	bool waits = hostpci && hostpci->pending;
+	if (waits || (hostpci && in_effect(scene, hostpci, answer->arena) == NO)) {
 		step_restart(answer, guest);
-		return answer_warn(
-		        answer, "%s gives it the card, from its next start on", hostpci_key(hostpci, answer->arena));
+		return answer_warn(answer, "%s gives it the card, %s", hostpci_key(hostpci, answer->arena),
+		        waits ? "from its next start on" : "but it was started without: from its next start on");
 	}
 	return answer_ok(
 	        answer, "%s gives it the card", hostpci ? hostpci_key(hostpci, answer->arena) : "its configuration");
@@ -348,6 +367,77 @@ static enum verdict vm_by_address(const struct scene *scene, struct answer *answ
 	        hostpci_key(hostpci, answer->arena));
 }
 
+/* ---- what Proxmox takes, and then does not start ---- */
+
+/* Is it the line that the next start has? */
+static bool counts_next(const struct guest *guest, const struct hostpci *hostpci, struct arena *arena)
+{
+	const char *next = pve_value_next(guest, hostpci_key(hostpci, arena));
+	return next && hostpci->raw && strcmp(next, hostpci->raw) == 0;
+}
+
+/* The device that both lines name whatever PVE chooses; NULL: none. A mapping of several devices has a choice. */
+static const char *named_by_both(
+        const struct scene *scene, const struct hostpci *left, const struct hostpci *right, struct arena *arena)
+{
+	const struct pve *pve = &scene->facts->pve;
+	struct words one = pve_hostpci_addresses(pve, left, arena), other = pve_hostpci_addresses(pve, right, arena);
+	if ((*left->mapping && one.n > 1) || (*right->mapping && other.n > 1))
+		return NULL;
+	for (size_t i = 0; i < one.n; i++)
+		for (size_t j = 0; j < other.n; j++)
+			if (text_starts(one.word[i], other.word[j]) || text_starts(other.word[j], one.word[i]))
+				return strlen(one.word[i]) > strlen(other.word[j]) ? one.word[i] : other.word[j];
+	return NULL;
+}
+
+const struct hostpci *check_doubled(const struct scene *scene, struct arena *arena, const char **ret_device)
+{
+	const struct guest *guest = scene->guest;
+	for (size_t i = 0; i < guest->n_hostpci; i++)
+		for (size_t j = 0; j < i; j++) {
+			const struct hostpci *first = &guest->hostpci[j], *second = &guest->hostpci[i];
+			const char *device = named_by_both(scene, first, second, arena);
+			if (!device || first->index == second->index || first->mdev == YES || second->mdev == YES ||
+			        !counts_next(guest, first, arena) || !counts_next(guest, second, arena))
+				continue;
+			*ret_device = device;
+			return second;
+		}
+	return NULL;
+}
+
+static enum verdict vm_given_once(const struct scene *scene, struct answer *answer)
+{
+	const char *device;
+	const struct hostpci *doubled = check_doubled(scene, answer->arena, &device);
+	if (!scene->guest->n_hostpci)
+		return answer_none();
+	if (!doubled)
+		return answer_ok(answer, "no device is given twice");
+	answer_step(answer, "qm set %lld --delete %s", check_id(scene->guest), hostpci_key(doubled, answer->arena));
+	return answer_broken(answer, "%s (%s) gives %s once more: \"assigned more than once\", the VM does not start",
+	        hostpci_key(doubled, answer->arena), doubled->raw, device);
+}
+
+static enum verdict vm_mdev(const struct scene *scene, struct answer *answer)
+{
+	const struct hostpci *hostpci = hostpci_of(scene, answer->arena);
+	if (!hostpci || hostpci->mdev != YES)
+		return answer_none();
+	const char *key = hostpci_key(hostpci, answer->arena), *card = scene->gpu->pci->address;
+	if (scene->gpu->pci->mdev == UNKNOWN)
+		return answer_unknown(
+		        answer, "%s asks for a slice of %s, and whether it offers any could not be read", key, card);
+	if (scene->gpu->pci->mdev == YES)
+		return answer_ok(answer, "%s asks for a slice of %s, which offers some", key, card);
+	answer_step(answer, "qm set %lld --%s with the same value without mdev", check_id(scene->guest), key);
+	return answer_broken(answer,
+	        "%s (%s) asks for a slice of %s, which offers none: consumer cards and what vfio-pci drives cannot be "
+	        "sliced, and the VM does not start",
+	        key, hostpci->raw, card);
+}
+
 /* ---- machine, firmware, display ---- */
 
 static bool is_q35(const char *machine)
@@ -472,6 +562,16 @@ static enum verdict vm_args(const struct scene *scene, struct answer *answer)
 	if (cpu)
 		answer_step(answer, "qm set %lld --cpu host   (further flags belong into the same option)",
 		        check_id(guest));
+	const struct pci_device *card = scene->gpu ? scene->gpu->pci : NULL;
+	bool ours = card && pve_args_have(args, card->address, answer->arena);
+	if (ours && hostpci_of(scene, answer->arena))
+		return answer_broken(answer,
+		        "args: and %s both hand %s over: QEMU cannot open it twice, and the VM does not start",
+		        hostpci_key(hostpci_of(scene, answer->arena), answer->arena), card->address);
+	if (ours && card->driver && !check_on_vfio(card))
+		return answer_broken(answer,
+		        "args: hands %s over, which %s has: Proxmox binds nothing for args, and the VM does not start",
+		        card->address, *card->driver ? card->driver : "no driver");
 	if (device)
 		return answer_warn(answer,
 		        "args: hands a device over behind Proxmox's back: it is neither bound nor reset nor kept "
@@ -876,6 +976,22 @@ const struct rule rules_vm[] = {
 	        .asks = "Are the hostpci lines well formed?",
 	        .explains = "qm accepts lines that cannot start: an address and a mapping together, or neither.",
 	        .source = "qemu-server PVE/QemuServer/PCI.pm" },
+	{ .id = "vm.given-once",
+	        GUEST_RULE(vm_given_once, ROUTE_VM),
+	        .pains = { 11 },
+	        .needs = { "vm.known", "vm.hostpci-valid" },
+	        .asks = "Is no device given twice to the VM?",
+	        .explains = "Proxmox takes two hostpci lines that name one device, and refuses the VM's start.",
+	        .source = "qemu-server PVE/QemuServer/PCI.pm choose_hostpci_devices" },
+	{ .id = "vm.mdev",
+	        GUEST_RULE(vm_mdev, ROUTE_VM),
+	        .pains = { 27 },
+	        .needs = { "vm.known", "vm.hostpci-valid" },
+	        .asks = "Can the card be sliced where hostpci asks for a slice?",
+	        .explains =
+	                "mdev= takes a mediated device of the card, which only some drivers and cards offer (NVIDIA's "
+	                "vGPU driver, older Intel graphics). For the whole card it does not belong there.",
+	        .source = "qemu-server PVE/QemuServer/PCI/Mdev.pm; pve-common PVE/SysFSTools.pm" },
 	{ .id = "vm.address",
 	        GUEST_RULE(vm_address, ROUTE_VM),
 	        .pains = { 11, 4 },

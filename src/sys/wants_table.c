@@ -8,94 +8,72 @@
 /* What tells devices, drivers and modules; a node and a guest have it alike. */
 #define WANTS_DEVICES                                                                                                  \
 	{ WANT_FILE, "/sys/bus/pci/devices/*/vendor", NULL, 4096 },                                                    \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/device", NULL, 4096 },                                                    \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/subsystem_vendor", NULL, 4096 },                                          \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/subsystem_device", NULL, 4096 },                                          \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/revision", NULL, 4096 },                                                  \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/class", NULL, 4096 },                                                     \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/config", NULL, 4096 },                                                    \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/resource", NULL, 4096 },                                                  \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/uevent", NULL, 4096 },                                                    \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/modalias", NULL, 4096 },                                                  \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/reset_method", NULL, 4096 },                                              \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/boot_vga", NULL, 4096 },                                                  \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/power_state", NULL, 4096 },                                               \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/power/runtime_status", NULL, 4096 },                                      \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/power/control", NULL, 4096 },                                             \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/d3cold_allowed", NULL, 4096 },                                            \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/numa_node", NULL, 4096 },                                                 \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/driver_override", NULL, 4096 },                                           \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/enable", NULL, 4096 },                                                    \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/current_link_speed", NULL, 4096 },                                        \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/current_link_width", NULL, 4096 },                                        \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/max_link_speed", NULL, 4096 },                                            \
-	{ WANT_FILE, "/sys/bus/pci/devices/*/max_link_width", NULL, 4096 },                                            \
-	{ WANT_STAT, "/sys/bus/pci/devices/*/reset" },                                                                 \
-	{ WANT_STAT, "/sys/bus/pci/devices/*/rom" },                                                                   \
-	{ WANT_LINK, "/sys/bus/pci/devices/*/driver" },                                                                \
-	{ WANT_LINK, "/sys/bus/pci/devices/*/iommu_group" },                                                           \
-	{ WANT_LINK, "/sys/bus/pci/devices/*/physfn" },                                                                \
-	{ WANT_LINK, "/sys/bus/pci/drivers/*" },                                                                       \
-	{ WANT_LINK, "/sys/bus/pci/drivers/vfio-pci/*" },                                                              \
-	{ WANT_LINK, "/sys/bus/*" },                                                                                   \
-	{ WANT_FILE, "/sys/kernel/iommu_groups/*/type", NULL, 4096 },                                                  \
-	{ WANT_LINK, "/sys/kernel/iommu_groups/*/devices/*" },                                                         \
-	{ WANT_LINK, "/sys/class/iommu/*" },                                                                           \
-	{ WANT_FILE, "/sys/class/iommu/*/intel-iommu/cap", NULL, 4096 },                                               \
-	{ WANT_FILE, "/sys/class/iommu/*/intel-iommu/ecap", NULL, 4096 },                                              \
-	{ WANT_FILE, "/sys/class/iommu/*/intel-iommu/version", NULL, 4096 },                                           \
-	{ WANT_FILE, "/sys/class/iommu/*/amd-iommu/cap", NULL, 4096 },                                                 \
-	{ WANT_FILE, "/sys/class/iommu/*/amd-iommu/features", NULL, 4096 },                                            \
-	{ WANT_LINK, "/sys/class/drm/*" },                                                                             \
-	{ WANT_LINK, "/sys/class/drm/card*/device" },                                                                  \
-	{ WANT_LINK, "/sys/class/drm/card*/device/driver" },                                                           \
-	{ WANT_LINK, "/sys/class/drm/renderD*/device" },                                                               \
-	{ WANT_LINK, "/sys/class/drm/renderD*/device/driver" },                                                        \
-	{ WANT_FILE, "/sys/class/drm/card*/dev", NULL, 4096 },                                                         \
-	{ WANT_FILE, "/sys/class/drm/renderD*/dev", NULL, 4096 },                                                      \
-	{ WANT_FILE, "/sys/class/drm/card*-*/status", NULL, 4096 },                                                    \
-	{ WANT_LINK, "/sys/class/graphics/*" },                                                                        \
-	{ WANT_FILE, "/sys/class/graphics/fb*/name", NULL, 4096 },                                                     \
-	{ WANT_LINK, "/sys/class/graphics/fb*/device" },                                                               \
-	{ WANT_FILE, "/sys/class/vtconsole/*/name", NULL, 4096 },                                                      \
-	{ WANT_FILE, "/sys/class/vtconsole/*/bind", NULL, 4096 },                                                      \
-	{ WANT_FILE, "/sys/class/tty/console/active", NULL, 4096 },                                                    \
-	{ WANT_LINK, "/sys/class/vfio-dev/*" },                                                                        \
-	{ WANT_LINK, "/sys/class/vfio-dev/*/device" },                                                                 \
-	{ WANT_STAT, "/dev/dri/*" },                                                                                   \
-	{ WANT_LINK, "/dev/dri/by-path/*" },                                                                           \
-	{ WANT_STAT, "/dev/nvidia*" },                                                                                 \
-	{ WANT_STAT, "/dev/nvidia-caps/*" },                                                                           \
-	{ WANT_STAT, "/dev/vfio/*" },                                                                                  \
-	{ WANT_STAT, "/dev/vfio/devices/*" },                                                                          \
-	{ WANT_STAT, "/dev/kfd" },                                                                                     \
-	{ WANT_STAT, "/dev/kvm" },                                                                                     \
-	{ WANT_FILE, "/proc/driver/nvidia/version", NULL, 4096 },                                                      \
-	{ WANT_FILE, "/proc/driver/nvidia/params" },                                                                   \
-	{ WANT_FILE, "/proc/driver/nvidia/gpus/*/information", NULL, 65536 },                                          \
-	{ WANT_FILE, "/proc/driver/nvidia/gpus/*/power", NULL, 65536 },                                                \
-	{ WANT_FILE, "/proc/cmdline" },                                                                                \
-	{ WANT_FILE, "/proc/version" },                                                                                \
-	{ WANT_FILE, "/proc/cpuinfo", NULL, 2097152 },                                                                 \
-	{ WANT_FILE, "/proc/meminfo" },                                                                                \
-	{ WANT_FILE, "/proc/modules" },                                                                                \
-	{ WANT_FILE, "/proc/filesystems" },                                                                            \
-	{ WANT_FILE, "/proc/sys/kernel/hostname" },                                                                    \
-	{ WANT_FILE, "/proc/sys/kernel/osrelease" },                                                                   \
-	{ WANT_LIST, "/sys/module" },                                                                                  \
-	{ WANT_FILE, "/sys/module/nvidia/version", NULL, 4096 },                                                       \
-	{ WANT_FILE, "/sys/module/*/parameters/enable_guc", NULL, 4096 },                                              \
-	{ WANT_FILE, "/etc/os-release" },                                                                              \
-	{ WANT_FILE, "/etc/hostname" },                                                                                \
-	{ WANT_FILE, "/etc/group" },                                                                                   \
-	{ WANT_LIST, "/sys/firmware" },                                                                                \
-	{ WANT_LIST, "/sys/firmware/efi" },                                                                            \
-	{ WANT_FILE, "/sys/firmware/efi/efivars/SecureBoot-*", NULL, 4096 },                                           \
-	{ WANT_FILE, "/etc/modprobe.d/*" },                                                                            \
-	{ WANT_FILE, "/run/modprobe.d/*" },                                                                            \
-	{ WANT_FILE, "/usr/local/lib/modprobe.d/*" },                                                                  \
-	{ WANT_FILE, "/usr/lib/modprobe.d/*" },                                                                        \
-	{ WANT_FILE, "/lib/modprobe.d/*" }
+	        { WANT_FILE, "/sys/bus/pci/devices/*/device", NULL, 4096 },                                            \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/subsystem_vendor", NULL, 4096 },                                  \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/subsystem_device", NULL, 4096 },                                  \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/revision", NULL, 4096 },                                          \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/class", NULL, 4096 },                                             \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/config", NULL, 4096 },                                            \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/resource", NULL, 4096 },                                          \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/uevent", NULL, 4096 },                                            \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/modalias", NULL, 4096 },                                          \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/reset_method", NULL, 4096 },                                      \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/boot_vga", NULL, 4096 },                                          \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/power_state", NULL, 4096 },                                       \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/power/runtime_status", NULL, 4096 },                              \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/power/control", NULL, 4096 },                                     \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/d3cold_allowed", NULL, 4096 },                                    \
+	        { WANT_STAT, "/sys/bus/pci/devices/*/mdev_supported_types" },                                          \
+	        { WANT_STAT, "/sys/bus/pci/devices/*/nvidia" },                                                        \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/numa_node", NULL, 4096 },                                         \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/driver_override", NULL, 4096 },                                   \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/enable", NULL, 4096 },                                            \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/current_link_speed", NULL, 4096 },                                \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/current_link_width", NULL, 4096 },                                \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/max_link_speed", NULL, 4096 },                                    \
+	        { WANT_FILE, "/sys/bus/pci/devices/*/max_link_width", NULL, 4096 },                                    \
+	        { WANT_STAT, "/sys/bus/pci/devices/*/reset" }, { WANT_STAT, "/sys/bus/pci/devices/*/rom" },            \
+	        { WANT_LINK, "/sys/bus/pci/devices/*/driver" }, { WANT_LINK, "/sys/bus/pci/devices/*/iommu_group" },   \
+	        { WANT_LINK, "/sys/bus/pci/devices/*/physfn" }, { WANT_LINK, "/sys/bus/pci/drivers/*" },               \
+	        { WANT_LINK, "/sys/bus/pci/drivers/vfio-pci/*" }, { WANT_LINK, "/sys/bus/*" },                         \
+	        { WANT_FILE, "/sys/kernel/iommu_groups/*/type", NULL, 4096 },                                          \
+	        { WANT_LINK, "/sys/kernel/iommu_groups/*/devices/*" }, { WANT_LINK, "/sys/class/iommu/*" },            \
+	        { WANT_FILE, "/sys/class/iommu/*/intel-iommu/cap", NULL, 4096 },                                       \
+	        { WANT_FILE, "/sys/class/iommu/*/intel-iommu/ecap", NULL, 4096 },                                      \
+	        { WANT_FILE, "/sys/class/iommu/*/intel-iommu/version", NULL, 4096 },                                   \
+	        { WANT_FILE, "/sys/class/iommu/*/amd-iommu/cap", NULL, 4096 },                                         \
+	        { WANT_FILE, "/sys/class/iommu/*/amd-iommu/features", NULL, 4096 }, { WANT_LINK, "/sys/class/drm/*" }, \
+	        { WANT_LINK, "/sys/class/drm/card*/device" }, { WANT_LINK, "/sys/class/drm/card*/device/driver" },     \
+	        { WANT_LINK, "/sys/class/drm/renderD*/device" },                                                       \
+	        { WANT_LINK, "/sys/class/drm/renderD*/device/driver" },                                                \
+	        { WANT_FILE, "/sys/class/drm/card*/dev", NULL, 4096 },                                                 \
+	        { WANT_FILE, "/sys/class/drm/renderD*/dev", NULL, 4096 },                                              \
+	        { WANT_FILE, "/sys/class/drm/card*-*/status", NULL, 4096 }, { WANT_LINK, "/sys/class/graphics/*" },    \
+	        { WANT_FILE, "/sys/class/graphics/fb*/name", NULL, 4096 },                                             \
+	        { WANT_LINK, "/sys/class/graphics/fb*/device" },                                                       \
+	        { WANT_FILE, "/sys/class/vtconsole/*/name", NULL, 4096 },                                              \
+	        { WANT_FILE, "/sys/class/vtconsole/*/bind", NULL, 4096 },                                              \
+	        { WANT_FILE, "/sys/class/tty/console/active", NULL, 4096 }, { WANT_LINK, "/sys/class/vfio-dev/*" },    \
+	        { WANT_LINK, "/sys/class/vfio-dev/*/device" }, { WANT_STAT, "/dev/dri/*" },                            \
+	        { WANT_LINK, "/dev/dri/by-path/*" }, { WANT_STAT, "/dev/nvidia*" },                                    \
+	        { WANT_STAT, "/dev/nvidia-caps/*" }, { WANT_STAT, "/dev/vfio/*" },                                     \
+	        { WANT_STAT, "/dev/vfio/devices/*" }, { WANT_STAT, "/dev/kfd" }, { WANT_STAT, "/dev/kvm" },            \
+	        { WANT_FILE, "/proc/driver/nvidia/version", NULL, 4096 }, { WANT_FILE, "/proc/driver/nvidia/params" }, \
+	        { WANT_FILE, "/proc/driver/nvidia/gpus/*/information", NULL, 65536 },                                  \
+	        { WANT_FILE, "/proc/driver/nvidia/gpus/*/power", NULL, 65536 }, { WANT_FILE, "/proc/cmdline" },        \
+	        { WANT_FILE, "/proc/version" }, { WANT_FILE, "/proc/cpuinfo", NULL, 2097152 },                         \
+	        { WANT_FILE, "/proc/meminfo" }, { WANT_FILE, "/proc/modules" }, { WANT_FILE, "/proc/filesystems" },    \
+	        { WANT_FILE, "/proc/sys/kernel/hostname" }, { WANT_FILE, "/proc/sys/kernel/osrelease" },               \
+	        { WANT_LIST, "/sys/module" }, { WANT_FILE, "/sys/module/nvidia/version", NULL, 4096 },                 \
+	        { WANT_FILE, "/sys/module/*/parameters/enable_guc", NULL, 4096 }, { WANT_FILE, "/etc/os-release" },    \
+	        { WANT_FILE, "/etc/hostname" }, { WANT_FILE, "/etc/group" }, { WANT_LIST, "/sys/firmware" },           \
+	        { WANT_LIST, "/sys/firmware/efi" },                                                                    \
+	        { WANT_FILE, "/sys/firmware/efi/efivars/SecureBoot-*", NULL, 4096 },                                   \
+	        { WANT_FILE, "/etc/modprobe.d/*" }, { WANT_FILE, "/run/modprobe.d/*" },                                \
+	        { WANT_FILE, "/usr/local/lib/modprobe.d/*" }, { WANT_FILE, "/usr/lib/modprobe.d/*" },                  \
+	{                                                                                                              \
+		WANT_FILE, "/lib/modprobe.d/*"                                                                         \
+	}
 
 const struct want wants_node[] = {
 	WANTS_DEVICES,
@@ -121,6 +99,10 @@ const struct want wants_node[] = {
 	{ WANT_FILE, "/etc/initramfs-tools/conf.d/*" },
 	{ WANT_FILE, "/etc/initramfs-tools/hooks/*" },
 	{ WANT_FILE, "/etc/initramfs-tools/scripts/init-top/*" },
+	{ WANT_LIST, "/etc/udev/rules.d" },
+	{ WANT_LIST, "/etc/systemd/system" },
+	{ WANT_LIST, "/etc/systemd/system/*.wants" },
+	{ WANT_LIST, "/etc/systemd/system/*.requires" },
 	{ WANT_FILE, "/proc/sys/kernel/random/boot_id", NULL, 4096 },
 	{ WANT_RUN, "df -Pk" },
 	{ WANT_EACH, "fsck.fat -n -v /dev/disk/by-uuid/{}", "!cat /etc/kernel/proxmox-boot-uuids" },
@@ -223,7 +205,8 @@ const struct want wants_inside[] = {
 	{ WANT_RUN, "dmesg", NULL, 4194304 },
 	{ WANT_RUN, "docker info --format " WANTS_DOCKER_INFO, NULL, 1048576 },
 	{ WANT_RUN, "docker ps --all --quiet --no-trunc" },
-	{ WANT_EACH, "docker inspect --format " WANTS_DOCKER_INSPECT " {*}", "!docker ps --all --quiet --no-trunc", 4194304 },
+	{ WANT_EACH, "docker inspect --format " WANTS_DOCKER_INSPECT " {*}", "!docker ps --all --quiet --no-trunc",
+	        4194304 },
 	{ WANT_EACH, "vainfo --display drm --device /dev/dri/{}", "/dev/dri/renderD*" },
 	{ WANT_EACH, "/usr/lib/jellyfin-ffmpeg/vainfo --display drm --device /dev/dri/{}", "/dev/dri/renderD*" },
 	{ WANT_END },
