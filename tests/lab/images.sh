@@ -42,7 +42,7 @@ if [ ! -e "$image" ]; then
 	cp "$lab"/jobs/* "$tree/jobs/"
 	cp "$lab/init.in.sh" "$tree/init"
 	chmod 755 "$tree/init"
-	for library in $(ldd "$build/gpuferry" "$build/tests/lab_bind" | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
+	for library in $(ldd "$build/gpuferry" "$build/tests/lab_bind" /bin/busybox 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
 		case $library in
 		*/ld-*) cp -L "$library" "$tree/lib64/" ;;
 		*) cp -L "$library" "$tree/lib/" ;;

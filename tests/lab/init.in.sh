@@ -22,6 +22,7 @@ devices() {
 			"group=${group##*/} driver=$driver"
 	done
 }
+# shellcheck source=/dev/null
 . "/jobs/$job" >/dev/ttyS1 2>&1
 echo '== end' >/dev/ttyS1
 # at once: an orderly end would wait for a driver that is stuck; QEMU ends instead of booting again
