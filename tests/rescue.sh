@@ -39,7 +39,8 @@ base() { # ROOT
 	mknod -m 666 "$1/dev/null" c 1 3 2>/dev/null || : >"$1/dev/null"
 	cp "$busybox" "$1/bin/busybox"
 	cp "$(command -v dash || command -v sh)" "$1/bin/dash"
-	for library in $(ldd "$busybox" "$1/bin/dash" 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
+	cp "$(command -v flock)" "$1/bin/flock" # busybox has none on every system
+	for library in $(ldd "$busybox" "$1/bin/dash" "$1/bin/flock" 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
 		mkdir -p "$1${library%/*}"
 		cp "$library" "$1$library"
 	done
@@ -287,6 +288,12 @@ boot() { # BOOT_ID UPTIME
 	rm -f "$work/now/fake/sleeps"
 	run env -i PATH=/bin:/usr/sbin PROC=/fake SYS=/none chroot "$work/now" "/bin/$shell" "/$run/rollback.sh" --boot
 }
+# Another holds the lock; it ends when killed.
+at_work() {
+	flock -F "$work/now/var/lib/gpuferry/lock" "$(command -v sleep)" 600 >/dev/null 2>&1 &
+	holder=$!
+	until [ -e "$work/now/var/lib/gpuferry/lock" ] && ! flock -n "$work/now/var/lib/gpuferry/lock" true; do :; done
+}
 rebooted() { [ "$(cat "$work/now/fake/reboots" 2>/dev/null | wc -l)" = "$1" ]; }
 slept() { [ "$(cat "$work/now/fake/sleeps" 2>/dev/null | wc -l)" -ge "$1" ]; }
 clean() { rm -rf "$work/now/fake" "$work/now/bin/sleep" "$work/now/bin/systemctl"; ln -s busybox "$work/now/bin/sleep"; }
@@ -339,6 +346,32 @@ for shell in dash ash; do
 	cp -p "$work/base/bin/sync" "$work/now/bin/sync"
 	[ $code = 0 ] && rebooted 0 && [ ! -e "$work/now/$run/taken-back" ] && untouched
 	ok "$shell: confirmed in the last moment: it stays"
+
+	# gpuferry goes on after the reboot, with the lock: what both make must not be made by both at once
+	serviced
+	at_work
+	cp "$work/now/etc/modprobe.d/vfio.conf" "$work/now/fake/ours"
+	echo "before 1" >"$work/now/$run/boots"
+	printf 'cmp -s /etc/modprobe.d/vfio.conf /fake/ours || : >/fake/early\n[ $(wc -l </fake/sleeps) -lt 5 ] || kill %s 2>/dev/null\n' \
+		$holder >"$work/now/fake/at-sleep"
+	boot third 3
+	[ $code = 0 ] && slept 5 && ! slept 9 && [ ! -e "$work/now/fake/early" ] && says 'gpuferry is at work' && rebooted 1 && restored
+	ok "$shell: another that is at work is waited for"
+	serviced
+	at_work
+	echo "before 1" >"$work/now/$run/boots"
+	echo "[ \$(wc -l </fake/sleeps) -lt 5 ] || { : >/$run/ended; kill $holder 2>/dev/null; }" >"$work/now/fake/at-sleep"
+	boot third 3
+	[ $code = 0 ] && slept 5 && rebooted 0 && untouched; ok "$shell: where that has ended the run, nothing is left to do"
+	if [ $shell = dash ]; then
+		serviced
+		at_work
+		echo "before 1" >"$work/now/$run/boots"
+		boot third 3
+		kill $holder
+		[ $code = 0 ] && slept 900 && says 'it does not end' && rebooted 1 && restored
+		ok "$shell: one that never ends does not keep the change"
+	fi
 
 	serviced
 	printf '#!/bin/sh\nexit 1\n' >"$work/now/usr/sbin/update-initramfs"

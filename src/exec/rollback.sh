@@ -354,11 +354,32 @@ reboot_once() {
 	systemctl --no-block reboot 2>/dev/null || reboot || reboot -f
 }
 
+# The lock of all that change this node: gpuferry goes on after a reboot while this waits, and two at once would tear
+# what both make (two update-initramfs write the same initrd.new). Held until this ends. A gpuferry that does not end
+# is no reason to stay: its service is ended after 30 minutes (src/plan/units.c).
+LOCK_SECONDS=2000
+wait_for_turn() {
+	command -v flock >/dev/null 2>&1 || return 0
+	exec 9>>"$HOME_FOLDER/lock"
+	! flock -n 9 || return 0
+	say "gpuferry is at work: waiting for its end"
+	uptime_seconds
+	till=$((up + LOCK_SECONDS))
+	while uptime_seconds && [ "$up" -lt $till ]; do
+		sleep 2
+		waited=$((waited + 2))
+		! flock -n 9 || return 0
+	done
+	say "it does not end; going on"
+}
+
 by_service() {
 	live=no
 	! over || exit 0
 	writable || { say "$RUN cannot be written to: nothing is taken back" >&2; exit 1; }
 	wait_for_confirmation
+	wait_for_turn
+	! over || exit 0
 	mark taken-back begun
 	# who confirms writes first and looks then, as we do: one of us sees the other
 	if [ -e "$RUN/confirmed" ]; then rm -f "$RUN/taken-back"; exit 0; fi
