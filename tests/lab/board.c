@@ -2,7 +2,7 @@
  *
  * A machine of the project's own text form, as a board in QEMU with a real IOMMU:
  *   board MACHINE KERNEL INITRD RESULT LOG SECONDS [WORDS...]
- * Root ports and bridges, an NVMe for each disk controller, an e1000 for each network card and a display 1234:1111 are
+ * Root ports and bridges, an NVMe for each disk controller, an e1000 for each network card and a display 1013:00b8 (Cirrus) are
  * QEMU's own; every other device that is not the chipset's is a stand-in. What the guest writes to its second serial port
  * is RESULT, the console and QEMU's own words are LOG. QEMU and the stand-ins are ended by their ids after SECONDS.
  * Ends with 0: the guest has ended itself; 1: it has not; 2: wrong usage; 77: QEMU cannot run.
@@ -128,7 +128,7 @@ static void add_network(struct board *board, const struct pci_device *device)
 static void add_display(struct board *board, const struct pci_device *device)
 {
 	add(board, "-device");
-	ADD("VGA,bus=%s,addr=%x.%x", bus_of(board, device), device->slot, device->function);
+	ADD("cirrus-vga,bus=%s,addr=%x.%x", bus_of(board, device), device->slot, device->function);
 }
 
 static bool add_stand_in(struct board *board, const struct pci_device *device)
@@ -171,7 +171,7 @@ static bool add_device(struct board *board, const struct pci_device *device)
 		add_disk(board, device);
 	else if (class_code == 0x0200)
 		add_network(board, device);
-	else if (device->vendor == 0x1234 && device->device == 0x1111)
+	else if (device->vendor == 0x1013 && device->device == 0x00b8)
 		add_display(board, device);
 	else
 		return add_stand_in(board, device);
