@@ -33,7 +33,7 @@ struct mishap {
 	int error;
 	unsigned times; /* 0: until the journey has ended */
 	void (*arm)(struct show *, struct trouble *); /* instead of a fault */
-	bool others;                                  /* somebody else's edit stands in the end */
+	bool others; /* something may be left: somebody else's edit stands, or keeps the guest from starting */
 	bool once;                                    /* there is but one place */
 };
 
@@ -199,7 +199,7 @@ static const struct mishap mishaps[] = {
 	{ "/etc is read-only from here on", FAULT_ERRNO, "* /etc/*", EROFS, 0 },
 	{ "the kernel hangs", FAULT_HANG, "set /sys/*", ETIMEDOUT, 1 },
 	{ "somebody edits the guest", .arm = arm_edit, .others = true },
-	{ "a backup locks the guest", .arm = arm_lock },
+	{ "a backup locks the guest", .arm = arm_lock, .others = true },
 	{ "somebody edits a file before", .arm = arm_file_before, .others = true },
 	{ "somebody edits a file behind", .arm = arm_file_behind, .others = true },
 	{ "the reboot never comes", .arm = arm_no_boot },
@@ -272,9 +272,7 @@ static const char *judge_end(struct show *show, const struct trouble *trouble, b
 			/* who goes on is refused as well: then the run stays as it is, and says so */
 			if (*ret_open && !promises[i].open && show->end != EXEC_REFUSED)
 				return "it says that it has ended, and a run is open";
-			/* a backup that holds the guest keeps it from starting again */
-			bool others = trouble->mishap->others || trouble->mishap->arm == arm_lock;
-			if (show->end == EXEC_LEFT && !others && !show->stage->creates)
+			if (show->end == EXEC_LEFT && !trouble->mishap->others && !show->stage->creates)
 				return "something was left, and nobody else has touched it";
 			return NULL;
 		}

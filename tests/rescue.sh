@@ -7,19 +7,7 @@ set -u
 . "$(dirname "$0")/tap.sh"
 source=${GPUFERRY_SOURCE:-$(dirname "$0")/..}
 make=${GPUFERRY_RESCUE:-$source/build/tests/rescue_make}
-busybox=$(command -v busybox || :)
-if [ -z "$busybox" ]; then
-	echo "1..0 # SKIP there is no busybox"
-	exit 0
-fi
-if [ "$(id -u)" != 0 ]; then
-	if ! unshare -Ur true 2>/dev/null; then
-		echo "1..0 # SKIP not root, and no user namespace can be had"
-		exit 0
-	fi
-	rm -rf "$work"
-	exec unshare -Ur sh "$0"
-fi
+chroot_or_skip "$@"
 owner=7:9
 chown $owner "$work" 2>/dev/null || owner=0:0 # a namespace of one user
 chown 0:0 "$work"

@@ -10,19 +10,8 @@ set -u
 source=${GPUFERRY_SOURCE:-$(dirname "$0")/..}
 crash=${GPUFERRY_CRASH:-$source/build/tests/crash}
 step=${REVERT_STEP:-80}
-busybox=$(command -v busybox || :) chroot=$(command -v chroot)
-if [ -z "$busybox" ]; then
-	echo "1..0 # SKIP there is no busybox"
-	exit 0
-fi
-if [ "$(id -u)" != 0 ]; then
-	if ! unshare -Ur true 2>/dev/null; then
-		echo "1..0 # SKIP not root, and no user namespace can be had"
-		exit 0
-	fi
-	rm -rf "$work"
-	exec unshare -Ur sh "$0" "$@"
-fi
+chroot=$(command -v chroot)
+chroot_or_skip "$@"
 
 # ---- what stands in for the node's tools --------------------------------------------------------------------------
 

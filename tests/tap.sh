@@ -32,5 +32,21 @@ one_line() {
 		! grep -qE 'ERROR: |runtime error|Sanitizer' "$work/err"
 }
 
+# chroot_or_skip "$@": for scripts that chroot with busybox's tools: $busybox, as root or in a namespace of its own.
+chroot_or_skip() {
+	busybox=$(command -v busybox || :)
+	if [ -z "$busybox" ]; then
+		echo "1..0 # SKIP there is no busybox"
+		exit 0
+	fi
+	[ "$(id -u)" != 0 ] || return 0
+	if ! unshare -Ur true 2>/dev/null; then
+		echo "1..0 # SKIP not root, and no user namespace can be had"
+		exit 0
+	fi
+	rm -rf "$work"
+	exec unshare -Ur sh "$0" "$@"
+}
+
 says() { grep -qF -- "$1" "$work/out"; }
 complains() { grep -qF -- "$1" "$work/err"; }

@@ -144,6 +144,11 @@ enum tri pve_boolean(const char *value);
 const char *pve_raw_line(const struct pve_line *line, struct arena *arena);
 /* All of the active section, in their order, with \n between them; NONE: there is none. */
 const char *pve_raw_lines(const struct guest *guest, struct arena *arena);
+struct pve_allow {
+	int64_t major, minor; /* -1: any */
+};
+/* "c 226:128 rwm", "a": the value of lxc.cgroup2.devices.allow (lxc.container.conf(5)). False: no character devices. */
+bool pve_raw_allow(const char *value, struct arena *arena, struct pve_allow *ret);
 /* perl -e TEXT ID DIGEST LINE...: the CT has these raw lines and no others. DIGEST: SHA-1 of the file as it was read;
  * "": whatever it is. By Proxmox's own modules, under their lock. */
 extern const char pve_raw_program[];

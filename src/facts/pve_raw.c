@@ -25,6 +25,30 @@ const char *pve_raw_lines(const struct guest *guest, struct arena *arena)
 	return lines;
 }
 
+static bool allow_number(const char *text, int64_t *ret)
+{
+	uint64_t number;
+	*ret = -1;
+	if (strcmp(text, "*") == 0)
+		return true;
+	if (!text_number(text, 10, UINT32_MAX, &number))
+		return false;
+	*ret = (int64_t)number;
+	return true;
+}
+
+bool pve_raw_allow(const char *value, struct arena *arena, struct pve_allow *ret)
+{
+	struct words words = text_split(arena, value, " \t");
+	*ret = (struct pve_allow){ -1, -1 };
+	if (words.n && strcmp(words.word[0], "a") == 0)
+		return true;
+	if (words.n < 2 || strcmp(words.word[0], "c") != 0)
+		return false;
+	struct words pair = text_split(arena, words.word[1], ":");
+	return pair.n == 2 && allow_number(pair.word[0], &ret->major) && allow_number(pair.word[1], &ret->minor);
+}
+
 /* lock_config, load_config, check_lock, write_config: pve-guest-common PVE/AbstractConfig.pm; assert_if_modified:
  * pve-common PVE/Tools.pm. One line, so that it can be shown as a command. */
 const char pve_raw_program[] =

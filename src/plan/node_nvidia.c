@@ -53,18 +53,13 @@ void node_nvidia_headers(struct route *route, const struct finding *finding)
 
 /* ---- nvidia-uvm ---- */
 
-static bool has_module_step(const struct route *route, const char *module)
+bool node_nvidia_makes_uvm(const struct route *route)
 {
 	for (size_t i = 0; i < route->n_steps; i++)
 		if (strcmp(route->steps[i]->step.kind, "module") == 0 &&
-		        strcmp(route->steps[i]->step.key, module) == 0)
+		        strcmp(route->steps[i]->step.key, "nvidia_uvm") == 0)
 			return true;
 	return false;
-}
-
-bool node_nvidia_makes_uvm(const struct route *route)
-{
-	return has_module_step(route, "nvidia_uvm");
 }
 
 /* NVIDIA's modules make no nodes by themselves; udev asks NVIDIA's own tool for them when the last of them comes. */
@@ -116,12 +111,10 @@ static const char *package_for(const struct gpu *gpu)
 	return gpu->model.flavour == FLAVOUR_OPEN_ONLY ? "nvidia-open-kernel-dkms" : "nvidia-kernel-dkms";
 }
 
+/* Nothing else is held. */
 bool node_nvidia_installs(const struct route *route)
 {
-	for (size_t i = 0; i < route->n_steps; i++)
-		if (strcmp(route->steps[i]->step.kind, "hold") == 0)
-			return true;
-	return false;
+	return route_has(route, "hold");
 }
 
 static bool builds_for(const char *version, const char *kernel)

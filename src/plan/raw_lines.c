@@ -70,28 +70,12 @@ static enum serves serves_mount(const struct route *route, const char *value)
 	return serves == THIS_CARD && !same ? MORE_THAN_THIS : serves;
 }
 
-static bool number_of(const char *text, bool may_be_any, int64_t *ret)
-{
-	uint64_t number;
-	*ret = -1;
-	if (may_be_any && strcmp(text, "*") == 0)
-		return true;
-	if (!text_number(text, 10, UINT32_MAX, &number))
-		return false;
-	*ret = (int64_t)number;
-	return true;
-}
-
-/* "c 226:128 rwm" */
 static enum serves serves_allow(const struct route *route, const char *value)
 {
-	struct words words = text_split(route->arena, value, " \t");
-	struct words pair = words.n > 1 ? text_split(route->arena, words.word[1], ":") : (struct words){ 0 };
-	struct wanted wanted = { 0 };
-	if (words.n < 2 || strcmp(words.word[0], "c") != 0 || pair.n != 2 ||
-	        !number_of(pair.word[0], false, &wanted.major) || !number_of(pair.word[1], true, &wanted.minor))
-		return NOT_THIS;
-	return serves_all(route, &wanted);
+	struct pve_allow allow;
+	if (!pve_raw_allow(value, route->arena, &allow) || allow.major == -1)
+		return NOT_THIS; /* every number there is, or none */
+	return serves_all(route, &(struct wanted){ .major = allow.major, .minor = allow.minor });
 }
 
 static const struct {

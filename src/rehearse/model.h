@@ -246,8 +246,8 @@ struct kernel_state {
 	struct words modules_before; /* loaded in the recording */
 	struct bytes iomem, interrupts;
 	bool nvidia_recorded; /* NVIDIA's own driver is loaded in the recording */
-	bool iommu;        /* groups are there */
-	const char *stuck; /* a driver whose unbind never ended; NULL: none */
+	bool iommu;           /* groups are there */
+	const char *stuck;    /* a driver whose unbind never ended; NULL: none */
 };
 
 bool kernel_open(struct rehearse *rehearse, struct err *err);

@@ -101,48 +101,19 @@ static enum verdict ct_cgroup_v1(const struct scene *scene, struct answer *answe
 	        "version 2) do not read: access is denied");
 }
 
-/* One lxc.cgroup2.devices.allow line; -1: any number. */
-struct allowed {
-	int64_t major, minor;
-};
 struct allow_list {
-	struct allowed *allowed;
+	struct pve_allow *allowed;
 	size_t n;
 };
-
-static bool allow_number(const char *text, int64_t *ret)
-{
-	uint64_t number;
-	*ret = -1;
-	if (!strcmp(text, "*"))
-		return true;
-	if (!text_number(text, 10, UINT32_MAX, &number))
-		return false;
-	*ret = (int64_t)number;
-	return true;
-}
-
-/* "c 226:128 rwm", "a" */
-static bool allow_parse(const char *value, struct arena *arena, struct allowed *ret)
-{
-	struct words words = text_split(arena, value, " \t");
-	*ret = (struct allowed){ -1, -1 };
-	if (words.n && !strcmp(words.word[0], "a"))
-		return true;
-	if (words.n < 2 || strcmp(words.word[0], "c") != 0)
-		return false;
-	struct words pair = text_split(arena, words.word[1], ":");
-	return pair.n == 2 && allow_number(pair.word[0], &ret->major) && allow_number(pair.word[1], &ret->minor);
-}
 
 static struct allow_list allow_lines(const struct guest *guest, const char *key, struct arena *arena)
 {
 	struct allow_list list = { 0 };
-	struct allowed one;
+	struct pve_allow one;
 	size_t cursor = 0;
 	const char *value;
 	while ((value = raw_line(guest, key, &cursor)))
-		if (allow_parse(value, arena, &one))
+		if (pve_raw_allow(value, arena, &one))
 			*arena_push(arena, list.allowed, list.n) = one;
 	return list;
 }
