@@ -94,26 +94,42 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 	"nvidia-open-kernel-dkms\n" answer
 #define SECURE_BOOT                                                                                                    \
 	"file /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c hex mode=0644\n\t06 00 00 00 01\n"
-#define INSTALLED(package, version)                                                                                    \
-	"reboots 1\nstops ct/105\n"                                                                                    \
-	"file node /etc/modprobe.d/gpuferry-nvidia.conf: none -> blacklist nouveau (gpu.driver)\n"                     \
-	"file node /etc/udev/rules.d/60-gpuferry.rules: none -> ACTION==\"add\", SUBSYSTEM==\"module\", "                  \
-	"KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (gpu.driver)\n"                             \
-	"file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (gpu.driver)\n"                               \
-	"package node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.driver)\n"                                    \
-	"package node " package ": none -> " version " (gpu.driver)\n"                                                 \
-	"hold node " package ": none -> held (gpu.driver)\n"                                                           \
-	"initramfs node 6.8.12-10-pve: /etc/modprobe.d/gpuferry-nvidia.conf=none sound -> "                            \
-	"/etc/modprobe.d/gpuferry-nvidia.conf=sha256 (gpu.driver)\n"                                                   \
-	"reboot node boot: old -> new (gpu.driver)\n"                                                                  \
-	"module node nvidia_uvm: none -> loaded (gpu.driver)\n"                                                        \
-	"config ct/105 dev0: none -> /dev/nvidia0,gid=106,mode=0660 (gpu.driver)\n"                                    \
-	"config ct/105 dev1: none -> /dev/nvidiactl,gid=106,mode=0660 (gpu.driver)\n"                                  \
-	"config ct/105 dev2: none -> /dev/nvidia-uvm,gid=106,mode=0660 (gpu.driver)\n"                                 \
-	"config ct/105 dev3: none -> /dev/nvidia-uvm-tools,gid=106,mode=0660 (gpu.driver)\n" START "(gpu.driver)\n"    \
-	"confirm node change: open -> confirmed (gpu.driver)\n"                                                        \
-	"initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/gpuferry-nvidia.conf=sha256 (gpu.driver)\n"                 \
+#define DKMS_KEY "30820122300d06092a864886f70d01010105000382010f003082010a0282010100c4" KEY_BYTES KEY_BYTES KEY_BYTES
+#define KEY_BYTES "a1b2c3d4e5f60718293a4b5c6d7e8f900112233445566778899aabbccddeeff0a1b2c3d4e5f60718293a4b5c6d7e8f90"
+#define MOK(list)                                                                                                      \
+	"file /var/lib/dkms/mok.pub hex mode=0644\n\t" DKMS_KEY "\nfile /sys/firmware/efi/mok-variables/MokListRT hex "  \
+	"mode=0444\n\ta159c0a5e494a74a87b5ab155c2bf072" list "\n"
+#define NVIDIA_VFIO_LINES(indent, mark)                                                                                \
+	indent mark "\n" indent "options vfio-pci ids=10de:2803\n" indent "softdep nouveau pre: vfio-pci\n"
+#define NVIDIA_VFIO(mark)                                                                                              \
+	"file /etc/modprobe.d/gpuferry.conf\n" NVIDIA_VFIO_LINES("\t", mark)                                          \
+	"initramfs /boot/initrd.img-6.8.12-10-pve\n\tmodule vfio_pci vfio_pci_core vfio i915 nouveau nvme nvme_core\n"  \
+	"\tfile etc/modprobe.d/gpuferry.conf\n" NVIDIA_VFIO_LINES("\t\t", mark)
+#define HAVE(version) "\tnvidia-kernel-dkms:\n\t  Installed: " version "\n\t  Candidate: 550.163.01-2\n"
+/* by: the rule; also, away, gates: what else is done to the files, said of the images, asked */
+#define TAKES(by, also, packages, now, away, gates)                                                                    \
+	"reboots 1\nstops ct/105\n" also                                                                              \
+	"file node /etc/modprobe.d/gpuferry-nvidia.conf: none -> blacklist nouveau (" by ")\n"                         \
+	"file node /etc/udev/rules.d/60-gpuferry.rules: none -> ACTION==\"add\", SUBSYSTEM==\"module\", "               \
+	"KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (" by ")\n"                                 \
+	"file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (" by ")\n" packages                          \
+	"initramfs node 6.8.12-10-pve: " now " -> " away                                                               \
+	"/etc/modprobe.d/gpuferry-nvidia.conf=sha256 (" by ")\n"                                                       \
+	"reboot node boot: old -> new (" by ")\n"                                                                      \
+	"module node nvidia_uvm: none -> loaded (" by ")\n"                                                            \
+	"config ct/105 dev0: none -> /dev/nvidia0,gid=106,mode=0660 (" by ")\n"                                        \
+	"config ct/105 dev1: none -> /dev/nvidiactl,gid=106,mode=0660 (" by ")\n"                                      \
+	"config ct/105 dev2: none -> /dev/nvidia-uvm,gid=106,mode=0660 (" by ")\n"                                     \
+	"config ct/105 dev3: none -> /dev/nvidia-uvm-tools,gid=106,mode=0660 (" by ")\n" START "(" by ")\n"            \
+	"confirm node change: open -> confirmed (" by ")\n"                                                            \
+	"initramfs node 6.8.12-9-pve: ? -> " away "/etc/modprobe.d/gpuferry-nvidia.conf=sha256 (" by ")\n" gates       \
 	"gate gpu.driver\n"
+#define PACKAGES(by, package, version)                                                                                 \
+	"package node proxmox-headers-6.8.12-10-pve: ? -> installed (" by ")\n"                                        \
+	"package node " package ": none -> " version " (" by ")\n"                                                     \
+	"hold node " package ": none -> held (" by ")\n"
+#define NO_IMAGE "/etc/modprobe.d/gpuferry-nvidia.conf=none sound"
+#define INSTALLED(package, version) TAKES("gpu.driver", "", PACKAGES("gpu.driver", package, version), NO_IMAGE, "", "")
 
 /* What older guides have a CT's file say; one line twice, as it happens. */
 #define RAW                                                                                                            \
@@ -301,6 +317,37 @@ static const struct case_of {
 	        CT NOUVEAU APT(CANDIDATE("nvidia-kernel-dkms", "535.247.01-1")) SECURE_BOOT, "gpu=nvidia into=ct/105",
 	        "reboots 0\nrefused gpu.driver: " ON_NOUVEAU "Secure Boot is on, and refuses a module that DKMS builds until "
 	        "its key is enrolled\n" },
+	{ "Secure Boot trusts other keys than DKMS's",
+	        CT NOUVEAU APT(CANDIDATE("nvidia-kernel-dkms", "535.247.01-1")) SECURE_BOOT MOK("00"), "gpu=nvidia into=ct/105",
+	        "reboots 0\nrefused gpu.driver: " ON_NOUVEAU "Secure Boot is on, and refuses a module that DKMS builds until "
+	        "its key is enrolled\n" },
+	{ "Secure Boot trusts DKMS's key",
+	        CT NOUVEAU APT(CANDIDATE("nvidia-kernel-dkms", "535.247.01-1")) SECURE_BOOT MOK("00" DKMS_KEY "00"),
+	        "gpu=nvidia into=ct/105", INSTALLED("nvidia-kernel-dkms", "535.247.01-1") },
+	{ "installed, but not built", CT NOUVEAU APT(HAVE("535.247.01-1")) "file /usr/src/linux-headers-6.8.12-10-pve/.config\n\tx\n",
+	        "gpu=nvidia into=ct/105",
+	        "reboots 0\nrefused gpu.driver: " ON_NOUVEAU "nvidia-kernel-dkms 535.247.01-1 is installed, but there is no "
+	        "module of it for kernel 6.8.12-10-pve: dkms status says why\n" },
+	{ "installed and held back by nouveau",
+	        CT NOUVEAU APT(HAVE("535.247.01-1")) "append /usr/lib/modules/6.8.12-10-pve/modules.alias\n"
+	        "\talias pci:v000010DEd*sv*sd*bc03sc00i* nvidia\n",
+	        "gpu=nvidia into=ct/105",
+	        TAKES("gpu.driver", "", "hold node nvidia-kernel-dkms: ? -> held (gpu.driver)\n", NO_IMAGE, "", "") },
+	{ "vfio-pci has it by what we wrote, and no driver is there",
+	        CT CARD "driver=vfio-pci\nloaded vfio_pci\n" NVIDIA_VFIO("# gpuferry") APT(CANDIDATE("nvidia-kernel-dkms", "535.247.01-1")),
+	        "gpu=nvidia into=ct/105",
+	        TAKES("gpu.not-vfio", "file node /etc/modprobe.d/gpuferry.conf: sha256 -> none (gpu.not-vfio)\n",
+	                PACKAGES("gpu.not-vfio", "nvidia-kernel-dkms", "535.247.01-1"),
+	                "/etc/modprobe.d/gpuferry.conf=sha256", "/etc/modprobe.d/gpuferry.conf=none ", "gate gpu.not-vfio\n") },
+	{ "vfio-pci has it by what others wrote, and no driver is there",
+	        CT CARD "driver=vfio-pci\nloaded vfio_pci\n" NVIDIA_VFIO("# a guide's") APT(CANDIDATE("nvidia-kernel-dkms", "535.247.01-1")),
+	        "gpu=nvidia into=ct/105",
+	        "reboots 0\nrefused gpu.not-vfio: vfio-pci has the card, for a VM: so there is no /dev/dri or /dev/nvidia "
+	        "node for a CT; others set it up so for every boot\n" },
+	{ "vfio-pci has it until the reboot, and no driver is there",
+	        CT CARD "driver=vfio-pci\nloaded vfio_pci\n" APT(CANDIDATE("nvidia-kernel-dkms", "535.247.01-1")),
+	        "gpu=nvidia into=ct/105",
+	        TAKES("gpu.not-vfio", "", PACKAGES("gpu.not-vfio", "nvidia-kernel-dkms", "535.247.01-1"), NO_IMAGE, "", "") },
 	{ "a card that only the open module drives",
 	        CT BLACKWELL APT(CANDIDATE("nvidia-kernel-dkms", "580.95.05-1")), "gpu=nvidia into=ct/105",
 	        "reboots 0\nrefused gpu.driver: " ON_NOUVEAU "apt knows no package nvidia-open-kernel-dkms\n" },

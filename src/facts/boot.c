@@ -7,11 +7,12 @@
 
 #define EFIVARS "/sys/firmware/efi/efivars"
 #define GUID_EFI "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+#define GUID_SHIM "605dab50-e046-4300-abb6-3dd810dd8b23"
 #define GUID_LOADER "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 #define UUID_LIST "/etc/kernel/proxmox-boot-uuids"
 
 static const size_t image_max = (size_t)512 * 1024 * 1024;
-enum { TEXT_MAX = 2 * 1024 * 1024, ESPS_MAX = 8, KERNELS_MAX = 256, WORDS_MAX = 256, HISTORY_MAX = 16 };
+enum { TEXT_MAX = 2 * 1024 * 1024, KEYS_MAX = 1024 * 1024, KEY_MAX = 16 * 1024, KEY_MIN = 128, ESPS_MAX = 8, KERNELS_MAX = 256, WORDS_MAX = 256, HISTORY_MAX = 16 };
 
 struct gathering {
 	struct world *world;
@@ -96,6 +97,25 @@ static void gather_boot_entry(struct gathering *gathering)
 		boot->boot_current = boot_efivar_entry(raw, gathering->arena);
 }
 
+/* shim leaves the keys that the owner enrolled whole in its table, and in an efivar too (Linux efi/mokvar-table.c). A
+ * certificate stands in such a list as it is (UEFI 2.10, 32.4.1 EFI_SIGNATURE_DATA). */
+static enum tri trusts_dkms(struct gathering *gathering)
+{
+	static const char table[] = "/sys/firmware/efi/mok-variables/MokListRT", own[] = "/var/lib/dkms/mok.pub";
+	struct bytes keys = { 0 }, key = { 0 };
+	int error = world_read(gathering->world, own, KEY_MAX, gathering->arena, &key);
+	if (error) {
+		not_read(gathering, error, own);
+		return error == ENOENT ? NO : UNKNOWN; /* the one that its first build makes is new */
+	}
+	error = world_read(gathering->world, table, KEYS_MAX, gathering->arena, &keys);
+	if (error && (error = read_efivar(gathering, "MokListRT", GUID_SHIM, &keys)))
+		not_read(gathering, error, "efivar MokListRT");
+	if (error || key.size < KEY_MIN)
+		return error == ENOENT ? NO : UNKNOWN;
+	return tri_of(memmem(keys.data, keys.size, key.data, key.size) != NULL);
+}
+
 static void gather_firmware(struct gathering *gathering)
 {
 	struct boot *boot = gathering->boot;
@@ -104,6 +124,7 @@ static void gather_firmware(struct gathering *gathering)
 	int error = read_efivar(gathering, "SecureBoot", GUID_EFI, &raw);
 	boot->secure_boot = error == ENOENT ? NO : error || raw.size < 5 ? UNKNOWN : tri_of(raw.data[4] == 1);
 	not_read(gathering, error, "efivar SecureBoot");
+	boot->dkms_key = boot->secure_boot == YES ? trusts_dkms(gathering) : UNKNOWN;
 	error = read_efivar(gathering, "LoaderInfo", GUID_LOADER, &raw);
 	boot->loader_info = error == ENOENT ? NONE : error ? NULL : boot_efivar_text(raw, gathering->arena);
 	not_read(gathering, error, "efivar LoaderInfo");

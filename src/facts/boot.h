@@ -70,6 +70,7 @@ struct boot {
 	const char *loader_info;  /* efivar LoaderInfo: "systemd-boot 252.5-2"; NONE: not set */
 	const char *boot_current; /* efivar BootCurrent's entry text, if readable */
 	enum tri efi, secure_boot;
+	enum tri dkms_key; /* Secure Boot trusts DKMS's own key; UNKNOWN too where Secure Boot is not on */
 	enum tri proxmox_boot_tool; /* configured: /etc/kernel/proxmox-boot-uuids */
 	struct esp *esps;
 	size_t n_esps;

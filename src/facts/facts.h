@@ -77,7 +77,8 @@ struct gpu {
 /* Of the node's NVIDIA driver, where a CT is to get a card that has none; else it is not asked, and not known. */
 struct installable {
 	enum tri known;
-	struct words packages; /* "NAME VERSION", as apt would install them */
+	struct words packages;  /* "NAME VERSION", as apt would install them */
+	struct words installed; /* "NAME VERSION", as they are */
 };
 
 struct facts {

@@ -35,6 +35,7 @@ static json_t *host_json(const struct facts *facts)
 	json_put(host, "bootloader", json_text(loader_word(facts->boot.loader)));
 	json_put(host, "iommu", json_raw_text(facts->pci.iommu == YES ? "on" : facts->pci.iommu == NO ? "off" : NULL));
 	json_put(host, "secure_boot", json_tri(facts->boot.secure_boot));
+	json_put(host, "dkms_key", json_tri(facts->boot.dkms_key));
 	return host;
 }
 

@@ -155,29 +155,35 @@ static void give_foreseen(struct route *route, const struct finding *finding)
 		        route->on);
 }
 
-/* gpu.not-vfio */
+/* From vfio-pci at once; false: refused. */
+static bool release_now(struct route *route, const struct finding *finding, const char *driver)
+{
+	const char *because = finding->rule->id;
+	if (route->gpu->hot_release == YES)
+		bind_now(route, because, driver);
+	else
+		route_refuse(route, because, "reboot the node when its guests may stop: its driver then takes the card",
+		        "vfio-pci cannot give %s back now: %s", route->gpu->pci->address,
+		        route->gpu->hot_why ? route->gpu->hot_why : "who uses it is not known");
+	return route->gpu->hot_release == YES;
+}
+
+/* gpu.not-vfio. NVIDIA's own driver, where it is not loaded yet, gets the card by the reboot that it needs anyway. */
 void node_driver_release(struct route *route, const struct finding *finding)
 {
 	const char *because = finding->rule->id, *driver = driver_of(route);
 	enum tri early = route_foresees(route, NULL, NULL, route->gpu->pci);
-	if (holder_is_vm(route) || !driver) {
+	bool nvidia = check_vendor(route->gpu, "nvidia");
+	if (holder_is_vm(route) || (!driver && !nvidia))
 		route_refuse(route, because, finding->cure, "%s", finding->why);
-		return;
-	}
-	if (early == NO && route->gpu->hot_release == YES) {
-		bind_now(route, because, driver);
-	} else if (early == NO) {
-		route_refuse(route, because, "reboot the node when its guests may stop: its driver then takes the card",
-		        "vfio-pci cannot give %s back now: %s", route->gpu->pci->address,
-		        route->gpu->hot_why ? route->gpu->hot_why : "who uses it is not known");
-		return;
-	} else if (!unbind_early(route, because)) {
+	else if (early != NO && !unbind_early(route, because))
 		route_refuse(route, because, finding->cure, "%s%s", finding->why,
 		        early == YES ? "; others set it up so for every boot"
 		                     : "; whether the next boot does so again is not known");
-		return;
-	}
-	give_foreseen(route, finding);
+	else if (!driver)
+		node_nvidia_takes(route, finding);
+	else if (early != NO || release_now(route, finding, driver))
+		give_foreseen(route, finding);
 }
 
 /* ---- the next boot ---- */

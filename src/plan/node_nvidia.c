@@ -42,7 +42,7 @@ static void install_headers(struct route *route, const char *because)
 void node_nvidia_headers(struct route *route, const struct finding *finding)
 {
 	const struct finding *driver = route_finding(route, "gpu.driver");
-	if (driver && driver->verdict == VERDICT_BROKEN)
+	if (node_nvidia_installs(route) || (driver && driver->verdict == VERDICT_BROKEN))
 		return; /* they come with the driver */
 	if (!node_nvidia_lacks_headers(route)) {
 		route_note(route, "%s: %s.", finding->rule->id, finding->why);
@@ -123,30 +123,69 @@ static bool builds_for(const char *version, const char *kernel)
 	return !first || check_older(kernel, first) == YES;
 }
 
-/* Why the packages that apt would take cannot serve; NULL: they can. */
-static const char *hindrance(const struct route *route, const char *package, const char *version)
+/* Does its modules.alias name one for NVIDIA's cards that is neither nouveau nor the framebuffer of old? */
+static bool is_built(const struct kernel *kernel, struct arena *arena)
+{
+	struct bytes line;
+	for (size_t cursor = 0; kernel && text_line(kernel->aliases, &cursor, &line);) {
+		const char *plain = text_trimmed(arena, line), *module = strrchr(plain, ' ');
+		if (text_starts(plain, "alias pci:v000010DE") && module && text_starts(module + 1, "nvidia") &&
+		        strcmp(module + 1, "nvidiafb") != 0)
+			return true;
+	}
+	return false;
+}
+
+struct choice {
+	const char *package, *version; /* version NULL: apt knows none */
+	bool installed;
+};
+
+/* What is installed stays at its version. */
+static struct choice choose(const struct route *route)
+{
+	const struct installable *apt = &route->facts->installable;
+	struct choice choice = { .package = package_for(route->gpu) };
+	choice.version = package_version(&apt->installed, choice.package);
+	choice.installed = choice.version != NULL;
+	if (!choice.installed)
+		choice.version = package_version(&apt->packages, choice.package);
+	return choice;
+}
+
+static const char *secure_boot_hinders(const struct boot *boot)
+{
+	if (boot->secure_boot == NO || (boot->secure_boot == YES && boot->dkms_key == YES))
+		return NULL;
+	return boot->secure_boot == YES ? "Secure Boot is on, and refuses a module that DKMS builds until its key is enrolled"
+	                                : "whether Secure Boot is on is not known";
+}
+
+/* Why the package cannot serve; NULL: it can. */
+static const char *hindrance(const struct route *route, const struct choice *choice)
 {
 	const struct facts *facts = route->facts;
 	struct arena *arena = route->arena;
 	bool open = route->gpu->model.flavour == FLAVOUR_OPEN_ONLY;
-	const char *next = facts->boot.kernel_next;
+	const char *next = facts->boot.kernel_next, *package = choice->package, *version = choice->version;
 	if (facts->installable.known != YES)
 		return "which driver apt would install could not be asked";
 	if (!version)
 		return arena_printf(arena, "apt knows no package %s", package);
 	if (gpu_driver_serves(&route->gpu->model, version, tri_of(open)) != YES)
-		return arena_printf(arena, "apt has %s %s, which does not, or not surely, serve this card", package, version);
+		return arena_printf(arena, "%s %s %s, which does not, or not surely, serve this card",
+		        choice->installed ? "the node has" : "apt has", package, version);
 	if (!next || !*next)
 		return "which kernel boots next is not known";
 	if (!text_ends(next, "-pve"))
 		return arena_printf(arena, "kernel %s, which boots next, is not Proxmox's", next);
 	if (!builds_for(version, next))
 		return arena_printf(arena, "%s %s does not build for kernel %s", package, version, next);
-	if (facts->boot.secure_boot != NO)
-		return facts->boot.secure_boot == YES
-		               ? "Secure Boot is on, and refuses a module that DKMS builds until its key is enrolled"
-		               : "whether Secure Boot is on is not known";
-	return NULL;
+	const struct kernel *kernel = boot_kernel(&facts->boot, next);
+	if (choice->installed && kernel && kernel->headers == YES && !is_built(kernel, arena))
+		return arena_printf(arena, "%s %s is installed, but there is no module of it for kernel %s: dkms status says why",
+		        package, version, next);
+	return secure_boot_hinders(&facts->boot);
 }
 
 static void keep_nouveau_away(struct route *route, const char *because)
@@ -159,38 +198,33 @@ static void keep_nouveau_away(struct route *route, const char *because)
 	route_image(route, because, NOUVEAU_FILE, text);
 }
 
-static void install(struct route *route, const char *because, const char *package, const char *version)
+static void install(struct route *route, const char *because, const struct choice *choice)
 {
 	const char *next = route->facts->boot.kernel_next;
 	const struct kernel *kernel = boot_kernel(&route->facts->boot, next);
-	if (!kernel || kernel->headers != YES)
+	if (!(choice->installed && is_built(kernel, route->arena)) && (!kernel || kernel->headers != YES))
 		install_headers(route, because);
-	route_step(route, PHASE_PACKAGES, "package", "node", package, NONE, version, because,
-	        "install NVIDIA's driver, built for kernel %s", next);
-	route_step(route, PHASE_PACKAGES, "hold", "node", package, NONE, "held", because,
-	        "keep %s at the version of the libraries in %s", package, route->on);
+	if (!choice->installed)
+		route_step(route, PHASE_PACKAGES, "package", "node", choice->package, NONE, choice->version, because,
+		        "install NVIDIA's driver, built for kernel %s", next);
+	route_step(route, PHASE_PACKAGES, "hold", "node", choice->package, choice->installed ? NULL : NONE, "held",
+	        because, "keep %s at the version of the libraries in %s", choice->package, route->on);
 }
 
-/* gpu.driver: nouveau, or none, has the card. One reboot: nouveau's place in the initramfs is taken as well. */
-void node_nvidia_driver(struct route *route, const struct finding *finding)
+bool node_nvidia_takes(struct route *route, const struct finding *finding)
 {
-	const char *because = finding->rule->id, *driver = route->gpu->pci->driver;
-	const char *package = package_for(route->gpu);
-	const char *version = package_version(&route->facts->installable.packages, package), *why;
-	bool free_card = driver && (!*driver || strcmp(driver, "nouveau") == 0);
-	if (!check_vendor(route->gpu, "nvidia") || finding->verdict != VERDICT_BROKEN || !free_card) {
-		route_refuse(route, because, finding->cure, "%s", finding->why);
-		return;
-	}
-	if ((why = hindrance(route, package, version))) {
+	const char *because = finding->rule->id;
+	struct choice choice = choose(route);
+	const char *why = hindrance(route, &choice);
+	if (why) {
 		route_refuse(route, because, finding->cure, "%s; %s", finding->why, why);
-		return;
+		return false;
 	}
 	keep_nouveau_away(route, because);
 	if (!make_nodes(route, because, "0"))
-		return;
-	install(route, because, package, version);
-	route_gate(route, because, "whether the module was built and takes the card shows only then");
+		return false;
+	install(route, because, &choice);
+	route_gate(route, "gpu.driver", "whether the module was built and takes the card shows only then");
 	if (node_nvidia_path(route))
 		ct_node(route, finding);
 	else
@@ -199,5 +233,17 @@ void node_nvidia_driver(struct route *route, const struct finding *finding)
 		        route->on);
 	route_note(route,
 	        "Inside %s the libraries must be those of %s: gpuferry verify says how to get them there.",
-	        route->on, version);
+	        route->on, choice.version);
+	return true;
+}
+
+/* gpu.driver: nouveau, or none, has the card. One reboot: nouveau's place in the initramfs is taken as well. */
+void node_nvidia_driver(struct route *route, const struct finding *finding)
+{
+	const char *driver = route->gpu->pci->driver;
+	bool free_card = driver && (!*driver || strcmp(driver, "nouveau") == 0);
+	if (check_vendor(route->gpu, "nvidia") && finding->verdict == VERDICT_BROKEN && free_card)
+		node_nvidia_takes(route, finding);
+	else
+		route_refuse(route, finding->rule->id, finding->cure, "%s", finding->why);
 }

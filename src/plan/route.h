@@ -171,6 +171,9 @@ repair_fn node_nvidia_driver, node_nvidia_headers, node_nvidia_uvm;             
 const char *node_driver_render(struct route *route);
 /* A file of ours as it stands: "" where there is none; NULL: something else stands there, which is refused. */
 const char *node_driver_own_text(struct route *route, const char *because, const char *path);
+/* NVIDIA's own driver gets the card at the next boot, and the CT its nodes; what else has the card is away by then.
+ * False: refused. */
+bool node_nvidia_takes(struct route *route, const struct finding *finding);
 /* Is it planned: the driver's packages; nvidia-uvm with its nodes? */
 bool node_nvidia_installs(const struct route *route);
 bool node_nvidia_makes_uvm(const struct route *route);

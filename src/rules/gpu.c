@@ -836,6 +836,8 @@ static enum verdict card_secure_boot(const struct scene *scene, struct answer *a
 		return answer_unknown(answer, "%s could not be read",
 		        facts->boot.secure_boot == UNKNOWN ? "Secure Boot's state"
 		                                           : "whether NVIDIA's module is loaded");
+	if (facts->boot.dkms_key == YES)
+		return answer_ok(answer, "Secure Boot is on, and trusts the key that DKMS signs with");
 	answer_step(answer,
 	        "enrol DKMS's key: mokutil --import /var/lib/dkms/mok.pub, then confirm it at the console at the next "
 	        "boot; or switch Secure Boot off in the BIOS");
