@@ -42,10 +42,15 @@
 #define ON_VFIO                                                                                                        \
 	"device 0000:00:02.0 8086:4690 class=030000 revision=0c subsystem=1043:8882 group=0 driver=vfio-pci "          \
 	"boot_vga=0 reset=flr\nloaded vfio_pci\n"
-#define VFIO_LINES(indent) indent "# gpuferry\n" indent "options vfio-pci ids=8086:4690\n" indent "softdep i915 pre: vfio-pci\n"
-#define BOUND_EARLY                                                                                                    \
-	"file /etc/modprobe.d/gpuferry.conf\n" VFIO_LINES("\t") "initramfs /boot/initrd.img-6.8.12-10-pve fresh\n"     \
-	"\tmodule vfio_pci vfio_pci_core vfio_iommu_type1 vfio irqbypass i915 nvme nvme_core\n"
+#define VFIO_LINES(mark, id, driver)                                                                                   \
+	"\t" mark "\n\toptions vfio-pci ids=" id "\n\tsoftdep " driver " pre: vfio-pci\n"                              \
+	"initramfs /boot/initrd.img-6.8.12-10-pve fresh\n"                                                             \
+	"\tmodule vfio_pci vfio_pci_core vfio_iommu_type1 vfio irqbypass i915 nouveau nvme nvme_core\n"
+#define BOUND_EARLY "file /etc/modprobe.d/gpuferry.conf\n" VFIO_LINES("# gpuferry", "8086:4690", "i915")
+#define NVIDIA_BOUND_EARLY "file /etc/modprobe.d/gpuferry.conf\n" VFIO_LINES("# gpuferry", "10de:2803", "nouveau")
+#define FOREIGN_EARLY                                                                                                  \
+	"file /etc/modprobe.d/blacklist-i915.conf\n\tblacklist i915\n"                                                 \
+	"file /etc/modprobe.d/vfio.conf\n" VFIO_LINES("# by hand", "8086:4690,1234:5678", "i915")
 
 #define NVIDIA(version)                                                                                                \
 	"device 0000:01:00.0 10de:2803 class=030000 revision=a1 subsystem=1043:88f5 parent=0000:00:01.0 group=20 "     \
@@ -133,6 +138,17 @@ const struct journey journeys[] = {
 	        "run apt-cache policy proxmox-headers-6.8.12-10-pve\n\tproxmox-headers-6.8.12-10-pve:\n"
 	        "\t  Installed: (none)\n\t  Candidate: 6.8.12-10\n",
 	        "gpu=nvidia into=ct/105" },
+	{ "ct-nvidia-vfio",
+	        "base intel-uhd770-ct\n"
+	        "device 0000:01:00.0 10de:2803 class=030000 revision=a1 subsystem=1043:88f5 parent=0000:00:01.0 group=20 "
+	        "boot_vga=0 driver=vfio-pci\nloaded vfio_pci\n" NVIDIA_BOUND_EARLY
+	        "run apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy nvidia-kernel-dkms "
+	        "nvidia-open-kernel-dkms\n\tnvidia-kernel-dkms:\n\t  Installed: (none)\n"
+	        "\t  Candidate: 535.247.01-1~deb12u1\n"
+	        "run apt-cache policy proxmox-headers-6.8.12-10-pve\n\tproxmox-headers-6.8.12-10-pve:\n"
+	        "\t  Installed: (none)\n\t  Candidate: 6.8.12-10\n",
+	        "gpu=nvidia into=ct/105" },
+	{ "ct-foreign", "base intel-uhd770-ct\n" ON_VFIO FOREIGN_EARLY, "gpu=intel into=ct/105 accept=gpu.blacklist" },
 	{ "mapping-new",
 	        "base pve9-mapping\ndrop /etc/pve/qemu-server/100.conf hostpci0*\n"
 	        "replace /etc/pve/mapping/pci.cfg node=pve node=other\nguest vm/100 stopped\n",

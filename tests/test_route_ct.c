@@ -285,9 +285,42 @@ static const struct case_of {
 	        "reboots 0\nrefused gpu.not-vfio: vfio-pci has the card, for a VM: vm/100: so there is no /dev/dri or "
 	        "/dev/nvidia node for a CT\n" },
 	{ "others bind it early", CT ON_VFIO VFIO_CONF("vfio.conf", ""), "gpu=intel into=ct/105",
+	        "reboots 0\nrefused gpu.blacklist: what others wrote keeps the card from its own driver: "
+	        "/etc/modprobe.d/vfio.conf, line 2, options vfio-pci ids=8086:4690\n" },
+	{ "others bind it early, and that is accepted", CT ON_VFIO VFIO_CONF("vfio.conf", ""),
+	        "gpu=intel into=ct/105 accept=gpu.blacklist",
+	        "reboots 1\nstops ct/105\n"
+	        "file node /etc/modprobe.d/vfio.conf: sha256 -> softdep i915 pre: vfio-pci (gpu.blacklist)\n"
+	        "initramfs node 6.8.12-10-pve: /etc/modprobe.d/vfio.conf=sha256 -> /etc/modprobe.d/vfio.conf=sha256 "
+	        "(gpu.blacklist)\n"
+	        "reboot node boot: old -> new (gpu.blacklist)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (gpu.not-vfio)\n" START
+	        "(gpu.blacklist)\n"
+	        "confirm node change: open -> confirmed (gpu.blacklist)\n"
+	        "initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/vfio.conf=sha256 (gpu.blacklist)\n"
+	        "gate gpu.not-vfio\ngate gpu.driver\n" },
+	{ "an id that another device has too stays", CT ON_VFIO VFIO_CONF("vfio.conf", "")
+	        "device 0000:03:00.0 8086:4690 class=030000 revision=0c subsystem=1043:8882 parent=0000:00:01.0 group=20 "
+	        "driver=vfio-pci boot_vga=0\n",
+	        "gpu=0000:00:02.0 into=ct/105 accept=gpu.blacklist",
 	        "reboots 0\nrefused gpu.not-vfio: vfio-pci has the card, for a VM: so there is no /dev/dri or "
-	        "/dev/nvidia "
-	        "node for a CT; others set it up so for every boot\n" },
+	        "/dev/nvidia node for a CT; others set it up so for every boot\n" },
+	{ "lines of a guide for VMs, accepted, and the raw lines", "base guide-wrong\n",
+	        "gpu=intel into=ct/105 accept=gpu.blacklist remove-raw-lxc=true",
+	        "reboots 1\nstops ct/105\n"
+	        "file node /etc/modprobe.d/blacklist-gpu.conf: sha256 -> blacklist nvidiafb (gpu.blacklist)\n"
+	        "file node /etc/modprobe.d/vfio.conf: sha256 -> options vfio-pci ids=8086:7ad0 disable_vga=1 "
+	        "(gpu.blacklist)\n"
+	        "initramfs node 6.8.12-10-pve: /etc/modprobe.d/blacklist-gpu.conf=none /etc/modprobe.d/vfio.conf=none sound -> "
+	        "/etc/modprobe.d/blacklist-gpu.conf=sha256 (gpu.blacklist)\n"
+	        "boot node systemd-boot: ? -> root=ZFS=rpool/ROOT/pve-1 boot=zfs (gpu.blacklist)\n"
+	        "reboot node boot: old -> new (gpu.blacklist)\n"
+	        "raw ct/105 lxc: lxc.cgroup.devices.allow: c 226:0 rwm\nlxc.cgroup.devices.allow: c 226:128 rwm\n"
+	        "lxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir -> none (ct.raw-allow)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.raw-allow)\n" START
+	        "(ct.raw-allow)\nconfirm node change: open -> confirmed (gpu.blacklist)\n"
+	        "initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/blacklist-gpu.conf=sha256 (gpu.blacklist)\n"
+	        "gate gpu.not-vfio\ngate gpu.driver\n" },
 	{ "we bound it early", CT ON_VFIO VFIO_CONF("gpuferry.conf", "# gpuferry"), "gpu=intel into=ct/105",
 	        "reboots 1\nstops ct/105\nfile node /etc/modprobe.d/gpuferry.conf: sha256 -> none (gpu.not-vfio)\n"
 	        "initramfs node 6.8.12-10-pve: /etc/modprobe.d/gpuferry.conf=sha256 -> "
@@ -400,8 +433,8 @@ static const struct case_of {
 	        "gate gpu.driver\n" },
 	{ "whole folders by raw lines", "base guide-wrong\n", "gpu=intel into=ct/105",
 	        "reboots 0\n"
-	        "refused gpu.next-boot: the next boot takes the card from the CT, vfio-pci gets it: ids= in "
-	        "/etc/modprobe.d/vfio.conf names it, and vfio-pci is loaded first\n"
+	        "refused gpu.blacklist: what others wrote keeps the card from its own driver: "
+	        "/etc/modprobe.d/blacklist-gpu.conf, line 1, blacklist i915; /etc/modprobe.d/vfio.conf, line 1, options vfio-pci ids=8086:4690,8086:7ad0 disable_vga=1\n"
 	        "refused ct.cgroup-v1: the devices are allowed by lxc.cgroup.devices only, which Proxmox VE 7 and "
 	        "newer (cgroup version 2) do not read: access is denied\n"
 	        "refused ct.gid: a raw lxc line gives /dev/dri/renderD128 to gid 104, which inside is ssl-cert; the render "

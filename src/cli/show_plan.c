@@ -229,7 +229,7 @@ static void show_refusal(const struct app *app, const struct refusal *refusal, s
 	}
 	if (refusal->waivable)
 		out_folded(app,
-		        arena_printf(arena, "or take the risk knowingly: --accept %s (in a goal file: accept: [%s])",
+		        arena_printf(arena, "or accept it knowingly: --accept %s (in a goal file: accept: [%s])",
 		                refusal->rule, refusal->rule),
 		        5);
 }

@@ -285,9 +285,10 @@ static void script_file(struct route *route, const char *because, const char *te
 /* The worst of its functions: one that stays with another driver is enough. */
 static enum tri all_foreseen(struct route *route, const struct functions *functions, const char *path, const char *text)
 {
+	struct edits edits = { &(struct edit){ .path = path, .content = text }, 1 };
 	enum tri ret = YES;
 	for (size_t i = 0; i < functions->n; i++) {
-		enum tri one = route_foresees(route, path, text, functions->device[i]);
+		enum tri one = route_foresees_vfio(route, path ? &edits : NULL, functions->device[i]);
 		ret = one == NO || ret == NO ? NO : one == UNKNOWN ? UNKNOWN : ret;
 	}
 	return ret;

@@ -53,6 +53,17 @@ static void image_step(struct route *route, enum phase phase, const char *versio
 	step->needs_reboot = true;
 }
 
+/* What others wrote since it was made comes into effect with it, and no rollback brings the old one back. */
+static void note_stale(struct route *route)
+{
+	const struct finding *fresh = route_finding(route, "node.initramfs");
+	if (fresh && fresh->verdict == VERDICT_WARN)
+		route_note(route,
+		        "node.initramfs: %s. Made again, it holds what stands in /etc; rollback makes it from what stood in "
+		        "/etc before, and does not bring the stale one back.",
+		        fresh->why);
+}
+
 /* A second image stands beside the present one while it is written. */
 static void check_space(struct route *route, const char *rule, const char *place, int64_t free)
 {
@@ -75,6 +86,7 @@ static void finish_images(struct route *route)
 		return;
 	}
 	image_step(route, PHASE_INITRAMFS, boot->kernel_next);
+	note_stale(route);
 	check_space(route, "node.initramfs", "/boot", boot_free_kib(boot, "/boot"));
 	for (size_t i = 0; i < boot->n_esps; i++)
 		check_space(route, "node.esp-copy", arena_printf(route->arena, "ESP %s", boot->esps[i].uuid),

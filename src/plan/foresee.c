@@ -105,24 +105,32 @@ static const char *cmdline_with(const struct route *route, const char *cmdline)
 	return cmdline;
 }
 
-enum tri route_foresees(struct route *route, const char *path, const char *content, const struct pci_device *device)
+static void put(struct boot *boot, const struct edit *edit, struct arena *arena)
+{
+	static const char tools[] = "/etc/initramfs-tools";
+	struct bytes text = { edit->content, strlen(edit->content) };
+	const char *in = text_starts(edit->path, "/etc/initramfs-tools/") ? edit->path + strlen(tools) : edit->path;
+	put_into_images(boot, in, text, arena);
+	if (in == edit->path)
+		boot->modprobe = modprobe_with(&boot->modprobe, edit->path, text, arena);
+}
+
+const char *route_foresees(struct route *route, const struct edits *edits, const struct pci_device *device)
 {
 	struct facts facts = *route->facts;
 	struct boot *boot = &facts.boot;
 	struct prediction prediction = { 0 };
-	if (path) {
-		struct bytes text = { content, strlen(content) };
-		const char *in =
-		        text_starts(path, "/etc/initramfs-tools/") ? path + strlen("/etc/initramfs-tools") : path;
-		put_into_images(boot, in, text, route->arena);
-		if (in == path)
-			boot->modprobe = modprobe_with(&boot->modprobe, path, text, route->arena);
-	}
+	for (size_t i = 0; edits && i < edits->n; i++)
+		put(boot, &edits->edit[i], route->arena);
 	boot->cmdline_next = cmdline_with(route, boot->cmdline_next);
 	boot->cmdline_generated = cmdline_with(route, boot->cmdline_generated);
 	predict_boot(&facts, false, route->arena, &prediction);
 	const struct predicted *one = predict_device(&prediction, device->address);
-	if (!one || !one->driver || (!path && prediction.blind))
-		return UNKNOWN;
-	return tri_of(strcmp(one->driver, "vfio-pci") == 0);
+	return one && (edits || !prediction.blind) ? one->driver : NULL;
+}
+
+enum tri route_foresees_vfio(struct route *route, const struct edits *edits, const struct pci_device *device)
+{
+	const char *driver = route_foresees(route, edits, device);
+	return driver ? tri_of(strcmp(driver, "vfio-pci") == 0) : UNKNOWN;
 }

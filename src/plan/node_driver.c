@@ -78,10 +78,23 @@ static const char *script_without(struct route *route)
 	return records ? rest : NONE;
 }
 
-/* Would the card stay free of vfio-pci without what this file of ours says? */
-static bool is_cause(struct route *route, const char *path, const char *without)
+/* Does the card's driver get it, without these? NVIDIA's, which is to be installed, gets it where vfio-pci does not. */
+static bool suffice(struct route *route, const struct edits *edits)
 {
-	return is_ours(route, path) && route_foresees(route, path, without, route->gpu->pci) == NO;
+	struct words drivers = check_drivers(route->gpu, route->arena);
+	const char *next = route_foresees(route, edits, route->gpu->pci);
+	if (check_vendor(route->gpu, "nvidia"))
+		return next && (driver_of(route) ? strcmp(next, "nvidia") == 0 : strcmp(next, "vfio-pci") != 0);
+	return next && check_has(&drivers, next);
+}
+
+static struct edits joined(struct arena *arena, const struct edits *of, size_t n, unsigned which)
+{
+	struct edits ret = { 0 };
+	for (size_t i = 0; i < n; i++)
+		for (size_t e = 0; (which >> i & 1) && e < of[i].n; e++)
+			*arena_push(arena, ret.edit, ret.n) = of[i].edit[e];
+	return ret;
 }
 
 static void take_away(struct route *route, const char *because, const char *path, const char *content, unsigned mode)
@@ -93,22 +106,59 @@ static void take_away(struct route *route, const char *because, const char *path
 		route_image(route, because, path, content);
 }
 
-/* False: the early binding is not, or not only, ours. */
+enum { IDS, SCRIPT, FOREIGN, SOURCES };
+
+static struct edits own_edit(struct route *route, const char *path, const char *content)
+{
+	struct edits ret = { 0 };
+	if (is_ours(route, path))
+		*arena_push(route->arena, ret.edit, ret.n) = (struct edit){ .path = path, .content = content };
+	return ret;
+}
+
+/* The least of what is ours, and then of what is others', without which the card's driver gets it; 0: not even so. */
+static unsigned least(struct route *route, const struct edits *of)
+{
+	static const unsigned choices[] = { 1u << IDS, 1u << SCRIPT, 1u << IDS | 1u << SCRIPT, 1u << FOREIGN,
+		1u << IDS | 1u << FOREIGN, 1u << SCRIPT | 1u << FOREIGN, 1u << IDS | 1u << SCRIPT | 1u << FOREIGN };
+	for (size_t c = 0; c < sizeof choices / sizeof *choices; c++) {
+		struct edits edits = joined(route->arena, of, SOURCES, choices[c]);
+		bool all = true;
+		for (size_t i = 0; i < SOURCES; i++)
+			all = all && (!(choices[c] >> i & 1) || of[i].n);
+		if (all && suffice(route, &edits))
+			return choices[c];
+	}
+	return 0;
+}
+
+/* Our hook puts vfio-pci into the initramfs for either of our files. */
+static void take_hook_away(struct route *route, const char *because, unsigned taken, const char *script)
+{
+	bool ids = boot_file_at(&route->facts->boot, MODPROBE_FILE) && !(taken >> IDS & 1);
+	bool by_script = taken >> SCRIPT & 1 ? *script : boot_file_at(&route->facts->boot, SCRIPT_FILE) != NULL;
+	if (!ids && !by_script && is_ours(route, HOOK_FILE))
+		take_away(route, because, HOOK_FILE, NONE, 0755);
+}
+
+/* False: the early binding is not, or not only, what can be taken away. */
 static bool unbind_early(struct route *route, const char *because)
 {
-	const char *script = script_without(route);
-	bool by_ids = is_cause(route, MODPROBE_FILE, ""), by_script = !by_ids && is_cause(route, SCRIPT_FILE, script);
-	if (!by_ids && !by_script)
-		return false;
-	if (by_ids)
-		take_away(route, because, MODPROBE_FILE, NONE, 0644);
-	else
-		take_away(route, because, SCRIPT_FILE, script, 0755);
-	bool other = by_ids ? boot_file_at(&route->facts->boot, SCRIPT_FILE) != NULL
-	                    : *script || boot_file_at(&route->facts->boot, MODPROBE_FILE);
-	if (!other && is_ours(route, HOOK_FILE))
-		take_away(route, because, HOOK_FILE, NONE, 0755);
 	static const char *const rules[] = { "gpu.not-vfio", "gpu.driver", NULL };
+	const char *script = script_without(route);
+	const struct edits of[SOURCES] = { [IDS] = own_edit(route, MODPROBE_FILE, NONE),
+		[SCRIPT] = own_edit(route, SCRIPT_FILE, script), [FOREIGN] = foreign_edits(route) };
+	unsigned taken = least(route, of);
+	if (!taken)
+		return false;
+	if (taken >> IDS & 1)
+		take_away(route, because, MODPROBE_FILE, NONE, 0644);
+	if (taken >> SCRIPT & 1)
+		take_away(route, because, SCRIPT_FILE, script, 0755);
+	if (taken >> FOREIGN & 1)
+		foreign_comment_out(route, &of[FOREIGN]);
+	if (taken & (1u << IDS | 1u << SCRIPT))
+		take_hook_away(route, because, taken, script);
 	for (const char *const *rule = rules; *rule; rule++)
 		route_gate(route, *rule, "only the reboot gives the card back to the node's driver");
 	return true;
@@ -172,7 +222,7 @@ static bool release_now(struct route *route, const struct finding *finding, cons
 void node_driver_release(struct route *route, const struct finding *finding)
 {
 	const char *because = finding->rule->id, *driver = driver_of(route);
-	enum tri early = route_foresees(route, NULL, NULL, route->gpu->pci);
+	enum tri early = route_foresees_vfio(route, NULL, route->gpu->pci);
 	bool nvidia = check_vendor(route->gpu, "nvidia");
 	if (holder_is_vm(route) || (!driver && !nvidia))
 		route_refuse(route, because, finding->cure, "%s", finding->why);
@@ -192,7 +242,7 @@ void node_driver_release(struct route *route, const struct finding *finding)
  * not built for the next kernel, and then the headers mend it. */
 void node_driver_keep(struct route *route, const struct finding *finding)
 {
-	bool mended = node_nvidia_lacks_headers(route) && route_foresees(route, NULL, NULL, route->gpu->pci) == NO;
+	bool mended = node_nvidia_lacks_headers(route) && route_foresees_vfio(route, NULL, route->gpu->pci) == NO;
 	if (!mended && !unbind_early(route, finding->rule->id))
 		route_refuse(route, finding->rule->id, finding->cure, "%s", finding->why);
 }

@@ -53,7 +53,7 @@ const struct repair repairs[] = {
 	{ "gpu.power",              REFUSE, NOTE,   NOTE,   LEFT, NULL, NULL },
 	{ "gpu.not-vfio",           STEP,   NOTE,   REFUSE, LEFT, NULL, node_driver_release },
 	{ "gpu.nomodeset",          REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
-	{ "gpu.blacklist",          REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
+	{ "gpu.blacklist",          REFUSE, STEP,   REFUSE, LEFT, NULL, foreign_blacklist },
 	{ "gpu.headers",            REFUSE, STEP,   NOTE,   LEFT, NULL, node_nvidia_headers },
 	{ "gpu.secure-boot",        REFUSE, NOTE,   NOTE,   LEFT, NULL, NULL },
 	{ "gpu.kernel-floor",       REFUSE, NOTE,   NOTE,   LEFT, NULL, NULL },

@@ -160,56 +160,6 @@ struct bytes route_read(const struct route *route, const char *path)
 	return file->data;
 }
 
-bool route_edit(struct route *route, const char *because, const char *path, const char *content, const char *title, ...)
-{
-	const struct boot_file *file = boot_file_at(&route->facts->boot, path);
-	const struct rule *rule = rules_find(because);
-	va_list args;
-	if (!file || !route_read(route, path).data) {
-		route_refuse(route, because, NULL, "%s would have to be changed, and it %s", path,
-		        file && !file->error ? "is no plain text" : "could not be read");
-		return false;
-	}
-	if (!route_accepts(route, because)) {
-		route_refuse(route, because,
-		        rule && rule->waivable
-		                ? arena_printf(route->arena, "look at the lines, then write accept: [%s] into the goal",
-		                          because)
-		                : "change the file yourself, then plan again",
-		        "%s would have to be changed, which others wrote", path);
-		return false;
-	}
-	va_start(args, title);
-	vpush(route, PHASE_FILES,
-	        (struct step){ .kind = "file",
-	                .on = "node",
-	                .key = path,
-	                .from = plan_sum(file->data, route->arena),
-	                .to = content,
-	                .because = because,
-	                .mode = file->mode },
-	        title, args);
-	va_end(args);
-	return true;
-}
-
-const char *route_without_lines(struct route *route, struct bytes text, const unsigned *lines, size_t n)
-{
-	const char *result = "";
-	size_t cursor = 0;
-	for (unsigned number = 1; cursor < text.size; number++) {
-		size_t start = cursor;
-		const char *end = memchr(text.data + cursor, '\n', text.size - cursor);
-		cursor = end ? (size_t)(end - text.data) + 1 : text.size;
-		bool out = false;
-		for (size_t i = 0; i < n; i++)
-			out = out || lines[i] == number;
-		result = arena_printf(route->arena, "%s%s%.*s", result, out ? "#gpuferry# " : "", (int)(cursor - start),
-		        text.data + start);
-	}
-	return result;
-}
-
 /* ---- the guest ---- */
 
 struct step *route_config(

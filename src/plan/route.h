@@ -75,14 +75,17 @@ struct step *route_step(struct route *route, enum phase phase, const char *kind,
  * know those places that steer the boot; elsewhere `from` is unknown. */
 struct step *route_file(struct route *route, const char *because, const char *path, const char *content, unsigned mode,
         const char *title, ...) __attribute__((format(printf, 6, 7)));
-/* A file that others wrote: refused unless the rule is accepted in the goal (a rule that is not waivable: always), or
- * if it is no UTF-8 text. content: the whole new one. False: refused, no step was made. */
-bool route_edit(struct route *route, const char *because, const char *path, const char *content, const char *title, ...)
-        __attribute__((format(printf, 5, 6)));
+/* A file as it shall be; content NONE: not there. */
+struct edit {
+	const char *path, *content;
+	const char *what; /* of a file that others wrote: "line 2, blacklist i915" */
+};
+struct edits {
+	struct edit *edit;
+	size_t n;
+};
 /* A file's bytes as it stands, if it is known and text; size 0 and data NULL: not there, or not known. */
 struct bytes route_read(const struct route *route, const char *path);
-/* The same text with these lines (by number, from 1) commented out and marked as ours: "#gpuferry# ". */
-const char *route_without_lines(struct route *route, struct bytes text, const unsigned *lines, size_t n);
 /* The present state of a file as a step has it: its sum, NONE, or NULL where that is not known. */
 const char *route_file_now(struct route *route, const char *path);
 /* A folder, in any phase. */
@@ -165,6 +168,7 @@ repair_fn early_release;                                                        
 repair_fn vm_hostpci, vm_given_once, vm_mapping, vm_balloon, vm_numa, vm_one_holder, vm_pending; /* route_vm.c */
 repair_fn ct_node, ct_node_exists, ct_access, ct_pending, ct_raw;                                /* route_ct.c */
 repair_fn node_driver_release, node_driver_keep, node_driver_huc;                                /* node_driver.c */
+repair_fn foreign_blacklist;                                                                     /* foreign.c */
 repair_fn node_nvidia_driver, node_nvidia_headers, node_nvidia_uvm;                              /* node_nvidia.c */
 /* The path of the render node that the card will have when the planned steps gave it to the node's driver; NULL: it
  * cannot be told beforehand. */
@@ -189,9 +193,17 @@ bool raw_lines_give(const struct route *route, const char *path);
 /* Neither a template, nor of unknown state, nor with lines that PVE would drop; else it says so under that rule. */
 void route_guest_fits(struct route *route, const char *rule); /* route_vm.c */
 void create_vm(struct route *route);                          /* create.c: vm/new */
-/* foresee.c: will the next boot give the device to vfio-pci, with this file in its place (and its initramfs), with
- * vfio-pci in the initramfs and with the words asked for so far? path NULL: as the machine is set up now. */
-enum tri route_foresees(struct route *route, const char *path, const char *content, const struct pci_device *device);
+/* foresee.c: the driver that the next boot will give the device to, with these files in their places (and their
+ * initramfs), with vfio-pci in the initramfs and with the words asked for so far; NONE: none; NULL: it cannot be told.
+ * edits NULL: as the machine is set up now. */
+const char *route_foresees(struct route *route, const struct edits *edits, const struct pci_device *device);
+/* Is it vfio-pci? */
+enum tri route_foresees_vfio(struct route *route, const struct edits *edits, const struct pci_device *device);
+/* foreign.c: the files of /etc/modprobe.d without the lines of others that keep the card from its own driver; those in
+ * which that cannot be told line by line are not among them. */
+struct edits foreign_edits(struct route *route);
+/* Refused, with the lines, where the goal does not accept gpu.blacklist. */
+void foreign_comment_out(struct route *route, const struct edits *edits);
 /* loader.c: the words that were asked for become a file and a step of the boot loader; `copy`: the loader has copies of
  * the initramfs that must be made again. */
 void loader_finish(struct route *route, bool copy);

@@ -351,7 +351,7 @@ void ct_raw(struct route *route, const struct finding *finding)
 	if (finding->verdict == VERDICT_BROKEN)
 		route_refuse(route, finding->rule->id,
 		        arena_printf(route->arena,
-		                "%s\nor let gpuferry do it: remove_raw_lxc: true, or --remove-raw-lxc", finding->cure),
+		                "%s\nor let gpuferry do it: remove_raw_lxc: true, or --remove-raw-lxc true", finding->cure),
 		        "%s", finding->why);
 	else
 		route_note(route, "%s: %s.", finding->rule->id, finding->why);

@@ -180,8 +180,7 @@ const char *check_vfio_list(const struct boot *boot, struct arena *arena)
 	return list && strlen(list) < VFIO_IDS_MAX ? list : NULL;
 }
 
-/* "10de:2803:1043:88f5:030000:ff0000": what is not given is any (vfio_pci_core.c). */
-static bool vfio_id_names(const char *id, const struct pci_device *device, struct arena *arena)
+bool check_vfio_id(const char *id, const struct pci_device *device, struct arena *arena)
 {
 	struct words part = text_split(arena, id, ":");
 	const int64_t has[] = { device->vendor, device->device, device->subsystem_vendor, device->subsystem_device };
@@ -204,7 +203,7 @@ bool check_vfio_ids(const struct boot *boot, const struct pci_device *device, st
 		return false;
 	struct words ids = text_split(arena, list, ",");
 	for (size_t i = 0; i < ids.n; i++)
-		if (vfio_id_names(ids.word[i], device, arena))
+		if (check_vfio_id(ids.word[i], device, arena))
 			return true;
 	return false;
 }

@@ -37,6 +37,8 @@ const struct need *check_need(const struct facts *facts, const char *address);
 bool check_vendor(const struct gpu *gpu, const char *vendor);
 /* The drivers that would claim this GPU on a node that nobody changed: "i915 xe", "nouveau nvidia". */
 struct words check_drivers(const struct gpu *gpu, struct arena *arena);
+/* Does it, "10de:2803:1043:88f5:030000:ff0000", name the device? What is not given is any (vfio_pci_core.c). */
+bool check_vfio_id(const char *id, const struct pci_device *device, struct arena *arena);
 /* Do vfio-pci's ids= (options and command line, as configured now) name this device? */
 bool check_vfio_ids(const struct boot *boot, const struct pci_device *device, struct arena *arena);
 /* The value of the ids= that counts; NULL: none. */

@@ -541,7 +541,7 @@ static enum verdict mounted_verdict(const struct scene *scene, const struct drm_
 	step_dev(scene, answer, node->path);
 	answer_step(answer, "take the lxc lines that mount it out of %s",
 	        scene->guest->file ? scene->guest->file : "the CT's file");
-	answer_step(answer, "or let gpuferry do both: remove_raw_lxc: true, or --remove-raw-lxc");
+	answer_step(answer, "or let gpuferry do both: remove_raw_lxc: true, or --remove-raw-lxc true");
 	if (gid == UNKNOWN_NUMBER)
 		return answer_broken(answer,
 		        "%s is mounted by hand, and its group (gid %u on the node) is nobody inside: an unprivileged "

@@ -801,6 +801,9 @@ static enum verdict card_blacklist(const struct scene *scene, struct answer *ans
 	        all ? "the blacklist of " : "", all ? check_join(&listed, " and ", answer->arena) : "",
 	        ids ? (all ? " and vfio-pci's ids=" : "vfio-pci's ids= of this card") : "");
 	step_initramfs(answer, boot);
+	answer_step(answer,
+	        "or accept it in the goal: then gpuferry plan comments out what stands in /etc/modprobe.d, and puts it "
+	        "back when asked");
 	return answer_warn(answer,
 	        "left from an older guide: %s; at the next boot the node's driver may not get the card",
 	        all ? arena_printf(answer->arena, "%s is blacklisted", check_join(&listed, " and ", answer->arena))
@@ -1233,6 +1236,7 @@ const struct rule rules_gpu[] = {
 	        .pains = { 43, 9 },
 	        .check = card_blacklist,
 	        .after = { "gpu.next-boot" },
+	        .waivable = true,
 	        .asks = "Will the card's driver still get it at the next boot?",
 	        .explains = "Guides for VMs blacklist the drivers that a CT needs.",
 	        .source = "modprobe.d(5)" },
