@@ -223,16 +223,17 @@ void node_driver_release(struct route *route, const struct finding *finding)
 {
 	const char *because = finding->rule->id, *driver = driver_of(route);
 	enum tri early = route_foresees_vfio(route, NULL, route->gpu->pci);
-	bool nvidia = check_vendor(route->gpu, "nvidia");
+	bool nvidia = check_vendor(route->gpu, "nvidia"), lasts = suffice(route, NULL);
 	if (holder_is_vm(route) || (!driver && !nvidia))
 		route_refuse(route, because, finding->cure, "%s", finding->why);
-	else if (early != NO && !unbind_early(route, because))
+	else if (!lasts && !unbind_early(route, because))
 		route_refuse(route, because, finding->cure, "%s%s", finding->why,
 		        early == YES ? "; others set it up so for every boot"
-		                     : "; whether the next boot does so again is not known");
+		        : early == NO ? "; and at the next boot its own driver would not get it"
+		                      : "; whether the next boot does so again is not known");
 	else if (!driver)
 		node_nvidia_takes(route, finding);
-	else if (early != NO || release_now(route, finding, driver))
+	else if (!lasts || release_now(route, finding, driver))
 		give_foreseen(route, finding);
 }
 
