@@ -52,6 +52,10 @@
 	"file /etc/modprobe.d/blacklist-i915.conf\n\tblacklist i915\n"                                                 \
 	"file /etc/modprobe.d/vfio.conf\n" VFIO_LINES("# by hand", "8086:4690,1234:5678", "i915")
 
+/* As the guides for CTs have it: the nodes are made at every boot. */
+#define UVM_BOOT                                                                                                       \
+	"file /etc/modules-load.d/nvidia.conf\n\tnvidia-drm\n\tnvidia-uvm\nfile /etc/udev/rules.d/70-nvidia.rules\n"     \
+	"\tACTION==\"add\", SUBSYSTEM==\"module\", KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c0 -u\"\n"
 #define NVIDIA(version)                                                                                                \
 	"device 0000:01:00.0 10de:2803 class=030000 revision=a1 subsystem=1043:88f5 parent=0000:00:01.0 group=20 "     \
 	"boot_vga=0 driver=nvidia drm=card1,renderD129\nnvidia " version "\npackage nvidia-kernel-dkms 550.163.01-2\n"
@@ -121,7 +125,7 @@ const struct journey journeys[] = {
 	{ "ct-huc", "base intel-uhd770-ct\n" JASPER, "gpu=intel into=ct/105" },
 	{ "ct-nvidia", "base intel-uhd770-ct\n" NVIDIA("550.163.01 nouvm"), "gpu=nvidia into=ct/105" },
 	{ "ct-nvidia-headers",
-	        "base intel-uhd770-ct\n" NVIDIA("550.163.01") "file /proc/sys/kernel/osrelease\n\t6.8.12-9-pve\n"
+	        "base intel-uhd770-ct\n" NVIDIA("550.163.01") UVM_BOOT "file /proc/sys/kernel/osrelease\n\t6.8.12-9-pve\n"
 	        /* built for both kernels, as long as nobody upgrades */
 	        "append /usr/lib/modules/6.8.12-10-pve/modules.alias\n"
 	        "\talias pci:v000010DEd*sv*sd*bc03sc00i* nvidia\n"

@@ -374,6 +374,18 @@ static const struct chain_case {
 		"\tdev0: /dev/nvidia0\n"
 		"\tdev1: /dev/nvidiactl\n"
 		"\tdev2: /dev/nvidia-uvm\n" },
+	{ "ct.nvidia-boot", "gpu=0000:01:00.0 into=ct/105", OK, "70-nvidia.rules",
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open\n"
+		"file /etc/modules-load.d/nvidia.conf\n"
+		"\tnvidia-uvm\n"
+		"file /etc/udev/rules.d/70-nvidia.rules\n"
+		"\tACTION==\"add\", SUBSYSTEM==\"module\", KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c0 -u\"\n" },
+	{ "ct.nvidia-boot", "gpu=0000:01:00.0 into=ct/105", WARN, "does not start",
+		"base twins\n"
+		"device 0000:01:00.0 driver=nvidia\n"
+		"nvidia 580.95.05 open\n" },
 	{ "ct.nvidia-uvm", "gpu=0000:01:00.0 into=ct/105", OK, NULL,
 		"base twins\n"
 		"device 0000:01:00.0 driver=nvidia\n"

@@ -72,6 +72,10 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 #define CARD                                                                                                           \
 	"device 0000:01:00.0 10de:2803 class=030000 revision=a1 subsystem=1043:88f5 parent=0000:00:01.0 group=20 "     \
 	"boot_vga=0 "
+/* As the guides for CTs have it: the nodes are made at every boot. */
+#define UVM_BOOT                                                                                                       \
+	"file /etc/modules-load.d/nvidia.conf\n\tnvidia-drm\n\tnvidia-uvm\nfile /etc/udev/rules.d/70-nvidia.rules\n"     \
+	"\tACTION==\"add\", SUBSYSTEM==\"module\", KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c0 -u\"\n"
 #define NVIDIA(version) CARD "driver=nvidia drm=card1,renderD129\nnvidia " version "\n"
 #define NOUVEAU CARD "driver=nouveau drm=card1,renderD129\n"
 #define JASPER                                                                                                         \
@@ -251,7 +255,7 @@ static const struct case_of {
 	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106,mode=0660 (ct.raw-allow)\n" START
 	        "(ct.raw-allow)\n" },
 	{ "NVIDIA's raw lines",
-	        CT NVIDIA("550.163.01") "append " FILE_105
+	        CT NVIDIA("550.163.01") UVM_BOOT "append " FILE_105
 	           "\n\tlxc.cgroup2.devices.allow: c 195:* rwm\n\tlxc.cgroup2.devices.allow: c 508:* rwm\n"
 	           "\tlxc.cgroup2.devices.allow: c 234:* rwm\n"
 	           "\tlxc.mount.entry: /dev/nvidia0 dev/nvidia0 none bind,optional,create=file\n"
@@ -331,7 +335,12 @@ static const struct case_of {
 	        "confirm node change: open -> confirmed (gpu.not-vfio)\n"
 	        "initramfs node 6.8.12-9-pve: ? -> /etc/modprobe.d/gpuferry.conf=none sound (gpu.not-vfio)\n"
 	        "gate gpu.not-vfio\ngate gpu.driver\n" },
-	{ "NVIDIA", CT NVIDIA("550.163.01"), "gpu=nvidia into=ct/105", "reboots 0\n" NVIDIA_NODES },
+	{ "NVIDIA", CT NVIDIA("550.163.01") UVM_BOOT, "gpu=nvidia into=ct/105", "reboots 0\n" NVIDIA_NODES },
+	{ "NVIDIA with uvm until the next boot", CT NVIDIA("550.163.01"), "gpu=nvidia into=ct/105",
+	        "reboots 0\n"
+	        "file node /etc/udev/rules.d/60-gpuferry.rules: none -> ACTION==\"add\", SUBSYSTEM==\"module\", "
+	        "KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 -u\" (ct.nvidia-boot)\n"
+	        "file node /etc/modules-load.d/gpuferry.conf: none -> nvidia_uvm (ct.nvidia-boot)\n" NVIDIA_NODES },
 	{ "NVIDIA without uvm", CT NVIDIA("550.163.01 nouvm"), "gpu=nvidia into=ct/105",
 	        "reboots 0\n"
 	        "file node /etc/udev/rules.d/60-gpuferry.rules: none -> ACTION==\"add\", SUBSYSTEM==\"module\", "
@@ -440,7 +449,7 @@ static const struct case_of {
 	        "refused ct.gid: a raw lxc line gives /dev/dri/renderD128 to gid 104, which inside is ssl-cert; the render "
 	        "group there is 106\n" },
 	{ "another kernel boots next, without headers for NVIDIA's module",
-	        CT NVIDIA("550.163.01") "file /proc/sys/kernel/osrelease\n\t6.8.12-9-pve\n", "gpu=nvidia into=ct/105",
+	        CT NVIDIA("550.163.01") UVM_BOOT "file /proc/sys/kernel/osrelease\n\t6.8.12-9-pve\n", "gpu=nvidia into=ct/105",
 	        "reboots 0\npackage node proxmox-headers-6.8.12-10-pve: ? -> installed (gpu.headers)\n" NVIDIA_NODES },
 	{ "the word on the command line outdoes the file",
 	        CT JASPER "replace /etc/default/grub quiet \"quiet i915.enable_guc=0\"\n", "gpu=intel into=ct/105",

@@ -30,6 +30,7 @@ struct lab {
 	struct initramfs image, esp_image;
 	const struct initramfs *images[2];
 	struct esp esp;
+	struct boot_folder folders[3];
 };
 
 static struct words words_of(struct lab *lab, const char *text)
@@ -415,6 +416,12 @@ static void ct_nvidia(struct lab *lab)
 	lab->facts.drm.nvidia_module_version = "580.95.05";
 	lab->facts.drm.nvidia_open = YES;
 	lab->facts.host.modules = words_of(lab, "nvidia nvidia_uvm");
+	lab->folders[0] = (struct boot_folder){ "/etc/udev/rules.d", YES, words_of(lab, "70-nvidia.rules") };
+	lab->folders[1] = (struct boot_folder){ "/etc/systemd/system", YES, { 0 } };
+	lab->folders[2] = (struct boot_folder){ "/etc/systemd/system/multi-user.target.wants", YES, { 0 } };
+	lab->facts.boot.folders = lab->folders;
+	lab->facts.boot.n_folders = 3;
+	modprobe_parse_loads(bytes_of("nvidia-uvm\n"), "/etc/modules", &lab->arena, &lab->facts.boot.modprobe);
 	nvidia_inside(lab);
 	lab->insides[0].docker = YES;
 	lab->insides[0].no_cgroups = YES;
@@ -850,6 +857,30 @@ CHANGE(module_refused)
 {
 	BOOT.secure_boot = YES;
 	lab->facts.drm.nvidia_module_version = "";
+}
+CHANGE(uvm_no_rule)
+{
+	lab->folders[0].names = words_of(lab, "60-other.rules");
+}
+CHANGE(uvm_not_loaded)
+{
+	BOOT.modprobe.n_loads = 0;
+}
+CHANGE(uvm_by_unit)
+{
+	uvm_no_rule(lab);
+	uvm_not_loaded(lab);
+	lab->folders[2].names = words_of(lab, "nvidia-nodes.service ssh.service");
+}
+CHANGE(uvm_persistenced)
+{
+	uvm_no_rule(lab);
+	lab->folders[2].names = words_of(lab, "nvidia-persistenced.service");
+}
+CHANGE(uvm_rules_unread)
+{
+	uvm_no_rule(lab);
+	lab->folders[0].there = UNKNOWN;
 }
 CHANGE(igpu_old_kernel)
 {
@@ -1830,6 +1861,12 @@ static const struct machine_case cases[] = {
 	{ "ct.node-name", ct, two_nodes, WARN, "2 render nodes" },
 	{ "ct.nvidia-uvm", ct_nvidia, same, OK, NULL },
 	{ "ct.nvidia-uvm", ct_nvidia, uvm_missing, BROKEN, "nvidia-modprobe -u" },
+	{ "ct.nvidia-boot", ct_nvidia, same, OK, NULL },
+	{ "ct.nvidia-boot", ct_nvidia, uvm_by_unit, OK, NULL },
+	{ "ct.nvidia-boot", ct_nvidia, uvm_no_rule, WARN, "70-nvidia.rules" },
+	{ "ct.nvidia-boot", ct_nvidia, uvm_not_loaded, WARN, "70-nvidia.rules" },
+	{ "ct.nvidia-boot", ct_nvidia, uvm_persistenced, UNKNOWN_, NULL },
+	{ "ct.nvidia-boot", ct_nvidia, uvm_rules_unread, UNKNOWN_, NULL },
 	{ "ct.nvidia-nodes", ct_nvidia, same, OK, NULL },
 	{ "ct.nvidia-nodes", ct_nvidia, uvm_not_given, BROKEN, "--dev2 /dev/nvidia-uvm" },
 	{ "ct.raw-allow", ct_nvidia, same, OK, NULL },

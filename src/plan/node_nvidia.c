@@ -76,7 +76,9 @@ static bool make_nodes(struct route *route, const char *because, const char *min
 	route_file(route, because, LOAD_FILE,
 	        "# gpuferry: before CTs start that have a node of it. gpuferry rollback takes this away.\nnvidia_uvm\n",
 	        0644, "load nvidia_uvm at every boot, before guests start");
-	route_step(route, PHASE_DRIVERS, "module", "node", "nvidia_uvm", NONE, "loaded", because, "load nvidia_uvm");
+	route_step(route, PHASE_DRIVERS, "module", "node", "nvidia_uvm",
+	        check_has(&route->facts->host.modules, "nvidia_uvm") ? "loaded" : NONE, "loaded", because,
+	        "load nvidia_uvm");
 	return true;
 }
 
@@ -93,6 +95,14 @@ void node_nvidia_uvm(struct route *route, const struct finding *finding)
 	const struct drm_node *card = check_node(&route->facts->drm, route->gpu->pci->address, "nvidia");
 	if (card) /* without a node of its own ct.node refuses */
 		make_nodes(route, because, card->name + strlen("nvidia"));
+}
+
+/* ct.nvidia-boot: it works until the next boot. */
+void node_nvidia_boot(struct route *route, const struct finding *finding)
+{
+	const struct drm_node *card = check_node(&route->facts->drm, route->gpu->pci->address, "nvidia");
+	if (card)
+		make_nodes(route, finding->rule->id, card->name + strlen("nvidia"));
 }
 
 /* ---- the driver's packages ---- */

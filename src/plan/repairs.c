@@ -102,6 +102,7 @@ const struct repair repairs[] = {
 	{ "ct.cgroup-v1",           STEP,   STEP,   NOTE,   LEFT, NULL, ct_raw },
 	{ "ct.idmap",               REFUSE, NOTE,   REFUSE, LEFT, NULL, NULL },
 	{ "ct.nvidia-uvm",          STEP,   NOTE,   REFUSE, LEFT, NULL, node_nvidia_uvm },
+	{ "ct.nvidia-boot",         STEP,   STEP,   NOTE,   LEFT, NULL, node_nvidia_boot },
 	{ "ct.node-exists",         STEP,   NOTE,   REFUSE, LEFT, NULL, ct_node_exists },
 	{ "ct.node",                STEP,   NOTE,   REFUSE, LEFT, NULL, ct_node },
 	{ "ct.node-name",           REFUSE, NOTE,   NOTE,   LEFT, NULL, NULL },

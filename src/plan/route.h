@@ -169,7 +169,7 @@ repair_fn vm_hostpci, vm_given_once, vm_mapping, vm_balloon, vm_numa, vm_one_hol
 repair_fn ct_node, ct_node_exists, ct_access, ct_pending, ct_raw;                                /* route_ct.c */
 repair_fn node_driver_release, node_driver_keep, node_driver_huc;                                /* node_driver.c */
 repair_fn foreign_blacklist;                                                                     /* foreign.c */
-repair_fn node_nvidia_driver, node_nvidia_headers, node_nvidia_uvm;                              /* node_nvidia.c */
+repair_fn node_nvidia_driver, node_nvidia_headers, node_nvidia_uvm, node_nvidia_boot;            /* node_nvidia.c */
 /* The path of the render node that the card will have when the planned steps gave it to the node's driver; NULL: it
  * cannot be told beforehand. */
 const char *node_driver_render(struct route *route);

@@ -89,13 +89,21 @@ void kernel_nvidia_nodes(struct rehearse *rehearse)
 	}
 }
 
+/* A unit that the recording has for it is taken at its name. */
+static bool unit_makes_uvm(struct rehearse *rehearse)
+{
+	static const char wants[] = "/etc/systemd/system/multi-user.target.wants";
+	struct model_inode *folder = model_find(rehearse, wants);
+	for (size_t i = 0; folder && i < folder->names.n; i++)
+		if (strstr(folder->names.name[i].name, "nvidia"))
+			return true;
+	return false;
+}
+
 void kernel_nvidia_boot(struct rehearse *rehearse)
 {
-	const struct words *before = &rehearse->kernel->modules_before;
-	bool uvm = false;
-	for (size_t i = 0; i < before->n; i++)
-		uvm |= strcmp(before->word[i], "nvidia_uvm") == 0;
+	bool unit = unit_makes_uvm(rehearse);
 	for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
-		if (nodes[i].major == 195 ? !rehearse->kernel->nvidia_recorded : !uvm)
+		if (nodes[i].major == 195 ? !rehearse->kernel->nvidia_recorded : !unit)
 			model_drop(rehearse, nodes[i].path);
 }

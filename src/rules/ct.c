@@ -456,6 +456,52 @@ static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answ
 	return answer_broken(answer, "the node has no /dev/nvidia-uvm: nothing made it since the boot");
 }
 
+static const char *name_with(const struct words *names, const char *part)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (strstr(names->word[i], part))
+			return names->word[i];
+	return NULL;
+}
+
+/* A rule of udev for NVIDIA's modules where nvidia_uvm is loaded by name, or a unit of NVIDIA's: judged by their names. */
+static const char *makes_uvm(const struct boot *boot)
+{
+	bool loaded = false;
+	for (size_t i = 0; i < boot->modprobe.n_loads; i++)
+		loaded = loaded || strcmp(boot->modprobe.loads[i].module, "nvidia_uvm") == 0;
+	for (size_t i = 0; i < boot->n_folders; i++) {
+		const struct boot_folder *folder = &boot->folders[i];
+		bool rules = strcmp(folder->path, "/etc/udev/rules.d") == 0;
+		const char *name = name_with(&folder->names, "nvidia");
+		if (!name && rules)
+			name = name_with(&folder->names, "gpuferry");
+		if (name && (rules ? loaded : text_ends(folder->path, ".wants")))
+			return name;
+	}
+	return NULL;
+}
+
+static enum verdict ct_nvidia_boot(const struct scene *scene, struct answer *answer)
+{
+	const struct boot *boot = &scene->facts->boot;
+	const char *name = makes_uvm(boot);
+	if (name && !text_starts(name, "nvidia-persistenced"))
+		return answer_ok(answer, "%s is there for it, by its name", name);
+	if (name)
+		return answer_unknown(answer, "whether %s makes /dev/nvidia-uvm too is not known", name);
+	if (boot->modprobe.known != YES || boot_there(boot, "/etc/udev/rules.d") == UNKNOWN)
+		return answer_unknown(answer, "what is set up for a boot could not be read");
+	answer_step(answer, "let gpuferry do it: gpuferry plan --gpu nvidia --into %s",
+	        check_guest(scene->guest, answer->arena));
+	answer_step(answer,
+	        "or by hand: nvidia_uvm into a file of /etc/modules-load.d, and into /etc/udev/rules.d/70-nvidia.rules: "
+	        "ACTION==\"add\", SUBSYSTEM==\"module\", KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c 0 "
+	        "-u\"");
+	return answer_warn(answer, "the node has /dev/nvidia-uvm now, but nothing that is set up for a boot makes it: after "
+	                           "a reboot a CT that names it does not start");
+}
+
 /* ---- who may use them ---- */
 
 static bool for_all(const char *mode)
@@ -730,6 +776,14 @@ const struct rule rules_ct[] = {
 	        .asks = "Does the node have nvidia-uvm before the CT starts?",
 	        .explains = "nvidia-uvm's node is made when something first asks for it; after a reboot nothing has.",
 	        .source = "nvidia-modprobe(1); nvidia-container-toolkit#1934" },
+	{ .id = "ct.nvidia-boot",
+	        .vendor = "nvidia",
+	        GUEST_RULE(ct_nvidia_boot),
+	        .needs = { "ct.nvidia-uvm" },
+	        .pains = { 39 },
+	        .asks = "Will nvidia-uvm be there before CTs start at the next boot?",
+	        .explains = "A CT whose devN names a missing node does not start.",
+	        .source = "nvidia-modprobe(1); pve-container PVE/LXC/Tools.pm" },
 	{ .id = "ct.node-exists",
 	        GUEST_RULE(ct_node_exists),
 	        .needs = { "ct.known", "ct.dev-valid", "gpu.not-vfio" },
