@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * A machine of the project's own text form, as a board in QEMU with a real IOMMU:
- *   board MACHINE KERNEL INITRD RESULT LOG SECONDS [WORDS...]
+ *   board MACHINE RESULT LOG SECONDS kernel KERNEL INITRD [WORDS...]   which ends when it would boot again
+ *   board MACHINE RESULT LOG SECONDS disk DISK JOB                     which boots from a qcow2, as often as it likes
  * Root ports and bridges, an NVMe for each disk controller, an e1000 for each network card and a display 1013:00b8 (Cirrus) are
  * QEMU's own; every other device that is not the chipset's is a stand-in. What the guest writes to its second serial port
- * is RESULT, the console and QEMU's own words are LOG. QEMU and the stand-ins are ended by their ids after SECONDS.
- * Ends with 0: the guest has ended itself; 1: it has not; 2: wrong usage; 77: QEMU cannot run.
+ * is RESULT, the console and QEMU's own words are LOG. QEMU and the stand-ins are ended by their ids after SECONDS, or when
+ * board itself is asked to end: a power cut. Ends with 0: the guest has ended itself; 1: it has not; 2: wrong usage;
+ * 77: QEMU cannot run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -188,9 +190,11 @@ static bool add_machine(struct board *board)
 {
 	static const char *const fixed[] = { "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-smp",
 		"2", "-object", "memory-backend-memfd,id=memory,size=1G,share=on", "-m", "1G", "-numa", "node,memdev=memory",
-		"-display", "none", "-vga", "none", "-nodefaults", "-no-reboot" };
+		"-display", "none", "-vga", "none", "-nodefaults", "-monitor", "none", "-cpu" };
 	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
 		add(board, fixed[i]);
+	/* who made the processor, as its IOMMU has it: without one, the first to ask is Intel's */
+	add(board, board->iommu && text_starts(board->iommu, "amd") ? "max,vendor=AuthenticAMD" : "max,vendor=GenuineIntel");
 	/* Intel's must come first; AMD's takes a place on the root bus, the first that is free when it comes */
 	bool last = board->iommu && text_starts(board->iommu, "amd");
 	if (board->iommu && !last)
@@ -227,12 +231,20 @@ static void end_all(const struct board *board)
 		;
 }
 
+static volatile sig_atomic_t cut;
+
+static void on_signal(int number)
+{
+	(void)number;
+	cut = 1;
+}
+
 /* The status of QEMU; -1: it was still running. */
 static int wait_for(pid_t pid, unsigned seconds)
 {
 	struct timespec tick = { 0, 20 * 1000 * 1000 };
 	int status;
-	for (unsigned i = 0; i < seconds * 50; i++) {
+	for (unsigned i = 0; i < seconds * 50 && !cut; i++) {
 		pid_t gone = waitpid(pid, &status, WNOHANG);
 		if (gone == pid)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
@@ -262,30 +274,52 @@ static int run(struct board *board, const char *log, unsigned seconds)
 	return status == 0 ? 0 : status == BOARD_NONE ? BOARD_NONE : BOARD_FAILED;
 }
 
+static bool add_boot(struct board *board, int argc, char **argv)
+{
+	bool kernel = strcmp(argv[0], "kernel") == 0;
+	if (argc < 3 || (!kernel && strcmp(argv[0], "disk") != 0))
+		return false;
+	if (!kernel) {
+		add(board, "-drive");
+		ADD("if=none,id=root,file=%s,format=qcow2,cache=unsafe", argv[1]);
+		add(board, "-device");
+		add(board, "virtio-blk-pci,drive=root,addr=18.0,bootindex=1");
+		add(board, "-drive");
+		ADD("if=none,id=job,file=%s,format=raw,readonly=on", argv[2]);
+		add(board, "-device");
+		add(board, "virtio-blk-pci,drive=job,addr=19.0,serial=lab");
+		return true;
+	}
+	const char *words = "console=ttyS0 no_timer_check panic=-1";
+	for (int i = 3; i < argc; i++)
+		words = arena_printf(board->arena, "%s %s", words, argv[i]);
+	const char *const more[] = { "-no-reboot", "-kernel", argv[1], "-initrd", argv[2], "-append", words };
+	for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+		add(board, more[i]);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct board board = { .arena = &arena };
 	struct err err = { 0 };
 	uint64_t seconds = 0;
-	if (argc < 7 || !text_number(argv[6], 10, 36000, &seconds)) {
-		fputs("usage: board MACHINE KERNEL INITRD RESULT LOG SECONDS [WORDS...]\n", stderr);
+	if (argc < 8 || !text_number(argv[4], 10, 36000, &seconds)) {
+		fputs("usage: board MACHINE RESULT LOG SECONDS kernel KERNEL INITRD [WORDS...] | disk DISK JOB\n", stderr);
 		return BOARD_USAGE;
 	}
 	if (!read_machine(&board, argv[1], &err)) {
 		fprintf(stderr, "board: %s\n", err.text);
 		return BOARD_USAGE;
 	}
-	if (!add_machine(&board)) {
-		fprintf(stderr, "board: %s\n", strerror(errno));
+	if (!add_machine(&board) || !add_boot(&board, argc - 5, argv + 5)) {
+		fprintf(stderr, "board: %s\n", errno ? strerror(errno) : "no such boot");
 		return BOARD_FAILED;
 	}
-	const char *words = "console=ttyS0 no_timer_check panic=-1";
-	for (int i = 7; i < argc; i++)
-		words = arena_printf(&arena, "%s %s", words, argv[i]);
-	const char *const more[] = { "-kernel", argv[2], "-initrd", argv[3], "-append", words, "-serial", "stdio", "-serial",
-		arena_printf(&arena, "file:%s", argv[4]), "-monitor", "none" };
+	const char *const more[] = { "-serial", "stdio", "-serial", arena_printf(&arena, "file:%s", argv[2]) };
 	for (size_t i = 0; i < sizeof more / sizeof *more; i++)
 		add(&board, more[i]);
-	return run(&board, argv[5], (unsigned)seconds);
+	signal(SIGTERM, on_signal);
+	return run(&board, argv[3], (unsigned)seconds);
 }

@@ -90,7 +90,7 @@ one() { # NAME MACHINE JOB SECONDS WORDS...
 	result=$logs/$name.result
 	rm -f "$logs/$name".*
 	started=$(date +%s)
-	"$board" "$lab/machines/$machine.machine" "$folder/kernel" "$folder/initrd" "$result" "$logs/$name.log" "$seconds" \
+	"$board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" kernel "$folder/kernel" "$folder/initrd" \
 		quiet "lab=$job" "$@" 2>"$logs/$name.err"
 	code=$?
 	took=$(($(date +%s) - started))

@@ -1,0 +1,76 @@
+#!/bin/sh
+# disk.sh FOLDER: the disk of the lab's full machine, made once and kept by what goes into it; FOLDER/disk links to it. A
+# Debian with systemd, GRUB (BIOS) and initramfs-tools, laid out without loop mounts, with gpuferry from its own package,
+# Proxmox VE's commands from lab_pve, and the service that runs what a run brings along. Its modules are those the lab
+# needs: that alone keeps update-initramfs under a minute in emulation.
+set -eu
+folder=$(realpath "$1")
+lab=$(cd "$(dirname "$0")" && pwd)
+uuid=11111111-2222-3333-4444-555555555555
+suite=bookworm
+packages=systemd-sysv,udev,dbus,kmod,linux-image-amd64,initramfs-tools,grub2-common,grub-pc-bin,grub-pc,pciutils,pci.ids
+packages=$packages,busybox,iproute2,zstd,libjansson4,libarchive13,libmd0,libyaml-0-2,libpci3,libsmartcols1,dosfstools
+modules='vfio-pci vfio_iommu_type1 pci-stub ext4 virtio_pci virtio_blk virtio_console bochs cirrus nouveau snd-hda-intel i915
+nvme e1000 simpledrm autofs4 efivarfs dm_mod qemu_fw_cfg button configfs crc32c_generic crc32c-intel fuse loop'
+
+sum() { sha256sum | cut -c1-16; }
+
+base=$folder/disk-base-$(echo "$suite $packages" | sum).tar
+if [ ! -e "$base" ]; then
+	echo "making a Debian for the full machine" >&2
+	mmdebstrap --quiet --variant=minbase --mode=root --aptopt='APT::Install-Recommends "false"' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		--essential-hook='echo "grub-pc grub-pc/install_devices_empty boolean true" | chroot "$1" debconf-set-selections
+			mkdir -p "$1/etc/initramfs-tools/conf.d"
+			printf "MODULES=most\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\n" >"$1/etc/initramfs-tools/conf.d/lab"' \
+		--include="$packages" "$suite" "$base.new.tar" >"$folder/disk.log" 2>&1 || { tail -n 5 "$folder/disk.log" >&2; exit 1; }
+	mv "$base.new.tar" "$base"
+fi
+
+image=$folder/disk-$({ echo "$base"; cat "$lab/disk.sh" "$folder/gpuferry.deb" "$folder/build/tests/lab_pve" "$lab/full"/*; } | sum).qcow2
+if [ ! -e "$image" ]; then
+	echo "making the full machine's disk" >&2
+	work=$(mktemp -d "$folder/work.XXXXXX")
+	trap 'rm -rf --one-file-system "$work"' EXIT
+	root=$work/root
+	mkdir "$root"
+	tar -C "$root" --numeric-owner -xf "$base"
+	version=$(ls "$root/usr/lib/modules")
+	for module in $modules; do
+		modprobe -d "$root" -S "$version" --show-depends "$module" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+	done | sed "s#^.*/lib/modules/#$root/usr/lib/modules/#" | sort -u >"$work/keep"
+	find "$root/usr/lib/modules/$version/kernel" -name '*.ko' | sort | comm -23 - "$work/keep" | xargs rm -f
+	depmod -b "$root" "$version"
+	cp "$folder/gpuferry.deb" "$root/tmp/"
+	cp "$folder/build/tests/lab_pve" "$root/usr/bin/qm"
+	ln "$root/usr/bin/qm" "$root/usr/bin/pct"
+	ln "$root/usr/bin/qm" "$root/usr/bin/pvesh"
+	cp -r "$lab/full" "$root/lab"
+	cat >"$root/tmp/early.cfg" <<-END
+		search.fs_uuid $uuid root
+		set prefix=(\$root)/boot/grub
+	END
+	# its own mounts, gone with it
+	unshare --mount sh -euc '
+		mount -t proc proc "$1/proc"
+		chroot "$1" sh -eu /lab/make "$2"
+	' sh "$root" "$uuid" >"$folder/disk.log" 2>&1 || { tail -n 5 "$folder/disk.log" >&2; exit 1; }
+	truncate -s 1536M "$work/part"
+	mkfs.ext4 -q -F -L lab -U "$uuid" -d "$root" "$work/part"
+	truncate -s 1537M "$work/disk"
+	echo '2048,,L,*' | sfdisk -q "$work/disk"
+	dd if="$root/usr/lib/grub/i386-pc/boot.img" of="$work/disk" bs=440 count=1 conv=notrunc status=none
+	dd if="$root/tmp/core.img" of="$work/disk" bs=512 seek=1 conv=notrunc status=none
+	dd if="$work/part" of="$work/disk" bs=1M seek=1 conv=notrunc,sparse status=none
+	qemu-img convert -q -f raw -O qcow2 "$work/disk" "$work/disk.qcow2"
+	# its first boot has the boot menu written by update-grub, which asks the running machine
+	mkdir "$work/job"
+	echo 'update-grub; echo "== end"; sync; echo o >/proc/sysrq-trigger' >"$work/job/job"
+	sh "$lab/pack.sh" "$work/job" "$work/job.tar"
+	"$folder/build/tests/lab_board" "$lab/machines/intel-4060ti.machine" "$folder/disk.result" "$folder/disk.log" 300 \
+		disk "$work/disk.qcow2" "$work/job.tar"
+	grep -q '^== end' "$folder/disk.result" || { tail -n 5 "$folder/disk.result" "$folder/disk.log" >&2; exit 1; }
+	mv "$work/disk.qcow2" "$image"
+fi
+ln -sfn "$image" "$folder/disk"

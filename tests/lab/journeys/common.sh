@@ -1,0 +1,44 @@
+# common.sh: what the journeys of the full machine share. A job is run at every boot; $stage says which it is.
+export NO_COLOR=1
+stage=$(cat /var/lib/lab/stage 2>/dev/null || echo start)
+version=$(uname -r)
+next() { # STAGE: the job goes on there at the next boot
+	echo "$1" >/var/lib/lab/stage
+	sync
+}
+run() { # NAME COMMAND...
+	echo "== $1"
+	shift
+	"$@" </dev/null
+	status=$?
+	echo "== ended with $status"
+	return $status
+}
+must() { run "$@" || end; } # or the journey is over
+end() {
+	echo '== end'
+	sync
+	echo o >/proc/sysrq-trigger
+	sleep 60
+}
+rebooting() { # STATUS WISHED: waits to be ended by the reboot that was asked for; without one the journey is over
+	[ "$1" = "$2" ] && sleep 90
+	end
+}
+driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver" 2>/dev/null)" 2>/dev/null; }
+drivers() { for device in /sys/bus/pci/devices/*; do echo "${device##*/} driver=$(driver_of "${device##*/}")"; done; }
+# All that a rollback must bring back: /etc with modes, owners and links, what the boot menu boots, what the initramfs holds
+# (its list of names, and its settings byte for byte), Proxmox's files, who drives what.
+state() {
+	(cd / && find etc lib/modules/*/modules.dep usr/local -path etc/.pwd.lock -prune -o -printf '%p %y %m %U:%G %l\n' | sort)
+	(cd / && find etc -type f -exec sha256sum {} + | sort -k2)
+	grep -E '^\s*(linux|initrd)' /boot/grub/grub.cfg
+	for image in /boot/initrd.img-*; do
+		echo "image $image"
+		rm -rf /var/tmp/image && mkdir /var/tmp/image
+		unmkinitramfs "$image" /var/tmp/image
+		(cd /var/tmp/image && find . -printf '%p %y %m %l\n' | sort && find . -path '*etc/*' -type f -exec sha256sum {} + | sort -k2)
+		rm -rf /var/tmp/image
+	done
+	drivers
+}
