@@ -10,8 +10,7 @@ uuid=11111111-2222-3333-4444-555555555555
 suite=bookworm
 packages=systemd-sysv,udev,dbus,kmod,linux-image-amd64,initramfs-tools,grub2-common,grub-pc-bin,grub-pc,pciutils,pci.ids
 packages=$packages,busybox,iproute2,zstd,libjansson4,libarchive13,libmd0,libyaml-0-2,libpci3,libsmartcols1,dosfstools
-modules='vfio-pci vfio_iommu_type1 pci-stub ext4 virtio_pci virtio_blk virtio_console bochs cirrus nouveau snd-hda-intel i915
-nvme e1000 simpledrm autofs4 efivarfs dm_mod qemu_fw_cfg button configfs crc32c_generic crc32c-intel fuse loop'
+modules='vfio-pci vfio_iommu_type1 pci-stub ext4 virtio_pci virtio_blk virtio_console snd-hda-intel nvme e1000 autofs4 efivarfs dm_mod qemu_fw_cfg button configfs crc32c_generic crc32c-intel fuse loop'
 
 sum() { sha256sum | cut -c1-16; }
 
@@ -28,7 +27,7 @@ if [ ! -e "$base" ]; then
 	mv "$base.new.tar" "$base"
 fi
 
-image=$folder/disk-$({ echo "$base"; cat "$lab/disk.sh" "$folder/gpuferry.deb" "$folder/build/tests/lab_pve" "$lab/full"/*; } | sum).qcow2
+image=$folder/disk-$({ echo "$base"; cat "$lab/disk.sh" "$folder/gpuferry.deb" "$folder/build/tests/lab_pve" "$lab/full"/* "$lab/module/full"/*; } | sum).qcow2
 if [ ! -e "$image" ]; then
 	echo "making the full machine's disk" >&2
 	work=$(mktemp -d "$folder/work.XXXXXX")
@@ -41,6 +40,10 @@ if [ ! -e "$image" ]; then
 		modprobe -d "$root" -S "$version" --show-depends "$module" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*/\1/p'
 	done | sed "s#^.*/lib/modules/#$root/usr/lib/modules/#" | sort -u >"$work/keep"
 	find "$root/usr/lib/modules/$version/kernel" -name '*.ko' | sort | comm -23 - "$work/keep" | xargs rm -f
+	cp -r "$lab/module/full" "$work/module"
+	make -s -C "/usr/src/linux-headers-$version" M="$work/module" modules >"$folder/disk.log" 2>&1 ||
+		{ tail -n 5 "$folder/disk.log" >&2; exit 1; }
+	install -D -m 644 "$work/module/nouveau.ko" -t "$root/usr/lib/modules/$version/kernel/drivers/gpu/drm/nouveau"
 	depmod -b "$root" "$version"
 	cp "$folder/gpuferry.deb" "$root/tmp/"
 	cp "$folder/build/tests/lab_pve" "$root/usr/bin/qm"

@@ -21,7 +21,7 @@ if [ ! -e "$folder/$package/done" ]; then
 fi
 root=$folder/$package/root
 
-sum=$({ cat "$lab"/init.in.sh "$lab"/jobs/* "$lab"/module/* "$lab/images.sh" "$build/gpuferry" "$build/tests/lab_bind"
+sum=$({ cat "$lab"/init.in.sh "$lab"/jobs/* "$lab"/module/fast/* "$lab/images.sh" "$build/gpuferry" "$build/tests/lab_bind"
 	echo "$package"; } | sha256sum | cut -c1-16)
 image=$folder/initrd-$sum
 if [ ! -e "$image" ]; then
@@ -29,7 +29,7 @@ if [ ! -e "$image" ]; then
 	work=$(mktemp -d "$folder/work.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	mkdir -p "$work/module"
-	cp "$lab"/module/* "$work/module/"
+	cp "$lab"/module/fast/* "$work/module/"
 	make -s -C "/usr/src/linux-headers-$version" M="$work/module" modules >"$folder/module.log" 2>&1 ||
 		{ tail -n 5 "$folder/module.log" >&2; exit 1; }
 	tree=$work/tree
