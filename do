@@ -99,15 +99,25 @@ task_docs() { # rewrites what is printed: docs/rules.md from the tables, the REA
 	sh tests/readme-update.sh ./build-release/gpuferry
 }
 
-task_lab() { # the journey on a real kernel in QEMU: ./do lab fast
-	[ "${1-}" = fast ] || { say "./do lab fast is what there is; the full machine is not built yet"; return 2; }
+task_lab() { # the journey on a real kernel in QEMU: ./do lab fast, or ./do lab full
+	size=${1-}
+	case $size in
+	fast) ;;
+	full) task_deb ;;
+	*) say "./do lab fast, or ./do lab full: what each runs stands in tests/lab/lab.sh"; return 2 ;;
+	esac
 	# shellcheck disable=SC2086
 	need $build_packages $lab_packages libcmocka-dev
 	mkdir -p build-lab
 	[ -f build-lab/build/build.ninja ] || meson setup build-lab/build --buildtype=release >/dev/null
-	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_bind
-	sh tests/lab/images.sh build-lab
-	sh tests/lab/lab.sh build-lab fast
+	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_bind tests/lab_pve
+	if [ "$size" = fast ]; then
+		sh tests/lab/images.sh build-lab
+	else
+		cp build-deb/gpuferry_*.deb build-lab/gpuferry.deb
+		sh tests/lab/disk.sh build-lab
+	fi
+	sh tests/lab/lab.sh build-lab "$size"
 }
 
 task_deb() { # the Debian package, in build-deb/

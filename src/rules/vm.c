@@ -769,7 +769,10 @@ static enum verdict vm_memory(const struct scene *scene, struct answer *answer)
 		return answer_ok(answer, "%lld MiB of the node's %lld MiB are pinned while it runs", (long long)memory,
 		        (long long)has);
 	int64_t enough = has * 3 / 4 / 512 * 512;
-	answer_step(answer, "qm set %lld --memory %lld", check_id(scene->guest), (long long)enough);
+	if (enough >= 512 && enough < memory)
+		answer_step(answer, "qm set %lld --memory %lld", check_id(scene->guest), (long long)enough);
+	else
+		answer_step(answer, "give the node more memory, or the VM less");
 	if (rest > 0)
 		return answer_warn(answer,
 		        "the VM pins %lld MiB of the node's %lld MiB from its start on: the %lld MiB that are "

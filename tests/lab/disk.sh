@@ -17,6 +17,7 @@ sum() { sha256sum | cut -c1-16; }
 base=$folder/disk-base-$(echo "$suite $packages" | sum).tar
 if [ ! -e "$base" ]; then
 	echo "making a Debian for the full machine" >&2
+	# shellcheck disable=SC2016
 	mmdebstrap --quiet --variant=minbase --mode=root --aptopt='APT::Install-Recommends "false"' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
@@ -55,6 +56,7 @@ if [ ! -e "$image" ]; then
 		set prefix=(\$root)/boot/grub
 	END
 	# its own mounts, gone with it
+	# shellcheck disable=SC2016
 	unshare --mount sh -euc '
 		mount -t proc proc "$1/proc"
 		chroot "$1" sh -eu /lab/make "$2"

@@ -1,15 +1,14 @@
 #!/bin/sh
-# lab.sh FOLDER fast: boots the lab's machines in QEMU (TCG is enough) and judges gpuferry by what a real kernel with a
-# real IOMMU does. FOLDER holds the images and a log for each run. Each row of the table below is one run; they go in
+# lab.sh FOLDER fast|full: boots the lab's machines in QEMU (TCG is enough) and judges gpuferry by what a real kernel with a
+# real IOMMU does. FOLDER holds the images and a log for each run. Each row of the tables below is one run; they go in
 # parallel up to the cores. Nothing is tried twice. Ends like a test: N passed, N failed, N skipped.
 set -u
 folder=$(realpath "$1")
 lab=$(cd "$(dirname "$0")" && pwd)
-board=$folder/build/tests/lab_board
 logs=$folder/logs
 
-# NAME MACHINE JOB SECONDS WORDS...
-runs='
+# NAME MACHINE JOB SECONDS WORDS...; the words are the kernel's
+fast='
 see-amd           amd-4060ti    inspect 90 amd_iommu=on
 see-intel         intel-igpu    inspect 90 intel_iommu=on
 see-twins         twins         inspect 90 intel_iommu=on
@@ -21,6 +20,16 @@ rebind-amd        amd-4060ti    rebind  120 amd_iommu=on
 rebind-intel      twins         rebind  120 intel_iommu=on
 rebind-off        iommu-off     rebind  120
 stuck             amd-4060ti    stuck   180 amd_iommu=on
+'
+# The same of the full machine. cut=STEP:MS ends QEMU that long after gpuferry began that step; boot:MS, after the machine
+# began its second boot
+full='
+whole             intel-4060ti  whole       1500
+unconfirmed       intel-4060ti  unconfirmed 1500
+cut-file          intel-4060ti  cut         1500 9:150
+cut-initramfs     intel-4060ti  cut         1500 12:20000
+cut-boot          intel-4060ti  cut         1500 13:4000
+cut-going-on      intel-4060ti  cut         1500 boot:30000
 '
 
 say() { printf '%s\n' "$*"; }
@@ -82,16 +91,82 @@ judge_stuck() {
 	grep -q '^== bind ended with 1' "$result" || wrong "the step did not end"
 }
 
+# ---- the full machine ----
+ended() { sed -n "/^== $1\$/,/^== ended/s/^== ended with //p" "$result" | head -n 1; }
+drives() { part "$1" | sed -n "s/^$2 driver=//p"; }
+as_before() { [ "$(ended differences)" = 0 ] || wrong "not as before: $(part differences | sed -n 2p)"; }
+judge_whole() {
+	[ "$(ended apply)" = 4 ] || wrong "apply did not ask for the reboot"
+	for function in 0 1; do
+		[ "$(drives drivers "0000:01:00.$function")" = vfio-pci ] || wrong "after the reboot 01:00.$function is with $(drives drivers "0000:01:00.$function")"
+	done
+	[ "$(ended confirm)" = 0 ] || wrong "it could not be confirmed"
+	part plan-again | grep -q '^nothing to do' || wrong "not as wished: $(part plan-again | head -n 1)"
+	part held | grep -q 'it is stopped' && wrong "gpuferry does not see that the guest runs"
+	[ "$(drives drivers-off 0000:01:00.0)" = nouveau ] || wrong "with gpuferry=off the card is with $(drives drivers-off 0000:01:00.0)"
+	[ "$(drives drivers-after 0000:01:00.0)" = nouveau ] || wrong "taken back the card is with $(drives drivers-after 0000:01:00.0)"
+	as_before
+}
+judge_unconfirmed() {
+	[ "$(drives drivers 0000:01:00.0)" = vfio-pci ] || wrong "after the reboot the card is with $(drives drivers 0000:01:00.0)"
+	[ "$(drives drivers-after 0000:01:00.0)" = nouveau ] || wrong "taken back the card is with $(drives drivers-after 0000:01:00.0)"
+	as_before
+}
+judge_cut() {
+	grep -q '^== cut' "$result" || wrong "the power did not go"
+	as_before
+}
+
 # ---- one run -----------------------------------------------------------------------------------------------------------
 
-one() { # NAME MACHINE JOB SECONDS WORDS...
-	name=$1 machine=$2 job=$3 seconds=$4 why=
-	shift 4
+board() { # the table's machine, once: WORDS...
+	"$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" "$@" \
+		2>>"$logs/$name.err"
+}
+fast_run() { board kernel "$folder/kernel" "$folder/initrd" quiet "lab=$job" "$@"; }
+
+# Waits until the machine is where the power shall go: STEP:MS. False: it ended before that.
+power_goes() {
+	case $1 in
+	boot:*) pattern='Booting' times=2 place=$logs/$name.log ;;
+	*) pattern="\\[${1%:*}/" times=1 place=$result ;;
+	esac
+	while kill -0 "$2" 2>/dev/null; do
+		if [ "$(tr '\r' '\n' <"$place" 2>/dev/null | grep -ac "$pattern")" -ge "$times" ]; then
+			sleep "$(echo "${1#*:}" | awk '{ print $1 / 1000 }')"
+			kill -0 "$2" 2>/dev/null
+			return
+		fi
+		sleep 0.1
+	done
+	return 1
+}
+full_run() {
+	mkdir -p "$logs/$name.job"
+	cp "$lab/journeys/common.sh" "$logs/$name.job/"
+	cp "$lab/journeys/$job" "$logs/$name.job/job"
+	sh "$lab/pack.sh" "$logs/$name.job" "$logs/$name.tar"
+	qemu-img create -q -f qcow2 -b "$(realpath "$folder/disk")" -F qcow2 "$logs/$name.qcow2"
+	if [ $# = 1 ]; then
+		board disk "$logs/$name.qcow2" "$logs/$name.tar" &
+		power_goes "$1" $! && kill $! && cut=yes
+		wait $!
+		cat "$result" >"$logs/$name.first" 2>/dev/null
+	fi
+	board disk "$logs/$name.qcow2" "$logs/$name.tar"
+	code=$?
+	[ -z "${cut-}" ] || echo '== cut' >>"$result"
+	rm -rf "$logs/$name.job" "$logs/$name.qcow2" "$logs/$name.tar"
+	return $code
+}
+
+one() { # SIZE NAME MACHINE JOB SECONDS WORDS...
+	size=$1 name=$2 machine=$3 job=$4 seconds=$5 why=
+	shift 5
 	result=$logs/$name.result
-	rm -f "$logs/$name".*
+	rm -rf "$logs/$name".*
 	started=$(date +%s)
-	"$board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" kernel "$folder/kernel" "$folder/initrd" \
-		quiet "lab=$job" "$@" 2>"$logs/$name.err"
+	"${size}_run" "$@"
 	code=$?
 	took=$(($(date +%s) - started))
 	if [ $code = 77 ]; then
@@ -109,14 +184,18 @@ if [ "${2-}" = one ]; then
 	one "$@"
 	exit
 fi
-[ "${2-}" = fast ] || { echo "usage: lab.sh FOLDER fast" >&2; exit 2; }
+case ${2-} in
+fast) runs=$fast ;;
+full) runs=$full ;;
+*) echo "usage: lab.sh FOLDER fast|full" >&2; exit 2 ;;
+esac
 mkdir -p "$logs"
 if ! command -v qemu-system-x86_64 >/dev/null || ! qemu-system-x86_64 -device help 2>/dev/null | grep -q x-pci-proxy-dev; then
 	say "QEMU with x-pci-proxy-dev is not here: nothing was run"
 	say "0 passed, 0 failed, $(printf '%s' "$runs" | grep -c .) skipped"
 	exit 0
 fi
-printf '%s' "$runs" | grep . | xargs -P "$(nproc)" -L 1 sh "$0" "$folder" one >"$logs/table" 2>&1
+printf '%s' "$runs" | grep . | xargs -P "$(nproc)" -L 1 sh "$0" "$folder" one "$2" >"$logs/table" 2>&1
 sort "$logs/table"
 passed=$(grep -c '^ok' "$logs/table") failed=$(grep -c '^not ok' "$logs/table") skipped=$(grep -c '^skip' "$logs/table")
 total=$(printf '%s' "$runs" | grep -c .)

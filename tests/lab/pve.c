@@ -226,27 +226,22 @@ static void bind_now(struct arena *arena, const char *address, const char *drive
 	}
 }
 
-/* A guest: it has its cards' groups open until it is ended. */
+/* A guest that runs, called as Proxmox calls it (kvm -id 100 ...), with the groups it has open behind that. */
+static _Noreturn void be_guest(int argc, char **argv)
+{
+	for (int i = 3; i < argc; i++)
+		(void)!open(argv[i], O_RDWR);
+	for (;;)
+		pause();
+}
+
 static int start_guest(struct arena *arena, const struct tape_target *now, const char *path)
 {
-	int ready[2];
-	char byte;
-	if (pipe(ready))
-		return errno;
-	pid_t pid = fork();
-	if (pid < 0)
-		return errno;
-	if (pid > 0) {
-		close(ready[1]);
-		(void)!read(ready[0], &byte, 1);
-		close(ready[0]);
-		FILE *file = fopen(path, "w");
-		if (!file)
-			return errno;
-		fprintf(file, "%d\n", (int)pid);
-		return fclose(file) ? errno : 0;
-	}
-	setsid();
+	const char *name = strrchr(path, '/') + 1;
+	struct words argv = { 0 };
+	const char *const begin[] = { "/usr/bin/kvm", "-id", arena_strndup(arena, name, strcspn(name, ".")) };
+	for (size_t i = 0; i < sizeof begin / sizeof *begin; i++)
+		*arena_push(arena, argv.word, argv.n) = begin[i];
 	for (size_t i = 0; i < now->n; i++) {
 		const struct tape_entry *entry = &now->entries[i];
 		if (!text_starts(entry->path, DEVICES "/") || !text_ends(entry->path, "/driver") || !entry->link ||
@@ -256,15 +251,22 @@ static int start_guest(struct arena *arena, const struct tape_target *now, const
 		        strlen(entry->path) - sizeof DEVICES - strlen("/driver"));
 		const char *group = link_name(arena, arena_printf(arena, DEVICES "/%s/iommu_group", address));
 		if (*group)
-			(void)!open(arena_printf(arena, "/dev/vfio/%s", group), O_RDWR);
+			*arena_push(arena, argv.word, argv.n) = arena_printf(arena, "/dev/vfio/%s", group);
 	}
-	for (int fd = 0; fd < 3; fd++)
-		close(fd);
-	(void)!write(ready[1], "r", 1);
-	close(ready[0]);
-	close(ready[1]);
-	for (;;)
-		pause();
+	*arena_push(arena, argv.word, argv.n) = NULL;
+	pid_t pid = fork();
+	if (pid == 0) {
+		setsid();
+		for (int fd = 0; fd < 3; fd++)
+			close(fd);
+		execv("/proc/self/exe", (char **)(uintptr_t)argv.word);
+		_exit(127);
+	}
+	FILE *file = pid > 0 ? fopen(path, "w") : NULL;
+	if (!file)
+		return errno;
+	fprintf(file, "%d\n", (int)pid);
+	return fclose(file) ? errno : 0;
 }
 
 static int back(struct arena *arena, const struct tape_target *before, const struct tape_target *now)
@@ -317,6 +319,8 @@ int main(int argc, char **argv)
 	const char **words = arena_alloc(&arena, ((size_t)argc + 1) * sizeof *words);
 	for (int i = 0; i < argc; i++)
 		words[i] = argv[i];
+	if (strcmp(argv[0], "/usr/bin/kvm") == 0)
+		be_guest(argc, argv);
 	words[0] = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
 	words[argc] = NULL;
 	mkdir("/run/qemu-server", 0755);

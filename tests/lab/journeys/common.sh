@@ -21,6 +21,14 @@ end() {
 	echo o >/proc/sysrq-trigger
 	sleep 60
 }
+settle() { # what gpuferry does by itself at a boot has come to its end
+	for i in $(seq 120); do
+		case $(systemctl is-active gpuferry-resume 2>/dev/null) in
+		activating) sleep 1 ;;
+		*) break ;;
+		esac
+	done
+}
 hold() { # somebody has the card open, so it can be taken only before its driver comes
 	sleep infinity </dev/dri/renderD128 &
 }
