@@ -69,11 +69,11 @@ if [ ! -e "$image" ]; then
 	dd if="$root/tmp/core.img" of="$work/disk" bs=512 seek=1 conv=notrunc status=none
 	dd if="$work/part" of="$work/disk" bs=1M seek=1 conv=notrunc,sparse status=none
 	qemu-img convert -q -f raw -O qcow2 "$work/disk" "$work/disk.qcow2"
-	# its first boot has the boot menu written by update-grub, which asks the running machine
+	# its first boot makes initramfs and boot menu, which ask the running machine
 	mkdir "$work/job"
-	echo 'update-grub; echo "== end"; sync; echo o >/proc/sysrq-trigger' >"$work/job/job"
+	echo 'update-initramfs -u; update-grub; echo "== end"; sync; echo o >/proc/sysrq-trigger' >"$work/job/job"
 	sh "$lab/pack.sh" "$work/job" "$work/job.tar"
-	"$folder/build/tests/lab_board" "$lab/machines/intel-4060ti.machine" "$folder/disk.result" "$folder/disk.log" 300 \
+	"$folder/build/tests/lab_board" "$lab/machines/intel-4060ti.machine" "$folder/disk.result" "$folder/disk.log" 600 \
 		disk "$work/disk.qcow2" "$work/job.tar"
 	grep -q '^== end' "$folder/disk.result" || { tail -n 5 "$folder/disk.result" "$folder/disk.log" >&2; exit 1; }
 	mv "$work/disk.qcow2" "$image"
