@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "test.h"
 
+#include <time.h>
+
 #include <errno.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -161,9 +163,63 @@ static void no_descriptor_leaks(void **state)
 	assert_int_equal(before, after);
 }
 
+/* Beside each other: as long as the slowest, each with its own end; the watcher sees the process that runs. */
+static void watch_pid(void *data, int64_t pid)
+{
+	int64_t *seen = data;
+	seen[0] = pid;
+	seen[1]++;
+}
+
+static void test_each(void **state)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	int64_t seen[2] = { 0 };
+	enum { N = 20 };
+	struct run_job jobs[N] = { 0 };
+	static const char *const words[N][4] = {
+		[0] = { "sh", "-c", "echo $$; exec sleep 0.2" },
+		[1] = { "sleep", "30" },
+		[2] = { "no-such-program" },
+		[3] = { NULL },
+		[4] = { "sh", "-c", "exit 7" },
+		[5] = { "sh", "-c", "yes | head -c 100000" },
+		[6] = { "cat" },
+	};
+	static const char *const sleeping[] = { "sleep", "0.3", NULL };
+	for (size_t i = 0; i < N; i++)
+		jobs[i].command = (struct command){
+			.argv = i > 6 ? sleeping : words[i],
+			.deadline_ms = i == 1 ? 300 : 0,
+			.output_max = i == 5 ? 1000 : 0,
+			.input = i == 6 ? bytes_of("through") : (struct bytes){ 0 },
+		};
+	jobs[0].watch = watch_pid;
+	jobs[0].data = seen;
+	struct timespec begin, end;
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	spawn_run_each(jobs, N, 16, &arena);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	/* 0.2 + 0.3 + 13 x 0.3 one after the other */
+	assert_true((double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9 < 3);
+	assert_int_equal(atoi(jobs[0].outcome.out.data), seen[0]);
+	assert_true(seen[1] > 2);
+	assert_true(jobs[1].outcome.timed_out && jobs[1].outcome.status == 137);
+	assert_int_equal(jobs[2].error, ENOENT);
+	assert_int_equal(jobs[3].error, ENOENT);
+	assert_int_equal(jobs[4].outcome.status, 7);
+	assert_true(jobs[5].outcome.cut && jobs[5].outcome.out.size == 1000);
+	assert_string_equal(jobs[6].outcome.out.data, "through");
+	for (size_t i = 7; i < N; i++)
+		assert_true(!jobs[i].error && jobs[i].outcome.status == 0 && !jobs[i].outcome.timed_out);
+	spawn_run_each(NULL, 0, 4, &arena);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each),
 		cmocka_unit_test(status_and_streams),
 		cmocka_unit_test(what_cannot_start_is_an_errno),
 		cmocka_unit_test(input_is_fed_while_output_is_read),

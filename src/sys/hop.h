@@ -4,6 +4,8 @@
  * Nothing here runs anything.
  */
 #pragma once
+#include <stdint.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 
@@ -44,6 +46,15 @@ struct outcome {
 	bool timed_out; /* the deadline passed: the whole process group was ended */
 	bool cut;       /* a stream was longer than output_max, or the transport dropped some of it */
 	struct bytes out, err;
+};
+
+/* A command to be run beside others, and how it ended. */
+struct run_job {
+	struct command command;
+	void (*watch)(void *data, int64_t pid); /* about every 10 ms while it runs here; NULL: nobody looks */
+	void *data;
+	int error; /* as of spawn_run; outcome is filled where it is 0 */
+	struct outcome outcome;
 };
 
 /* The command as it must be run one hop nearer to us. Applied from the last hop to the first. The deadline grows by

@@ -35,6 +35,7 @@ struct child {
 	int pidfd, in, out[2]; /* -1: closed */
 	struct bytes input;
 	struct stream stream[2];
+	int64_t end; /* when it must have ended */
 };
 
 static void close_end(int *fd)
@@ -230,33 +231,33 @@ static bool drain(int *fd, struct stream *stream)
 	return true;
 }
 
-/* Until the child has ended (true) or it must be ended: the time is up, or a stream is over its limit. A process it
- * left behind that still holds the pipes is not waited for. */
-static bool talk(struct child *child, int64_t end)
+enum { POLLS = 4, WATCH_MS = 10 };
+
+static void ask(const struct child *child, struct pollfd polls[POLLS])
 {
-	for (;;) {
-		struct pollfd polls[] = {
-			{ child->pidfd, POLLIN, 0 },
-			{ child->in, POLLOUT, 0 },
-			{ child->out[0], POLLIN, 0 },
-			{ child->out[1], POLLIN, 0 },
-		};
-		int64_t left = end - now_ms();
-		if (left <= 0)
-			return false;
-		if (poll(polls, sizeof polls / sizeof *polls, (int)left) <= 0)
-			continue;
-		if (polls[1].revents)
-			feed(child);
-		for (int i = 0; i < 2; i++) {
-			if (polls[2 + i].revents)
-				drain(&child->out[i], &child->stream[i]);
-			if (child->stream[i].cut)
-				return false;
-		}
-		if (polls[0].revents)
-			return true;
+	const struct pollfd asked[POLLS] = {
+		{ child->pidfd, POLLIN, 0 },
+		{ child->in, POLLOUT, 0 },
+		{ child->out[0], POLLIN, 0 },
+		{ child->out[1], POLLIN, 0 },
+	};
+	memcpy(polls, asked, sizeof asked);
+}
+
+enum turn { GOES_ON, ENDED, OVER_LIMIT };
+
+/* A process it left behind that still holds the pipes is not waited for. */
+static enum turn take_turn(struct child *child, const struct pollfd polls[POLLS])
+{
+	if (polls[1].revents)
+		feed(child);
+	for (int i = 0; i < 2; i++) {
+		if (polls[2 + i].revents)
+			drain(&child->out[i], &child->stream[i]);
+		if (child->stream[i].cut)
+			return OVER_LIMIT;
 	}
+	return polls[0].revents ? ENDED : GOES_ON;
 }
 
 /* What the pipes still hold. */
@@ -281,32 +282,96 @@ static int reap(struct child *child)
 	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 
-int spawn_run(const struct command *command, struct arena *arena, struct outcome *ret)
+/* ---- one, or several beside each other ----------------------------------- */
+
+static bool begin(struct run_job *job, struct arena *arena, struct child *child)
 {
-	if (!command->argv || !command->argv[0] || !*command->argv[0])
-		return ENOENT;
+	const struct command *command = &job->command;
 	size_t max = command->output_max ? command->output_max : OUTPUT_MAX;
-	struct child child __attribute__((cleanup(child_release))) = {
+	*child = (struct child){
 		.pidfd = -1,
 		.in = -1,
 		.out = { -1, -1 },
 		.input = command->input,
 		.stream = { { .max = max }, { .max = max } },
+		.end = now_ms() + (command->deadline_ms ? command->deadline_ms : DEADLINE_MS),
 	};
-	int64_t end = now_ms() + (command->deadline_ms ? command->deadline_ms : DEADLINE_MS);
-	int error = open_and_start(command, arena, &child);
-	if (error)
-		return error;
-	bool done = talk(&child, end);
-	int status = reap(&child);
-	drain_rest(&child);
-	bool cut = child.stream[0].cut || child.stream[1].cut;
-	*ret = (struct outcome){
+	job->error =
+	        command->argv && command->argv[0] && *command->argv[0] ? open_and_start(command, arena, child) : ENOENT;
+	if (job->error)
+		child_release(child);
+	return !job->error;
+}
+
+static void finish(struct run_job *job, struct child *child, bool done, struct arena *arena)
+{
+	int status = reap(child);
+	drain_rest(child);
+	bool cut = child->stream[0].cut || child->stream[1].cut;
+	job->outcome = (struct outcome){
 		.status = status,
 		.timed_out = !done && !cut,
 		.cut = cut,
-		.out = arena_bytes(arena, child.stream[0].data ? child.stream[0].data : "", child.stream[0].size),
-		.err = arena_bytes(arena, child.stream[1].data ? child.stream[1].data : "", child.stream[1].size),
+		.out = arena_bytes(arena, child->stream[0].data ? child->stream[0].data : "", child->stream[0].size),
+		.err = arena_bytes(arena, child->stream[1].data ? child->stream[1].data : "", child->stream[1].size),
 	};
-	return 0;
+	child_release(child);
+}
+
+struct running {
+	struct run_job *job;
+	struct child child;
+};
+
+/* Until one of them says something, its time is up, or its watcher is due. */
+static void wait_for(const struct running *running, unsigned n, struct pollfd *polls)
+{
+	int64_t now = now_ms(), left = INT32_MAX;
+	for (unsigned i = 0; i < n; i++) {
+		ask(&running[i].child, polls + (size_t)i * POLLS);
+		int64_t mine = running[i].child.end - now;
+		if (running[i].job->watch && mine > WATCH_MS)
+			mine = WATCH_MS;
+		left = mine < left ? mine : left;
+	}
+	if (poll(polls, n * POLLS, left > 0 ? (int)left : 0) > 0)
+		return;
+	for (unsigned i = 0; i < n * POLLS; i++)
+		polls[i].revents = 0;
+}
+
+void spawn_run_each(struct run_job *jobs, size_t n, unsigned at_once, struct arena *arena)
+{
+	struct running running[SPAWN_AT_ONCE_MAX];
+	struct pollfd polls[SPAWN_AT_ONCE_MAX * POLLS];
+	unsigned now = 0;
+	at_once = at_once < 1 ? 1 : at_once > SPAWN_AT_ONCE_MAX ? SPAWN_AT_ONCE_MAX : at_once;
+	for (size_t next = 0; next < n || now;) {
+		while (next < n && now < at_once) {
+			struct run_job *job = &jobs[next++];
+			running[now].job = job;
+			now += begin(job, arena, &running[now].child);
+		}
+		if (now)
+			wait_for(running, now, polls);
+		for (unsigned i = now; i-- > 0;) { /* from the end: the last one takes an ended one's place */
+			struct running *one = &running[i];
+			enum turn turn = take_turn(&one->child, polls + (size_t)i * POLLS);
+			if (turn == GOES_ON && one->job->watch)
+				one->job->watch(one->job->data, one->child.pid);
+			if (turn == GOES_ON && now_ms() < one->child.end)
+				continue;
+			finish(one->job, &one->child, turn == ENDED, arena);
+			running[i] = running[--now];
+		}
+	}
+}
+
+int spawn_run(const struct command *command, struct arena *arena, struct outcome *ret)
+{
+	struct run_job job = { .command = *command };
+	spawn_run_each(&job, 1, 1, arena);
+	if (!job.error)
+		*ret = job.outcome;
+	return job.error;
 }

@@ -43,6 +43,16 @@ int world_run(struct world *world, const struct command *command, struct arena *
 	return world->ops->run(world, command, arena, ret);
 }
 
+void world_run_each(struct world *world, struct run_job *jobs, size_t n, unsigned at_once, struct arena *arena)
+{
+	if (world->ops->run_each) {
+		world->ops->run_each(world, jobs, n, at_once, arena);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		jobs[i].error = world_run(world, &jobs[i].command, arena, &jobs[i].outcome);
+}
+
 struct world *world_inside(struct world *world, const struct target *target, struct arena *arena, struct err *err)
 {
 	return world->ops->inside(world, target, arena, err);
@@ -202,6 +212,14 @@ static int root_run(struct world *world, const struct command *command, struct a
 	return world->live ? spawn_run(command, arena, ret) : ENODATA;
 }
 
+static void root_run_each(struct world *world, struct run_job *jobs, size_t n, unsigned at_once, struct arena *arena)
+{
+	if (world->live)
+		spawn_run_each(jobs, n, at_once, arena);
+	for (size_t i = 0; !world->live && i < n; i++)
+		jobs[i].error = ENODATA;
+}
+
 static struct world *root_inside(struct world *world, const struct target *target, struct arena *arena, struct err *err)
 {
 	if (world->live)
@@ -230,6 +248,7 @@ static const struct world_ops root_ops = {
 	.stat = root_stat,
 	.probe_open = root_probe_open,
 	.run = root_run,
+	.run_each = root_run_each,
 	.inside = root_inside,
 	.now = root_now,
 	.close = root_close,

@@ -50,6 +50,8 @@ struct world_ops {
 	int (*stat)(struct world *, const char *path, struct world_stat *ret);
 	int (*probe_open)(struct world *, const char *path);
 	int (*run)(struct world *, const struct command *, struct arena *, struct outcome *ret);
+	/* NULL: one after the other */
+	void (*run_each)(struct world *, struct run_job *jobs, size_t n, unsigned at_once, struct arena *);
 	struct world *(*inside)(struct world *, const struct target *, struct arena *, struct err *);
 	int64_t (*now)(struct world *);
 	void (*close)(struct world *);
@@ -94,6 +96,9 @@ int world_stat(struct world *world, const char *path, struct world_stat *ret);
 int world_probe_open(struct world *world, const char *path);
 /* Runs a reading command on the target. 0: it ran, whatever its status; ENOENT: no such program. */
 int world_run(struct world *world, const struct command *command, struct arena *arena, struct outcome *ret);
+/* Several reading commands, at most at_once beside each other where the world can do that; error and outcome of each job
+ * are filled. */
+void world_run_each(struct world *world, struct run_job *jobs, size_t n, unsigned at_once, struct arena *arena);
 /* Another target seen from this one (a guest, a docker container), ready to be read; NULL with err if it cannot be
  * reached. Live: one round trip takes all its wants; a recording: what was recorded of it. Closed by world_close. */
 struct world *world_inside(struct world *world, const struct target *target, struct arena *arena, struct err *err);
