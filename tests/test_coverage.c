@@ -107,7 +107,8 @@ static void spy_close(struct world *world)
 
 static struct world *spied(struct world *inner, const struct want *wants, size_t *missing, struct arena *arena)
 {
-	static const struct world_ops ops = { spy_read, spy_list, spy_link, spy_stat, spy_probe_open, spy_run, spy_inside, spy_now, spy_close };
+	static const struct world_ops ops = { .read = spy_read, .list = spy_list, .link = spy_link, .stat = spy_stat, .probe_open = spy_probe_open,
+		.run = spy_run, .inside = spy_inside, .now = spy_now, .close = spy_close };
 	struct spy *spy = arena_new(arena, struct spy);
 	*spy = (struct spy){ .world = *inner, .inner = inner, .arena = arena, .wants = wants, .missing = missing };
 	spy->world.ops = &ops;

@@ -126,7 +126,7 @@ static bool find(struct world *world, const char *path, struct arena *arena, str
 	}
 	if (!path) {
 		err_set(err, ERR_INPUT, "no ffmpeg is here");
-		return err_hint(err, "apt install ffmpeg, or name one with --ffmpeg");
+		return err_hint(err, "apt install ffmpeg, or name the one to use");
 	}
 	if (*path != '/')
 		return err_set(err, ERR_USAGE, "%s: the path of an ffmpeg begins with /", text_shown(arena, path));
