@@ -21,14 +21,16 @@ static const struct {
 /* ---- pure parts ------------------------------------------------------- */
 
 /* "libavcodec     59. 37.100 / 59. 37.100" -> 59 and 37, of the library that runs */
-static void library_version(const char *line, int64_t *ret_major, int64_t *ret_minor)
+static void library_version(const char *line, struct arena *arena, int64_t *ret_major, int64_t *ret_minor)
 {
 	const char *slash = strchr(line, '/');
-	int major, minor;
-	if (slash && sscanf(slash + 1, "%d.%d", &major, &minor) == 2) {
-		*ret_major = major;
-		*ret_minor = minor;
-	}
+	struct words numbers = slash ? text_split(arena, slash + 1, ". ") : (struct words){ 0 };
+	uint64_t major, minor;
+	if (numbers.n < 2 || !text_number(numbers.word[0], 10, INT32_MAX, &major) ||
+	        !text_number(numbers.word[1], 10, INT32_MAX, &minor))
+		return;
+	*ret_major = (int64_t)major;
+	*ret_minor = (int64_t)minor;
 }
 
 static void parse_version(
@@ -44,7 +46,7 @@ static void parse_version(
 			*ret_version = text_shown(arena, arena_strndup(arena, version, strcspn(version, " ")));
 		}
 		if (*ret_version && text_starts(said, "libavcodec "))
-			library_version(said, ret_major, ret_minor);
+			library_version(said, arena, ret_major, ret_minor);
 	}
 }
 
