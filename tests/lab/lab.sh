@@ -119,10 +119,10 @@ judge_cut() {
 
 # ---- one run -----------------------------------------------------------------------------------------------------------
 
-board() { # the table's machine, once: WORDS...
-	"$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" "$@" \
+board() ( # the table's machine, once: WORDS... In a process of its own, which a signal ends
+	exec "$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" "$@" \
 		2>>"$logs/$name.err"
-}
+)
 fast_run() { board kernel "$folder/kernel" "$folder/initrd" quiet "lab=$job" "$@"; }
 
 # Waits until the machine is where the power shall go: STEP:MS. False: it ended before that.
