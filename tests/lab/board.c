@@ -280,8 +280,9 @@ static bool add_boot(struct board *board, int argc, char **argv)
 	if (argc < 3 || (!kernel && strcmp(argv[0], "disk") != 0))
 		return false;
 	if (!kernel) {
+		/* what the machine flushed outlives QEMU, and what it did not may not */
 		add(board, "-drive");
-		ADD("if=none,id=root,file=%s,format=qcow2,cache=unsafe", argv[1]);
+		ADD("if=none,id=root,file=%s,format=qcow2,cache=writeback", argv[1]);
 		add(board, "-device");
 		add(board, "virtio-blk-pci,drive=root,addr=18.0,bootindex=1");
 		add(board, "-drive");

@@ -119,10 +119,10 @@ judge_cut() {
 
 # ---- one run -----------------------------------------------------------------------------------------------------------
 
-board() ( # the table's machine, once: WORDS... In a process of its own, which a signal ends
-	exec "$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" "$@" \
+board() { # the table's machine, once: WORDS...
+	"$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" "$@" \
 		2>>"$logs/$name.err"
-)
+}
 fast_run() { board kernel "$folder/kernel" "$folder/initrd" quiet "lab=$job" "$@"; }
 
 # Waits until the machine is where the power shall go: STEP:MS. False: it ended before that.
@@ -148,7 +148,9 @@ full_run() {
 	sh "$lab/pack.sh" "$logs/$name.job" "$logs/$name.tar"
 	qemu-img create -q -f qcow2 -b "$(realpath "$folder/disk")" -F qcow2 "$logs/$name.qcow2"
 	if [ $# = 1 ]; then
-		board disk "$logs/$name.qcow2" "$logs/$name.tar" &
+		# the program itself in the background, so that the signal is its own
+		"$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" \
+			disk "$logs/$name.qcow2" "$logs/$name.tar" 2>>"$logs/$name.err" &
 		power_goes "$1" $! && kill $! && cut=yes
 		wait $!
 		cat "$result" >"$logs/$name.first" 2>/dev/null
