@@ -140,6 +140,11 @@ static void whole_plans(void **state)
 
 #define GUIDES "base amd-4060ti\n"
 #define FILE_100 "/etc/pve/qemu-server/100.conf"
+#define RADEON                                                                                                         \
+	GUIDES "device 0000:01:00.0 1002:73ff class=030000 revision=c7 subsystem=1849:5222 parent=0000:00:01.1 group=12 " \
+	       "driver=amdgpu boot_vga=0 reset=bus drm=card1,renderD129\n"                                             \
+	       "device 0000:01:00.1 1002:ab28 class=040300 subsystem=1002:ab28 parent=0000:00:01.1 group=12 "           \
+	       "driver=snd_hda_intel\n"
 #define HELD "process 4000 ffmpeg open=/dev/dri/renderD129\n"
 
 static const struct case_of {
@@ -228,6 +233,12 @@ static const struct case_of {
 	                "initramfs node 6.8.12-10-pve", "reboot", "hostpci0", "power", "confirm",
 	                "initramfs node 6.8.12-9-pve" },
 	        "running -> stopped" },
+	{ "a Radeon goes with its sound", RADEON, "gpu=0000:01:00.0 into=vm/100", 0,
+	        { "bind node 0000:01:00.0: amdgpu -> vfio-pci", "bind node 0000:01:00.1: snd_hda_intel -> vfio-pci",
+	                "hostpci0: none -> 0000:01:00" },
+	        "refused" },
+	{ "a Radeon that is used is bound early", RADEON HELD, "gpu=0000:01:00.0 into=vm/100", 1,
+	        { "file node /etc/modprobe.d/gpuferry.conf", "reboot", "hostpci0" }, "refused" },
 	{ "a twin is bound by its address", "base twins\nprocess 4000 ffmpeg open=/dev/dri/renderD129\n",
 	        "gpu=0000:01:00.0 into=vm/100", 1,
 	        { "file node /etc/initramfs-tools/scripts/init-top/gpuferry", "/scripts/init-top/gpuferry=sha256:" },
@@ -479,6 +490,10 @@ static void space(void **state)
 	assert_int_equal(plan.reboots, 1);
 	const char *text = plan_of(&arena, used_card(&arena, GUIDES HELD, 100), "gpu=nvidia into=vm/100", &plan);
 	assert_non_null(strstr(text, "refused node.initramfs: /boot has 100 MiB free"));
+	plan_of(&arena, used_card(&arena, RADEON HELD, 4096), "gpu=0000:01:00.0 into=vm/100", &plan);
+	const char *own = step_at(&plan, "/etc/modprobe.d/gpuferry.conf")->to;
+	assert_non_null(strstr(own, "options vfio-pci ids=1002:73ff,1002:ab28\n"));
+	assert_non_null(strstr(own, "softdep amdgpu pre: vfio-pci\n"));
 	struct facts *unknown = facts_of(&arena, GUIDES HELD);
 	unknown->boot.n_file_systems = 0;
 	text = plan_of(&arena, unknown, "gpu=nvidia into=vm/100", &plan);

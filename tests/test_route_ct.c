@@ -78,6 +78,9 @@ static const char *shown(struct arena *arena, const struct plan *plan)
 	"\tACTION==\"add\", SUBSYSTEM==\"module\", KERNEL==\"nvidia_uvm\", RUN+=\"/usr/bin/nvidia-modprobe -c0 -u\"\n"
 #define NVIDIA(version) CARD "driver=nvidia drm=card1,renderD129\nnvidia " version "\n"
 #define NOUVEAU CARD "driver=nouveau drm=card1,renderD129\n"
+#define RADEON                                                                                                         \
+	"device 0000:01:00.0 1002:73ff class=030000 revision=c7 subsystem=1849:5222 parent=0000:00:01.0 group=20 "     \
+	"boot_vga=0 reset=bus driver="
 #define JASPER                                                                                                         \
 	"device 0000:00:02.0 8086:4e55 class=030000 revision=01 subsystem=1043:8882 group=0 driver=i915 boot_vga=1 "   \
 	"reset=flr drm=card0,renderD128\n"
@@ -419,6 +422,12 @@ static const struct case_of {
 	        "gpu=intel into=ct/105",
 	        "reboots 0\n"
 	        "config ct/105 dev0: none -> /dev/dri/renderD128,gid=106 (ct.pending)\n" },
+	{ "AMD", CT RADEON "amdgpu drm=card1,renderD129\n", "gpu=amd into=ct/105",
+	        "reboots 0\nconfig ct/105 dev0: none -> /dev/dri/renderD129,gid=106,mode=0660 (ct.node)\n" },
+	{ "AMD on vfio-pci", CT RADEON "vfio-pci\nloaded vfio_pci\n", "gpu=amd into=ct/105",
+	        "reboots 0\nmodule node amdgpu: none -> loaded (gpu.not-vfio)\n"
+	        "bind node 0000:01:00.0: vfio-pci -> amdgpu (gpu.not-vfio)\n"
+	        "config ct/105 dev0: none -> /dev/dri/renderD129,gid=106,mode=0660 (gpu.not-vfio)\n" },
 	{ "another card is given too", READY A380, "gpu=0000:03:00.0 into=ct/105",
 	        "reboots 0\n"
 	        "config ct/105 dev1: none -> /dev/dri/renderD129,gid=106,mode=0660 (ct.node)\n" },
@@ -494,10 +503,36 @@ static void plans(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* By process and by CT; the CT that gets the card is not among them. */
+static void losers(void **state)
+{
+	static const char *const wanted[] = { "ffmpeg (pid 4000) has /dev/dri/renderD129 open: it loses the card.",
+		"ct/106 is given the card too: it loses it." };
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct facts *facts = facts_of(&arena,
+	        CT NOUVEAU APT(CANDIDATE("nvidia-kernel-dkms", "535.247.01-1")) "process 4000 ffmpeg open=/dev/dri/renderD129\n"
+	        "file /etc/pve/lxc/106.conf\n\tarch: amd64\n\tdev0: /dev/dri/renderD129,gid=44\n\thostname: other\n");
+	struct goal goal = planned_goal(&arena, "gpu=nvidia into=ct/105");
+	struct plan plan;
+	plan_build(facts, &goal, &arena, &plan);
+	assert_int_equal(plan.n_refused, 0);
+	for (size_t w = 0; w < COUNT(wanted); w++) {
+		size_t at = 0;
+		while (at < plan.notes.n && strcmp(plan.notes.word[at], wanted[w]) != 0)
+			at++;
+		if (at == plan.notes.n)
+			fail_msg("not told: %s", wanted[w]);
+	}
+	for (size_t i = 0; i < plan.notes.n; i++)
+		assert_null(strstr(plan.notes.word[i], "ct/105 is given"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plans),
+		cmocka_unit_test(losers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,7 @@ struct gpu {
 	enum tri bar_owners_known;
 	enum tri hot_release;   /* can be unbound now: product.md */
 	const char *hot_why;    /* when not yes: who or what holds it, or what is not known */
+	struct words held;      /* who has its nodes open: "ffmpeg (pid 4000) has /dev/dri/renderD129 open" */
 	struct gpu_model model; /* what a card of these ids can do */
 };
 

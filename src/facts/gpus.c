@@ -132,11 +132,12 @@ static const char *holder_text(const struct holder *holder, struct arena *arena)
 static void assemble_release(const struct facts *facts, struct gpu *gpu, struct arena *arena)
 {
 	const struct drm *drm = &facts->drm;
-	for (size_t i = 0; i < drm->n_holders; i++) {
-		if (!holds(&drm->holders[i], gpu))
-			continue;
+	for (size_t i = 0; i < drm->n_holders; i++)
+		if (holds(&drm->holders[i], gpu))
+			*arena_push(arena, gpu->held.word, gpu->held.n) = holder_text(&drm->holders[i], arena);
+	if (gpu->held.n) {
 		gpu->hot_release = NO;
-		gpu->hot_why = holder_text(&drm->holders[i], arena);
+		gpu->hot_why = gpu->held.word[0];
 		return;
 	}
 	const struct {

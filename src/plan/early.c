@@ -344,6 +344,7 @@ void early_release(struct route *route, const struct finding *finding)
 	if (!all_ids_known(route, because, &functions))
 		return;
 	after_reboot(route);
+	route_note_losers(route);
 	if (all_foreseen(route, &functions, NULL, NULL) == YES)
 		route_reboot(route, because);
 	else

@@ -233,6 +233,7 @@ bool node_nvidia_takes(struct route *route, const struct finding *finding)
 	keep_nouveau_away(route, because);
 	if (!make_nodes(route, because, "0"))
 		return false;
+	route_note_losers(route);
 	install(route, because, &choice);
 	route_gate(route, "gpu.driver", "whether the module was built and takes the card shows only then");
 	if (node_nvidia_path(route))

@@ -302,6 +302,18 @@ void route_note(struct route *route, const char *note, ...)
 		*arena_push(route->arena, notes->word, notes->n) = text;
 }
 
+void route_note_losers(struct route *route)
+{
+	const struct pve *pve = &route->facts->pve;
+	for (size_t i = 0; i < route->gpu->held.n; i++)
+		route_note(route, "%s: it loses the card.", route->gpu->held.word[i]);
+	for (size_t i = 0; i < pve->n_guests; i++)
+		if (&pve->guests[i] != route->guest && pve->guests[i].kind == GUEST_CT &&
+		        facts_guest_has_gpu(route->facts, &pve->guests[i], route->gpu, route->arena))
+			route_note(route, "%s is given the card too: it loses it.",
+			        check_guest(&pve->guests[i], route->arena));
+}
+
 const struct finding *route_finding(const struct route *route, const char *rule)
 {
 	for (size_t i = 0; i < route->report->n; i++)

@@ -132,6 +132,9 @@ void route_stop(struct route *route, const char *guest, const char *why); /* eac
 void route_warn(struct route *route, const char *rule, const char *why, ...) __attribute__((format(printf, 3, 4)));
 void route_note(struct route *route, const char *note, ...) __attribute__((format(printf, 2, 3)));
 
+/* Notes of who has the card and will not have it any more: processes, and CTs other than the plan's. */
+void route_note_losers(struct route *route);
+
 /* ---- what is asked of the report ---- */
 const struct finding *route_finding(const struct route *route, const char *rule); /* NULL: was not asked */
 bool route_accepts(const struct route *route, const char *rule);                  /* waivable, and in accept: */
