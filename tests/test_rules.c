@@ -872,6 +872,16 @@ CHANGE(uvm_by_unit)
 	uvm_not_loaded(lab);
 	lab->folders[2].names = words_of(lab, "nvidia-nodes.service ssh.service");
 }
+CHANGE(uvm_other_units)
+{
+	uvm_no_rule(lab);
+	lab->folders[2].names = words_of(lab, "nvidia-hibernate.service nvidia-resume.service nvidia-suspend.service");
+}
+CHANGE(uvm_unit_behind_another)
+{
+	uvm_no_rule(lab);
+	lab->folders[2].names = words_of(lab, "nvidia-persistenced.service nvidia-uvm.service");
+}
 CHANGE(uvm_persistenced)
 {
 	uvm_no_rule(lab);
@@ -1865,6 +1875,8 @@ static const struct machine_case cases[] = {
 	{ "ct.nvidia-boot", ct_nvidia, uvm_by_unit, OK, NULL },
 	{ "ct.nvidia-boot", ct_nvidia, uvm_no_rule, WARN, "70-nvidia.rules" },
 	{ "ct.nvidia-boot", ct_nvidia, uvm_not_loaded, WARN, "70-nvidia.rules" },
+	{ "ct.nvidia-boot", ct_nvidia, uvm_other_units, WARN, "70-nvidia.rules" },
+	{ "ct.nvidia-boot", ct_nvidia, uvm_unit_behind_another, OK, NULL },
 	{ "ct.nvidia-boot", ct_nvidia, uvm_persistenced, UNKNOWN_, NULL },
 	{ "ct.nvidia-boot", ct_nvidia, uvm_rules_unread, UNKNOWN_, NULL },
 	{ "ct.nvidia-nodes", ct_nvidia, same, OK, NULL },

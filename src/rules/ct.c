@@ -456,37 +456,48 @@ static enum verdict ct_nvidia_uvm(const struct scene *scene, struct answer *answ
 	return answer_broken(answer, "the node has no /dev/nvidia-uvm: nothing made it since the boot");
 }
 
-static const char *name_with(const struct words *names, const char *part)
+/* Units of NVIDIA's packages for other ends; whether the first makes uvm's node hangs on how it is started. */
+static const char persistenced[] = "nvidia-persistenced.service";
+static const char *const other_units[] = { "nvidia-suspend", "nvidia-resume", "nvidia-hibernate", "nvidia-powerd",
+	"nvidia-fabricmanager", NULL };
+
+static bool is_other_unit(const char *name)
 {
-	for (size_t i = 0; i < names->n; i++)
-		if (strstr(names->word[i], part))
-			return names->word[i];
-	return NULL;
+	for (const char *const *unit = other_units; *unit; unit++)
+		if (text_starts(name, *unit))
+			return true;
+	return false;
 }
 
-/* A rule of udev for NVIDIA's modules where nvidia_uvm is loaded by name, or a unit of NVIDIA's: judged by their names. */
+/* A rule of udev for NVIDIA's modules where nvidia_uvm is loaded by name, or a unit for it: judged by their names. NULL:
+ * none; persistenced where there is only that. */
 static const char *makes_uvm(const struct boot *boot)
 {
+	const char *only = NULL;
 	bool loaded = false;
 	for (size_t i = 0; i < boot->modprobe.n_loads; i++)
 		loaded = loaded || strcmp(boot->modprobe.loads[i].module, "nvidia_uvm") == 0;
 	for (size_t i = 0; i < boot->n_folders; i++) {
 		const struct boot_folder *folder = &boot->folders[i];
 		bool rules = strcmp(folder->path, "/etc/udev/rules.d") == 0;
-		const char *name = name_with(&folder->names, "nvidia");
-		if (!name && rules)
-			name = name_with(&folder->names, "gpuferry");
-		if (name && (rules ? loaded : text_ends(folder->path, ".wants")))
-			return name;
+		if (rules ? !loaded : !text_ends(folder->path, ".wants"))
+			continue;
+		for (size_t n = 0; n < folder->names.n; n++) {
+			const char *name = folder->names.word[n];
+			if (strcmp(name, persistenced) == 0)
+				only = persistenced;
+			else if ((strstr(name, "nvidia") || (rules && strstr(name, "gpuferry"))) && !is_other_unit(name))
+				return name;
+		}
 	}
-	return NULL;
+	return only;
 }
 
 static enum verdict ct_nvidia_boot(const struct scene *scene, struct answer *answer)
 {
 	const struct boot *boot = &scene->facts->boot;
 	const char *name = makes_uvm(boot);
-	if (name && !text_starts(name, "nvidia-persistenced"))
+	if (name && name != persistenced)
 		return answer_ok(answer, "%s is there for it, by its name", name);
 	if (name)
 		return answer_unknown(answer, "whether %s makes /dev/nvidia-uvm too is not known", name);
