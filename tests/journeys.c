@@ -60,6 +60,12 @@
 	"device 0000:01:00.0 10de:2803 class=030000 revision=a1 subsystem=1043:88f5 parent=0000:00:01.0 group=20 "     \
 	"boot_vga=0 driver=nvidia drm=card1,renderD129\nnvidia " version "\npackage nvidia-kernel-dkms 550.163.01-2\n"
 
+#define APT_HEADERS                                                                                                    \
+	"run apt-cache policy proxmox-headers-6.8.12-10-pve\n\tproxmox-headers-6.8.12-10-pve:\n"                       \
+	"\t  Installed: (none)\n\t  Candidate: 6.8.12-10\n"
+#define APT_DRIVER                                                                                                     \
+	"run apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy nvidia-kernel-dkms "                \
+	"nvidia-open-kernel-dkms\n\tnvidia-kernel-dkms:\n\t  Installed: (none)\n\t  Candidate: 535.247.01-1~deb12u1\n"
 #define JASPER                                                                                                         \
 	"device 0000:00:02.0 8086:4e55 class=030000 revision=01 subsystem=1043:8882 group=0 driver=i915 boot_vga=1 "   \
 	"reset=flr drm=card0,renderD128\n"
@@ -129,28 +135,19 @@ const struct journey journeys[] = {
 	        /* built for both kernels, as long as nobody upgrades */
 	        "append /usr/lib/modules/6.8.12-10-pve/modules.alias\n"
 	        "\talias pci:v000010DEd*sv*sd*bc03sc00i* nvidia\n"
-	        "run apt-cache policy proxmox-headers-6.8.12-10-pve\n\tproxmox-headers-6.8.12-10-pve:\n"
-	        "\t  Installed: (none)\n\t  Candidate: 6.8.12-10\n",
+	        APT_HEADERS,
 	        "gpu=nvidia into=ct/105" },
 	{ "ct-nouveau",
 	        "base intel-uhd770-ct\n"
 	        "device 0000:01:00.0 10de:2803 class=030000 revision=a1 subsystem=1043:88f5 parent=0000:00:01.0 group=20 "
 	        "boot_vga=0 driver=nouveau drm=card1,renderD129\n"
-	        "run apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy nvidia-kernel-dkms "
-	        "nvidia-open-kernel-dkms\n\tnvidia-kernel-dkms:\n\t  Installed: (none)\n"
-	        "\t  Candidate: 535.247.01-1~deb12u1\n"
-	        "run apt-cache policy proxmox-headers-6.8.12-10-pve\n\tproxmox-headers-6.8.12-10-pve:\n"
-	        "\t  Installed: (none)\n\t  Candidate: 6.8.12-10\n",
+	        APT_DRIVER APT_HEADERS,
 	        "gpu=nvidia into=ct/105" },
 	{ "ct-nvidia-vfio",
 	        "base intel-uhd770-ct\n"
 	        "device 0000:01:00.0 10de:2803 class=030000 revision=a1 subsystem=1043:88f5 parent=0000:00:01.0 group=20 "
 	        "boot_vga=0 driver=vfio-pci\nloaded vfio_pci\n" NVIDIA_BOUND_EARLY
-	        "run apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy nvidia-kernel-dkms "
-	        "nvidia-open-kernel-dkms\n\tnvidia-kernel-dkms:\n\t  Installed: (none)\n"
-	        "\t  Candidate: 535.247.01-1~deb12u1\n"
-	        "run apt-cache policy proxmox-headers-6.8.12-10-pve\n\tproxmox-headers-6.8.12-10-pve:\n"
-	        "\t  Installed: (none)\n\t  Candidate: 6.8.12-10\n",
+	        APT_DRIVER APT_HEADERS,
 	        "gpu=nvidia into=ct/105" },
 	{ "ct-foreign", "base intel-uhd770-ct\n" ON_VFIO FOREIGN_EARLY, "gpu=intel into=ct/105 accept=gpu.blacklist" },
 	{ "mapping-new",

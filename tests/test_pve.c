@@ -493,15 +493,15 @@ static void test_policy(void **state)
 	                 "     535.247.01-1~deb12u1 500\n        500 http://deb.debian.org/debian bookworm/non-free amd64 "
 	                 "Packages\nnvidia-open-kernel-dkms:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n"
 	                 "dkms:\n  Installed: 3.0.10-8+deb12u1\n  Candidate: 3.0.10-8+deb12u1\n"),
-	        false, &own);
+	        "Candidate", &own);
 	assert_int_equal(got.n, 2);
 	assert_string_equal(package_version(&got, "nvidia-kernel-dkms"), "535.247.01-1~deb12u1");
 	assert_string_equal(package_version(&got, "dkms"), "3.0.10-8+deb12u1");
 	assert_null(package_version(&got, "nvidia-open-kernel-dkms"));
-	assert_int_equal(package_parse_policy(bytes_of("  Candidate: 1\nx\n:\n\n"), false, &own).n, 0);
+	assert_int_equal(package_parse_policy(bytes_of("  Candidate: 1\nx\n:\n\n"), "Candidate", &own).n, 0);
 	got = package_parse_policy(bytes_of("nvidia-kernel-dkms:\n  Installed: (none)\n  Candidate: 535.247.01-1~deb12u1\n"
 	                                    "nvidia-open-kernel-dkms:\n  Installed: 580.95.05-1\n  Candidate: 590.1-1\n"),
-	        true, &own);
+	        "Installed", &own);
 	assert_int_equal(got.n, 1);
 	assert_string_equal(package_version(&got, "nvidia-open-kernel-dkms"), "580.95.05-1");
 }

@@ -12,7 +12,8 @@
 #define UUID_LIST "/etc/kernel/proxmox-boot-uuids"
 
 static const size_t image_max = (size_t)512 * 1024 * 1024;
-enum { TEXT_MAX = 2 * 1024 * 1024, KEYS_MAX = 1024 * 1024, KEY_MAX = 16 * 1024, KEY_MIN = 128, ESPS_MAX = 8, KERNELS_MAX = 256, WORDS_MAX = 256, HISTORY_MAX = 16 };
+enum { TEXT_MAX = 2 * 1024 * 1024, ESPS_MAX = 8, KERNELS_MAX = 256, WORDS_MAX = 256, HISTORY_MAX = 16 };
+enum { KEYS_MAX = 1024 * 1024, KEY_MAX = 16 * 1024, KEY_MIN = 128 };
 
 struct gathering {
 	struct world *world;

@@ -162,8 +162,8 @@ static void gather_installable(struct world *world, struct arena *arena, struct 
 		note_blind(node, error ? error : EIO, text_sh_line(arena, package_policy));
 		return;
 	}
-	*ret = (struct installable){ YES, package_parse_policy(outcome.out, false, arena),
-		package_parse_policy(outcome.out, true, arena) };
+	*ret = (struct installable){ YES, package_parse_policy(outcome.out, "Candidate", arena),
+		package_parse_policy(outcome.out, "Installed", arena) };
 }
 
 /* ---- gathering ---------------------------------------------------------------- */

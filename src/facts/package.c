@@ -87,9 +87,9 @@ struct words package_parse_present(struct bytes status, const char *const *patte
 const char *const package_policy[] = { "apt-cache", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=",
 	"policy", "nvidia-kernel-dkms", "nvidia-open-kernel-dkms", NULL };
 
-struct words package_parse_policy(struct bytes output, bool installed, struct arena *arena)
+struct words package_parse_policy(struct bytes output, const char *field, struct arena *arena)
 {
-	const char *field = installed ? "Installed: " : "Candidate: ";
+	const char *begin = arena_printf(arena, "%s: ", field);
 	struct words ret = { 0 };
 	struct bytes line;
 	const char *name = NULL;
@@ -98,8 +98,8 @@ struct words package_parse_policy(struct bytes output, bool installed, struct ar
 		size_t size = strlen(plain);
 		if (line.size && *line.data != ' ' && size && plain[size - 1] == ':')
 			name = arena_strndup(arena, plain, size - 1);
-		else if (name && text_starts(plain, field) && strcmp(plain + strlen(field), "(none)") != 0)
-			*arena_push(arena, ret.word, ret.n) = arena_printf(arena, "%s %s", name, plain + strlen(field));
+		else if (name && text_starts(plain, begin) && strcmp(plain + strlen(begin), "(none)") != 0)
+			*arena_push(arena, ret.word, ret.n) = arena_printf(arena, "%s %s", name, plain + strlen(begin));
 	}
 	return ret;
 }

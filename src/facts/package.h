@@ -13,8 +13,7 @@ struct words package_parse(struct bytes status, const char *const *patterns, str
 struct words package_parse_present(struct bytes status, const char *const *patterns, struct arena *arena);
 /* What apt would install of a node's NVIDIA driver. Its caches are not written: apt works without them then. */
 extern const char *const package_policy[]; /* argv, NULL at the end */
-/* "NAME VERSION" of each package that apt knows a candidate of, or that is installed, from what `apt-cache policy`
- * says. */
-struct words package_parse_policy(struct bytes output, bool installed, struct arena *arena);
+/* "NAME VERSION" of each package for which `apt-cache policy` says one as its "Candidate", or as "Installed". */
+struct words package_parse_policy(struct bytes output, const char *field, struct arena *arena);
 /* The version of that package in such a list; NULL: not in it. */
 const char *package_version(const struct words *packages, const char *name);

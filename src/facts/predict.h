@@ -52,4 +52,6 @@ struct prediction {
 
 /* The boot of kernel_next as the machine is configured now. all: every PCI device, for the rehearsal. */
 void predict_boot(const struct facts *facts, bool all, struct arena *arena, struct prediction *ret);
+/* The driver of a module, by its name with _: vfio_pci -> "vfio-pci", nvidia_current -> "nvidia". */
+const char *predict_driver_of(const char *module);
 const struct predicted *predict_device(const struct prediction *prediction, const char *address); /* NULL: not in it */

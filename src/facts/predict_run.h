@@ -54,7 +54,6 @@ bool predict_ids_name(const char *ids, const struct pci_device *device, struct a
 /* Will this module's probe take this device? config: what the loading stage sees. */
 enum tri predict_takes(const struct boot_run *run, const struct loaded *loaded, const struct modprobe *config,
         const struct boot_device *device);
-const char *predict_driver_of(const char *module); /* the driver's name: vfio_pci -> "vfio-pci" */
 bool predict_display(const struct pci_device *device);
 bool predict_audio(const struct pci_device *device);
 

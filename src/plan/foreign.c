@@ -27,21 +27,17 @@ static bool keeps_away(const struct modprobe_line *line, const struct words *dri
 	return false;
 }
 
-static bool in_slot(const struct gpu *gpu, const struct pci_device *device)
-{
-	return pci_same_slot(device, gpu->pci);
-}
-
 /* Does the id name the card; and something else too? */
 static bool names_card(struct route *route, const char *id, bool *ret_another)
 {
 	const struct pci *pci = &route->facts->pci;
 	bool card = false;
 	for (size_t i = 0; i < pci->n; i++) {
+		bool own = pci_same_slot(&pci->devices[i], route->gpu->pci);
 		if (!check_vfio_id(id, &pci->devices[i], route->arena))
 			continue;
-		card = card || in_slot(route->gpu, &pci->devices[i]);
-		*ret_another = *ret_another || !in_slot(route->gpu, &pci->devices[i]);
+		card = card || own;
+		*ret_another = *ret_another || !own;
 	}
 	return card;
 }
@@ -89,35 +85,32 @@ static const char *in_place(
 	return rest == line->rest ? NULL : rest;
 }
 
-static const struct modprobe_line *line_of(const struct modprobe *modprobe, unsigned number)
-{
-	for (size_t i = 0; i < modprobe->n; i++)
-		if (modprobe->lines[i].line == number)
-			return &modprobe->lines[i];
-	return NULL;
-}
-
 /* False: nothing in it is to change, or it cannot be changed line by line. */
 static bool edit_of(struct route *route, const struct boot_file *file, const struct words *drivers, struct edit *ret)
 {
 	struct bytes text = route_read(route, file->path), line;
+	struct arena *arena = route->arena;
 	struct modprobe modprobe = { .known = YES };
+	struct words content = { 0 }, what = { 0 };
 	bool able = true;
-	unsigned number = 0;
-	*ret = (struct edit){ .path = file->path, .content = "" };
-	modprobe_parse(text, file->path, route->arena, &modprobe);
-	for (size_t cursor = 0; text.data && text_line(text, &cursor, &line);) {
-		const struct modprobe_line *parsed = line_of(&modprobe, ++number);
-		const char *plain = arena_strndup(route->arena, line.data, line.size);
-		const char *instead = parsed ? in_place(route, parsed, drivers, &able) : NULL;
+	unsigned number = 1;
+	size_t at = 0;
+	modprobe_parse(text, file->path, arena, &modprobe);
+	for (size_t cursor = 0; text.data && text_line(text, &cursor, &line); number++) {
+		while (at < modprobe.n && modprobe.lines[at].line < number)
+			at++;
+		bool parsed = at < modprobe.n && modprobe.lines[at].line == number;
+		const char *plain = arena_strndup(arena, line.data, line.size);
+		const char *instead = parsed ? in_place(route, &modprobe.lines[at], drivers, &able) : NULL;
 		able = able && !text_ends(plain, "\\");
-		ret->content = arena_printf(route->arena, "%s%s%s\n%s", ret->content, instead ? MARK : "", plain,
-		        instead ? instead : "");
+		*arena_push(arena, content.word, content.n) =
+		        arena_printf(arena, "%s%s\n%s", instead ? MARK : "", plain, instead ? instead : "");
 		if (instead)
-			ret->what = arena_printf(route->arena, "%s%sline %u, %s", ret->what ? ret->what : "",
-			        ret->what ? "; " : "", number, text_shown(route->arena, plain));
+			*arena_push(arena, what.word, what.n) =
+			        arena_printf(arena, "line %u, %s", number, text_shown(arena, plain));
 	}
-	return able && ret->what;
+	*ret = (struct edit){ file->path, check_join(&content, "", arena), check_join(&what, "; ", arena) };
+	return able && what.n;
 }
 
 static bool is_own_name(const char *path)
@@ -152,18 +145,21 @@ static void comment_out(struct route *route, const struct edit *edit)
 
 void foreign_comment_out(struct route *route, const struct edits *edits)
 {
-	const char *what = NULL;
+	struct words what = { 0 };
+	bool accepted = route_accepts(route, RULE);
 	for (size_t i = 0; i < edits->n; i++) {
 		const struct edit *edit = &edits->edit[i];
-		if (route_accepts(route, RULE))
+		if (accepted)
 			comment_out(route, edit);
-		what = arena_printf(route->arena, "%s%s%s, %s", what ? what : "", what ? "; " : "", edit->path, edit->what);
+		*arena_push(route->arena, what.word, what.n) =
+		        arena_printf(route->arena, "%s, %s", edit->path, edit->what);
 	}
-	if (what && !route_accepts(route, RULE))
+	if (what.n && !accepted)
 		route_refuse(route, RULE,
 		        "take those lines out yourself; or accept it: then gpuferry comments them out, and rollback puts them "
 		        "back",
-		        "what others wrote keeps the card from its own driver: %s", what);
+		        "what others wrote keeps the card from its own driver: %s",
+		        check_join(&what, "; ", route->arena));
 }
 
 /* gpu.blacklist */

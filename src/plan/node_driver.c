@@ -88,10 +88,12 @@ static bool suffice(struct route *route, const struct edits *edits)
 	return next && check_has(&drivers, next);
 }
 
-static struct edits joined(struct arena *arena, const struct edits *of, size_t n, unsigned which)
+enum { IDS, SCRIPT, FOREIGN, SOURCES };
+
+static struct edits joined(struct arena *arena, const struct edits *of, unsigned which)
 {
 	struct edits ret = { 0 };
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < SOURCES; i++)
 		for (size_t e = 0; (which >> i & 1) && e < of[i].n; e++)
 			*arena_push(arena, ret.edit, ret.n) = of[i].edit[e];
 	return ret;
@@ -106,8 +108,6 @@ static void take_away(struct route *route, const char *because, const char *path
 		route_image(route, because, path, content);
 }
 
-enum { IDS, SCRIPT, FOREIGN, SOURCES };
-
 static struct edits own_edit(struct route *route, const char *path, const char *content)
 {
 	struct edits ret = { 0 };
@@ -119,15 +119,13 @@ static struct edits own_edit(struct route *route, const char *path, const char *
 /* The least of what is ours, and then of what is others', without which the card's driver gets it; 0: not even so. */
 static unsigned least(struct route *route, const struct edits *of)
 {
-	static const unsigned choices[] = { 1u << IDS, 1u << SCRIPT, 1u << IDS | 1u << SCRIPT, 1u << FOREIGN,
-		1u << IDS | 1u << FOREIGN, 1u << SCRIPT | 1u << FOREIGN, 1u << IDS | 1u << SCRIPT | 1u << FOREIGN };
-	for (size_t c = 0; c < sizeof choices / sizeof *choices; c++) {
-		struct edits edits = joined(route->arena, of, SOURCES, choices[c]);
+	for (unsigned choice = 1; choice < 1u << SOURCES; choice++) { /* what is others' is the highest bit */
+		struct edits edits = joined(route->arena, of, choice);
 		bool all = true;
 		for (size_t i = 0; i < SOURCES; i++)
-			all = all && (!(choices[c] >> i & 1) || of[i].n);
+			all = all && (!(choice >> i & 1) || of[i].n);
 		if (all && suffice(route, &edits))
-			return choices[c];
+			return choice;
 	}
 	return 0;
 }

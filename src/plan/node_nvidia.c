@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "facts/predict.h"
 #include "plan/route.h"
 #include "rules/check.h"
 
@@ -133,14 +134,14 @@ static bool builds_for(const char *version, const char *kernel)
 	return !first || check_older(kernel, first) == YES;
 }
 
-/* Does its modules.alias name one for NVIDIA's cards that is neither nouveau nor the framebuffer of old? */
+/* Does its modules.alias name NVIDIA's own, by whatever name, for NVIDIA's cards? */
 static bool is_built(const struct kernel *kernel, struct arena *arena)
 {
 	struct bytes line;
 	for (size_t cursor = 0; kernel && text_line(kernel->aliases, &cursor, &line);) {
 		const char *plain = text_trimmed(arena, line), *module = strrchr(plain, ' ');
-		if (text_starts(plain, "alias pci:v000010DE") && module && text_starts(module + 1, "nvidia") &&
-		        strcmp(module + 1, "nvidiafb") != 0)
+		if (text_starts(plain, "alias pci:v000010DE") && module &&
+		        strcmp(predict_driver_of(modprobe_name(arena, module + 1)), "nvidia") == 0)
 			return true;
 	}
 	return false;

@@ -51,7 +51,7 @@ static const char *candidate_of_all(struct model_call *call, const char *name)
 	struct rehearse *rehearse = call->rehearse;
 	if (rehearse->replay->ops->run(rehearse->replay, &command, rehearse->arena, &outcome))
 		return NULL;
-	struct words packages = package_parse_policy(outcome.out, false, rehearse->arena);
+	struct words packages = package_parse_policy(outcome.out, "Candidate", rehearse->arena);
 	return package_version(&packages, name);
 }
 
