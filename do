@@ -36,13 +36,18 @@ need() {
 	fi
 }
 
-# build FOLDER OPTION...: configures once, then builds.
-build() {
+# configure FOLDER OPTION...: once; what meson says is only of use when it fails.
+configure() {
 	folder=$1
 	shift
+	[ -f "$folder/build.ninja" ] || output=$(meson setup "$folder" "$@" 2>&1) || { printf '%s\n' "$output" >&2; return 1; }
+}
+
+# build FOLDER OPTION...: configures once, then builds.
+build() {
 	# shellcheck disable=SC2086
 	need $build_packages
-	[ -f "$folder/build.ninja" ] || meson setup "$folder" "$@" >/dev/null
+	configure "$@" || return 1
 	[ -e "$folder/gpuferry" ] || say "building in $folder/"
 	output=$(ninja -C "$folder" --quiet 2>&1) || { printf '%s\n' "$output" >&2; return 1; }
 }
@@ -107,9 +112,9 @@ task_lab() { # the journey on a real kernel in QEMU: ./do lab fast, or ./do lab 
 	*) say "./do lab fast, or ./do lab full: what each runs stands in tests/lab/lab.sh"; return 2 ;;
 	esac
 	# shellcheck disable=SC2086
-	need $build_packages $lab_packages libcmocka-dev
+	need $build_packages $lab_packages libcmocka-dev libkmod-dev
 	mkdir -p build-lab
-	[ -f build-lab/build/build.ninja ] || meson setup build-lab/build --buildtype=release >/dev/null
+	configure build-lab/build --buildtype=release
 	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_bind tests/lab_pve
 	if [ "$size" = fast ]; then
 		sh tests/lab/images.sh build-lab
