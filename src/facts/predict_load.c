@@ -294,19 +294,42 @@ void predict_load_name(struct stage *stage, const char *name, const char *rest, 
 			load(stage, names.word[i], rest, false, &before);
 }
 
+static struct words common(const struct words *left, const struct words *right, struct arena *arena)
+{
+	struct words ret = { 0 };
+	for (size_t i = 0; i < left->n; i++)
+		if (predict_has(right, left->word[i]))
+			*arena_push(arena, ret.word, ret.n) = left->word[i];
+	return ret;
+}
+
+/* One device's list: udev asks for one after the other, and another device may ask for the same in another order. */
+static void load_list(struct stage *stage, struct words names)
+{
+	struct boot_run *run = stage->run;
+	struct words ahead = { 0 };
+	for (size_t i = 0; i < names.n; i++) {
+		struct words before = { 0 };
+		const char *name = names.word[i];
+		bool there = find_loaded(run, name) != NULL;
+		stage->visited = (struct words){ 0 };
+		/* the image's own index knows no module that is not in it, and so heeds no softdep of it */
+		if (!available(stage, name) || modprobe_blacklisted(stage->config, name))
+			continue;
+		load(stage, name, NULL, false, &before);
+		struct loaded *loaded = find_loaded(run, name);
+		if (loaded)
+			loaded->ahead = common(&ahead, there ? &loaded->ahead : &ahead, run->arena);
+		for (size_t b = 0; b < before.n; b++)
+			predict_push_once(&ahead, before.word[b], run->arena);
+	}
+}
+
 void predict_coldplug(struct stage *stage)
 {
 	for (size_t d = 0; d < stage->run->n; d++) {
 		const struct boot_device *device = &stage->run->devices[d];
 		struct words names = aliased(stage, predict_modalias(device->pci, stage->run->arena));
-		if (!names.n)
-			names = device->modules;
-		for (size_t i = 0; i < names.n; i++) {
-			struct words before = { 0 };
-			stage->visited = (struct words){ 0 };
-			/* the image's own index knows no module that is not in it, and so heeds no softdep of it */
-			if (available(stage, names.word[i]) && !modprobe_blacklisted(stage->config, names.word[i]))
-				load(stage, names.word[i], NULL, false, &before);
-		}
+		load_list(stage, names.n ? names : device->modules);
 	}
 }

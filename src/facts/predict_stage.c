@@ -32,6 +32,8 @@ static bool precedes(const struct boot_device *device, const struct loaded *left
 		return left < right && !udev_too;
 	if (left->chain || right->chain)
 		return false;
+	if (predict_has(&right->ahead, left->module))
+		return true;
 	size_t l = position(&device->modules, left->module), r = position(&device->modules, right->module);
 	return l < r && r < device->modules.n;
 }

@@ -7,28 +7,12 @@ set -eu
 folder=$(realpath "$1")
 lab=$(cd "$(dirname "$0")" && pwd)
 uuid=11111111-2222-3333-4444-555555555555
-suite=bookworm
-packages=systemd-sysv,udev,dbus,kmod,linux-image-amd64,initramfs-tools,grub2-common,grub-pc-bin,grub-pc,pciutils,pci.ids
-packages=$packages,busybox,iproute2,zstd,libjansson4,libarchive13,libmd0,libyaml-0-2,libpci3,libsmartcols1,dosfstools
 modules='vfio-pci vfio_iommu_type1 pci-stub ext4 virtio_pci virtio_blk virtio_console snd-hda-intel nvme e1000 autofs4 efivarfs dm_mod qemu_fw_cfg button configfs crc32c_generic crc32c-intel fuse loop'
 
 sum() { sha256sum | cut -c1-16; }
 
-base=$folder/disk-base-$(echo "$suite $packages" | sum).tar
-if [ ! -e "$base" ]; then
-	echo "making a Debian for the full machine" >&2
-	# shellcheck disable=SC2016
-	mmdebstrap --quiet --variant=minbase --mode=root --aptopt='APT::Install-Recommends "false"' \
-		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		--essential-hook='echo "grub-pc grub-pc/install_devices_empty boolean true" | chroot "$1" debconf-set-selections
-			mkdir -p "$1/etc/initramfs-tools/conf.d"
-			printf "MODULES=most\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\n" >"$1/etc/initramfs-tools/conf.d/lab"' \
-		--include="$packages" "$suite" "$base.new.tar" >"$folder/disk.log" 2>&1 || { tail -n 5 "$folder/disk.log" >&2; exit 1; }
-	mv "$base.new.tar" "$base"
-fi
-
-image=$folder/disk-$({ echo "$base"; cat "$lab/disk.sh" "$folder/gpuferry.deb" "$folder/build/tests/lab_pve" "$lab/full"/* "$lab/module/full"/*; } | sum).qcow2
+base=$(sh "$lab/base.sh" "$folder")
+image=$folder/disk-$({ echo "$base"; cat "$lab/disk.sh" "$lab/modules.sh" "$folder/gpuferry.deb" "$folder/build/tests/lab_pve" "$lab/full"/* "$lab/module/full"/*; } | sum).qcow2
 if [ ! -e "$image" ]; then
 	echo "making the full machine's disk" >&2
 	work=$(mktemp -d "$folder/work.XXXXXX")
@@ -37,10 +21,7 @@ if [ ! -e "$image" ]; then
 	mkdir "$root"
 	tar -C "$root" --numeric-owner -xf "$base"
 	version=$(ls "$root/usr/lib/modules")
-	for module in $modules; do
-		modprobe -d "$root" -S "$version" --show-depends "$module" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*/\1/p'
-	done | sed "s#^.*/lib/modules/#$root/usr/lib/modules/#" | sort -u >"$work/keep"
-	find "$root/usr/lib/modules/$version/kernel" -name '*.ko' | sort | comm -23 - "$work/keep" | xargs rm -f
+	sh "$lab/modules.sh" "$root" "$version" $modules
 	cp -r "$lab/module/full" "$work/module"
 	make -s -C "/usr/src/linux-headers-$version" M="$work/module" modules >"$folder/disk.log" 2>&1 ||
 		{ tail -n 5 "$folder/disk.log" >&2; exit 1; }

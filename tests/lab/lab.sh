@@ -1,5 +1,5 @@
 #!/bin/sh
-# lab.sh FOLDER fast|full: boots the lab's machines in QEMU (TCG is enough) and judges gpuferry by what a real kernel with a
+# lab.sh FOLDER fast|full|boots: boots the lab's machines in QEMU (TCG is enough) and judges gpuferry by what a real kernel with a
 # real IOMMU does. FOLDER holds the images and a log for each run. Each row of the tables below is one run; they go in
 # parallel up to the cores. Nothing is tried twice. Ends like a test: N passed, N failed, N skipped.
 set -u
@@ -31,6 +31,9 @@ cut-initramfs     intel-4060ti  cut         1500 12:20000
 cut-boot          intel-4060ti  cut         1500 13:4000
 cut-going-on      intel-4060ti  cut         1500 boot:30000
 '
+
+# shellcheck source=tests/lab/boots.sh
+. "$lab/boots.sh"
 
 say() { printf '%s\n' "$*"; }
 part() { sed -n "/^== $1\$/,/^== /p" "$result" | grep -v '^== '; }
@@ -189,20 +192,25 @@ fi
 case ${2-} in
 fast) runs=$fast ;;
 full) runs=$full ;;
-*) echo "usage: lab.sh FOLDER fast|full" >&2; exit 2 ;;
+boots)
+	rm -rf "$folder/boots"
+	boots_split "$lab/boots.txt" "$folder/boots" || exit 2
+	runs=$(boots_rows "$folder/boots" | grep "${3-}")
+	;;
+*) echo "usage: lab.sh FOLDER fast|full|boots" >&2; exit 2 ;;
 esac
 mkdir -p "$logs"
 if ! command -v qemu-system-x86_64 >/dev/null || ! qemu-system-x86_64 -device help 2>/dev/null | grep -q x-pci-proxy-dev; then
 	say "QEMU with x-pci-proxy-dev is not here: nothing was run"
-	say "0 passed, 0 failed, $(printf '%s' "$runs" | grep -c .) skipped"
+	say "0 passed, 0 failed, $(printf '%s\n' "$runs" | grep -c .) skipped"
 	exit 0
 fi
 at_once=$(nproc)
-[ "$2" = fast ] || at_once=$(((at_once + 1) / 2)) # each of these keeps two cores busy
-printf '%s' "$runs" | grep . | xargs -P "$at_once" -L 1 sh "$0" "$folder" one "$2" >"$logs/table" 2>&1
+[ "$2" != full ] || at_once=$(((at_once + 1) / 2)) # each of these keeps two cores busy
+printf '%s\n' "$runs" | grep . | xargs -P "$at_once" -L 1 sh "$0" "$folder" one "$2" >"$logs/table" 2>&1
 sort "$logs/table"
 passed=$(grep -c '^ok' "$logs/table") failed=$(grep -c '^not ok' "$logs/table") skipped=$(grep -c '^skip' "$logs/table")
-total=$(printf '%s' "$runs" | grep -c .)
+total=$(printf '%s\n' "$runs" | grep -c .)
 [ $((passed + failed + skipped)) = "$total" ] || { say "of $total runs $((passed + failed + skipped)) said something"; failed=$((failed + 1)); }
 say "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
