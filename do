@@ -115,7 +115,7 @@ task_lab() { # the journey on a real kernel in QEMU: ./do lab fast, or ./do lab 
 	need $build_packages $lab_packages libcmocka-dev libkmod-dev
 	mkdir -p build-lab
 	configure build-lab/build --buildtype=release
-	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_bind tests/lab_pve
+	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_quarantine.so tests/lab_bind tests/lab_pve tests/lab_predict
 	if [ "$size" = fast ]; then
 		sh tests/lab/images.sh build-lab
 	else

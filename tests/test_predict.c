@@ -107,8 +107,25 @@ static const struct boot_case {
 	        BASE CONF IDS "file /etc/initramfs-tools/modules\n\tvfio-pci\n" IMAGE UDEV "\tmodule vfio_pci\n" },
 	{ "ids given in conf/modules", CARD, "vfio-pci", "conf/modules",
 	        BASE "file /etc/initramfs-tools/modules\n\tvfio-pci ids=10de:2803\n" IMAGE UDEV "\tmodule vfio_pci\n" },
-	{ "nouveau in conf/modules: by name no blacklist holds", CARD, "nouveau", NULL,
+	{ "nouveau in conf/modules: the initramfs's modprobe obeys the blacklist for names too", CARD, "", "blacklisted",
 	        BASE CONF "\tblacklist nouveau\nfile /etc/initramfs-tools/modules\n\tnouveau\n" IMAGE UDEV HOLDS },
+	{ "vfio-pci in conf/modules, and blacklisted", CARD, "nouveau", NULL,
+	        BASE CONF IDS "\tblacklist vfio-pci\nfile /etc/initramfs-tools/modules\n\tvfio-pci\n" IMAGE UDEV
+	             "\tmodule vfio_pci\n" },
+	{ "our script where vfio-pci is blacklisted", CARD, "vfio-pci", NULL,
+	        BASE CONF "\tblacklist vfio-pci\n" IMAGE SCRIPT("gpuferry", BIND) HOLDS },
+	{ "a script behind udev finds the card free, where the image holds no driver of it", CARD, "vfio-pci", "zz-vfio",
+	        BASE IMAGE UDEV "\tfile scripts/init-top/zz-vfio\n"
+	        "\t\techo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override\n\t\tmodprobe -i vfio-pci\n"
+	        "\tscript init-top/zz-vfio\n\tmodule vfio_pci\n" },
+	{ "a script behind udev is too late, where it holds one", CARD, "nouveau", NULL,
+	        BASE IMAGE UDEV "\tfile scripts/init-top/zz-vfio\n"
+	        "\t\techo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override\n\t\tmodprobe -i vfio-pci\n"
+	        "\tscript init-top/zz-vfio\n" HOLDS },
+	{ "ids as the kernel's sscanf reads them: 0x, blanks before, anything behind", CARD, "vfio-pci", NULL,
+	        BASE CONF "\toptions vfio-pci ids=\"8086:1, 0x10DE:0x2803;10de:22bd\"\n" BOTH },
+	{ "ids as the kernel's sscanf reads them: what is behind a semicolon is lost", SOUND, "snd_hda_intel", NULL,
+	        BASE CONF "\toptions vfio-pci ids=10de:2803;10de:22bd\n" BOTH },
 	{ "a later file's ids win", CARD, "nouveau", NULL,
 	        BASE CONF IDS BOTH "file /etc/modprobe.d/zz.conf\n\toptions vfio-pci ids=1002:ab28\n" },
 	{ "ids with another subsystem", CARD, "nouveau", NULL,
@@ -123,6 +140,8 @@ static const struct boot_case {
 	{ "ids on the command line, softdep", CARD, "vfio-pci", "command line",
 	        BASE CONF BOTH GRUB("vfio-pci.ids=10de:2803") },
 	{ "modprobe.blacklist on the command line", CARD, "", NULL, BASE GRUB("modprobe.blacklist=nouveau") },
+	{ "modprobe.blacklist knows no name with -", SOUND, "snd_hda_intel", NULL,
+	        BASE GRUB("modprobe.blacklist=snd-hda-intel") },
 	{ "module_blacklist stops loading by name too", CARD, "", NULL,
 	        BASE GRUB("module_blacklist=nouveau") "file /etc/modules\n\tnouveau\n" },
 	{ "module_blacklist stops conf/modules too", CARD, "", NULL,
@@ -184,6 +203,11 @@ static const struct boot_case {
 	{ "nvidia with nouveau blacklisted", CARD, "nvidia", NULL,
 	        BASE CONF "\tblacklist nouveau\nappend /usr/lib/modules/6.8.12-10-pve/modules.alias\n"
 	        "\talias pci:v000010DEd*sv*sd*bc03sc00i00* nvidia\n" },
+	{ "nouveau and nvidia, and the softdep of the first", CARD, "vfio-pci", NULL,
+	        BASE CONF IDS BOTH "append /usr/lib/modules/6.8.12-10-pve/modules.alias\n\talias pci:v000010DEd*sv*sd*bc03sc00i00* nvidia\n" },
+	{ "the softdep of the second is too late", CARD, "nouveau", NULL,
+	        BASE CONF IDS "\tsoftdep nvidia pre: vfio-pci\n"
+	        "append /usr/lib/modules/6.8.12-10-pve/modules.alias\n\talias pci:v000010DEd*sv*sd*bc03sc00i00* nvidia\n" },
 	{ "nvidia as Debian packages it", CARD, "nvidia", NULL,
 	        BASE "file /etc/modprobe.d/nvidia.conf\n\tblacklist nouveau\n"
 	        "\tinstall nvidia modprobe -i nvidia-current $CMDLINE_OPTS\n"

@@ -222,7 +222,7 @@ static void push_each(struct modprobe *ret, struct arena *arena, const char *nam
 		else
 			push_line(ret, arena,
 			        (struct modprobe_line){ .kind = MODPROBE_BLACKLIST,
-			                .module = modprobe_name(arena, words.word[i]),
+			                .module = words.word[i],
 			                .rest = name,
 			                .file = command_line });
 	}
@@ -396,7 +396,8 @@ void modprobe_gather(struct world *world, struct arena *arena, struct modprobe *
 bool modprobe_blacklisted(const struct modprobe *modprobe, const char *module)
 {
 	for (size_t i = 0; i < modprobe->n; i++)
-		if (modprobe->lines[i].kind == MODPROBE_BLACKLIST && same_name(modprobe->lines[i].module, module))
+		if (modprobe->lines[i].kind == MODPROBE_BLACKLIST && !strchr(modprobe->lines[i].module, '-') &&
+		        same_name(modprobe->lines[i].module, module))
 			return true;
 	return false;
 }

@@ -20,7 +20,8 @@ enum modprobe_kind {
 
 struct modprobe_line {
 	enum modprobe_kind kind;
-	const char *module; /* first word, with _ for - (an alias's pattern as written) */
+	const char *module; /* first word, with _ for - (as written: an alias's pattern, and what a command line blacklists,
+	                     * which neither libkmod nor the kernel finds by a name with -) */
 	const char *rest;   /* what stands behind it, blanks folded; softdep: "pre: vfio-pci post: x", with a
 	                     * blank in front if libkmod will not see its first word (two blanks before "pre:");
 	                     * a blacklist word of a command line: which one it was */

@@ -5,6 +5,8 @@
  * scripts/mod/file2alias.c (the form of a modalias), i915_pci.c and xe_pci.c (force_probe),
  * drivers/gpu/drm/drm_nomodeset.c.
  */
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "facts/predict_run.h"
@@ -201,17 +203,31 @@ void predict_modules(struct boot_run *run)
 
 enum { IDS_MAX = 1024 }; /* vfio_pci.c: `static char ids[1024]`; a longer list is refused */
 
-/* What is not given is any; a class without a mask asks nothing. */
-static bool id_names(const char *id, const struct pci_device *device, struct arena *arena)
+/* The kernel's own sscanf("%x:%x:%x:%x:%x:%x"): blanks and 0x before a number are no part of it, and at the first sign that
+ * does not fit the rest is left. The numbers that were read. */
+static size_t scan_id(const char *text, uint64_t number[6])
 {
-	struct words part = text_split(arena, id, ":");
+	size_t n = 0;
+	while (n < 6) {
+		text += strspn(text, " \t\n\v\f\r");
+		if (text[0] == '0' && (text[1] | 0x20) == 'x' && isxdigit((unsigned char)text[2]))
+			text += 2;
+		if (!isxdigit((unsigned char)*text))
+			break;
+		number[n++] = strtoull(text, (char **)(uintptr_t)&text, 16) & UINT32_MAX;
+		if (*text++ != ':')
+			break;
+	}
+	return n;
+}
+
+/* What is not given is any; a class without a mask asks nothing. */
+static bool id_names(const char *id, const struct pci_device *device)
+{
 	uint64_t want[6] = { 0, 0, UINT32_MAX, UINT32_MAX, 0, 0 };
 	const int64_t has[] = { device->vendor, device->device, device->subsystem_vendor, device->subsystem_device };
-	if (part.n < 2)
+	if (scan_id(id, want) < 2)
 		return false;
-	for (size_t i = 0; i < part.n && i < 6; i++)
-		if (!text_number(part.word[i], 16, UINT32_MAX, &want[i]))
-			return false;
 	for (size_t i = 0; i < 4; i++)
 		if (want[i] != UINT32_MAX && (int64_t)want[i] != has[i])
 			return false;
@@ -224,7 +240,7 @@ bool predict_ids_name(const char *ids, const struct pci_device *device, struct a
 		return false;
 	struct words list = text_split(arena, ids, ",");
 	for (size_t i = 0; i < list.n; i++)
-		if (id_names(list.word[i], device, arena))
+		if (id_names(list.word[i], device))
 			return true;
 	return false;
 }

@@ -5,7 +5,7 @@
  * udev handles devices side by side, so of two modules that one stage loads only a softdep, the list of one device's
  * own aliases, or one list of names says which comes first. Where nothing says it, the outcome is not known.
  * Sources: systemd src/udev/udev-builtin-kmod.c, src/modules-load (both apply the blacklist), initramfs-tools init and
- * scripts/functions load_modules (plain modprobe: no blacklist), Linux drivers/base/dd.c, drivers/Makefile (the order
+ * scripts/functions load_modules (init exports MODPROBE_OPTIONS=-qb, so names obey the blacklist too), Linux drivers/base/dd.c, drivers/Makefile (the order
  * of what is built in).
  */
 #include <string.h>
@@ -246,7 +246,7 @@ static void run_script(struct stage *stage, const char *name, struct bytes text)
 	stage->by = arena_printf(run->arena, "scripts/init-top/%s", name);
 	stage->chain++;
 	for (size_t i = 0; i < script.modules.n; i++)
-		predict_load_name(stage, script.modules.word[i], NULL, false);
+		predict_load_name(stage, script.modules.word[i], NULL, !script.ours);
 	if (script.ours && script.n) /* it probes what it bound, so what was there before it may take it too */
 		stage->first = 0;
 	settle_all(stage);
@@ -266,13 +266,15 @@ static void blacklist_script(const struct stage *stage, struct modprobe *config)
 			        .file = "command line" };
 }
 
-static void early_scripts(struct stage *stage, struct modprobe *config)
+/* The scripts of init-top in their order, from the i-th to `udev` or the last; behind udev's coldplug they find only those
+ * devices free that it brought no driver for. */
+static size_t run_scripts(struct stage *stage, struct modprobe *config, size_t i)
 {
 	const struct initramfs *image = stage->run->image;
-	for (size_t i = 0; i < image->early_scripts.n; i++) {
+	for (; i < image->early_scripts.n; i++) {
 		const char *name = image->early_scripts.word[i];
 		if (strcmp(name, "udev") == 0)
-			break;
+			return i + 1;
 		if (strcmp(name, "blacklist") == 0)
 			blacklist_script(stage, config);
 		for (size_t f = 0; f < image->n_files; f++)
@@ -280,6 +282,7 @@ static void early_scripts(struct stage *stage, struct modprobe *config)
 			            arena_printf(stage->run->arena, "scripts/init-top/%s", name)) == 0)
 				run_script(stage, name, image->files[f].data);
 	}
+	return i;
 }
 
 void predict_initramfs(struct boot_run *run, const struct modprobe *config)
@@ -290,19 +293,21 @@ void predict_initramfs(struct boot_run *run, const struct modprobe *config)
 		lose_all(run, "initramfs", run->blind ? run->blind : "what the initramfs holds is not known");
 		return;
 	}
-	early_scripts(&stage, &own);
+	size_t next = run_scripts(&stage, &own, 0);
 	lose_to_foreign(&stage);
 	unsigned chain = stage.chain;
 	stage.chain = 0;
 	predict_coldplug(&stage);
 	settle_all(&stage);
-	lose_to_foreign(&stage);
 	stage.chain = chain + 1;
+	run_scripts(&stage, &own, next);
+	lose_to_foreign(&stage);
+	stage.chain++;
 	for (size_t i = 0; i < own.n_loads; i++) {
 		if (!text_ends(own.loads[i].file, "conf/modules"))
 			continue;
 		stage.by = own.loads[i].file;
-		predict_load_name(&stage, own.loads[i].module, own.loads[i].rest, false);
+		predict_load_name(&stage, own.loads[i].module, own.loads[i].rest, true);
 		settle_all(&stage);
 	}
 }

@@ -25,5 +25,6 @@ devices() {
 # shellcheck source=/dev/null
 . "/jobs/$job" >/dev/ttyS1 2>&1
 echo '== end' >/dev/ttyS1
+stty -F /dev/ttyS1 raw # waits until all has gone out
 # at once: an orderly end would wait for a driver that is stuck; QEMU ends instead of booting again
 echo b >/proc/sysrq-trigger

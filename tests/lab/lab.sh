@@ -194,8 +194,8 @@ fast) runs=$fast ;;
 full) runs=$full ;;
 boots)
 	rm -rf "$folder/boots"
-	boots_split "$lab/boots.txt" "$folder/boots" || exit 2
-	runs=$(boots_rows "$folder/boots" | grep "${3-}")
+	for list in "$lab"/boots*.txt; do boots_split "$list" "$folder/boots" || exit 2; done
+	runs=$(boots_rows "$folder/boots" | grep -E "${3-}")
 	;;
 *) echo "usage: lab.sh FOLDER fast|full|boots" >&2; exit 2 ;;
 esac
