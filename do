@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 
 build_packages="gcc meson ninja-build pkg-config libjansson-dev libarchive-dev libmd-dev libyaml-dev libpci-dev libsmartcols-dev scdoc pci.ids"
-test_packages="ffmpeg jq perl libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client strace cpio gzip zstd xz-utils util-linux dosfstools"
+test_packages="ffmpeg jq perl libjson-xs-perl qemu-guest-agent libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client strace cpio gzip zstd xz-utils util-linux dosfstools"
 check_packages="clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc git mmdebstrap util-linux"
 deb_packages="build-essential debhelper lintian"
 lab_packages="qemu-system-x86 qemu-utils busybox cpio kmod make linux-headers-amd64 jq mmdebstrap fdisk e2fsprogs"
@@ -104,25 +104,27 @@ task_docs() { # rewrites what is printed: docs/rules.md from the tables, the REA
 	sh tests/readme-update.sh ./build-release/gpuferry
 }
 
-task_lab() { # the journey on a real kernel in QEMU: ./do lab fast, or ./do lab full
+task_lab() { # a real kernel in QEMU: ./do lab fast, full, or boots [PATTERN]
 	size=${1-}
 	case $size in
-	fast) ;;
-	full) task_deb ;;
-	*) say "./do lab fast, or ./do lab full: what each runs stands in tests/lab/lab.sh"; return 2 ;;
+	fast | full | boots) ;;
+	*) say "./do lab fast, full, or boots [PATTERN]: docs/lab.md says what each runs"; return 2 ;;
 	esac
+	[ "$size" != full ] || task_deb
 	# shellcheck disable=SC2086
 	need $build_packages $lab_packages libcmocka-dev libkmod-dev
 	mkdir -p build-lab
 	configure build-lab/build --buildtype=release
 	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_quarantine.so tests/lab_bind tests/lab_pve tests/lab_predict
-	if [ "$size" = fast ]; then
-		sh tests/lab/images.sh build-lab
-	else
+	case $size in
+	fast) sh tests/lab/images.sh build-lab ;;
+	full)
 		cp build-deb/gpuferry_*.deb build-lab/gpuferry.deb
 		sh tests/lab/disk.sh build-lab
-	fi
-	sh tests/lab/lab.sh build-lab "$size"
+		;;
+	boots) sh tests/lab/root.sh build-lab ;;
+	esac
+	sh tests/lab/lab.sh build-lab "$@"
 }
 
 task_deb() { # the Debian package, in build-deb/

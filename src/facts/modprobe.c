@@ -393,11 +393,23 @@ void modprobe_gather(struct world *world, struct arena *arena, struct modprobe *
 
 /* ---- questions --------------------------------------------------------- */
 
+static bool blacklists(const struct modprobe_line *line, const char *module)
+{
+	return line->kind == MODPROBE_BLACKLIST && !strchr(line->module, '-') && same_name(line->module, module);
+}
+
 bool modprobe_blacklisted(const struct modprobe *modprobe, const char *module)
 {
 	for (size_t i = 0; i < modprobe->n; i++)
-		if (modprobe->lines[i].kind == MODPROBE_BLACKLIST && !strchr(modprobe->lines[i].module, '-') &&
-		        same_name(modprobe->lines[i].module, module))
+		if (blacklists(&modprobe->lines[i], module))
+			return true;
+	return false;
+}
+
+bool modprobe_skips(const struct modprobe *modprobe, const char *module)
+{
+	for (size_t i = 0; i < modprobe->n; i++)
+		if (blacklists(&modprobe->lines[i], module) && !same_name(modprobe->lines[i].rest, "module_blacklist"))
 			return true;
 	return false;
 }

@@ -62,6 +62,9 @@ void modprobe_parse_cmdline(const char *cmdline, struct arena *arena, struct mod
 void modprobe_gather(struct world *world, struct arena *arena, struct modprobe *ret, blind_fn *blind, void *data);
 
 bool modprobe_blacklisted(const struct modprobe *modprobe, const char *module);
+/* Blacklisted for libkmod too, which does not know the kernel's own module_blacklist= and so heeds the softdeps of what
+ * that will refuse. */
+bool modprobe_skips(const struct modprobe *modprobe, const char *module);
 /* Does the softdep that counts, the module's first line, load `first` before it? */
 bool modprobe_softdep(const struct modprobe *modprobe, const char *module, const char *first);
 /* The value of the last `options module option=value` (modprobe passes all, the kernel keeps the last); NULL: none. */

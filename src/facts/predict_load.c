@@ -90,6 +90,15 @@ static void take_ids(const struct stage *stage, const char *rest, struct loaded 
 	ret->ids_from = line ? line->file : NULL;
 }
 
+static struct words common(const struct words *left, const struct words *right, struct arena *arena)
+{
+	struct words ret = { 0 };
+	for (size_t i = 0; i < left->n; i++)
+		if (predict_has(right, left->word[i]))
+			*arena_push(arena, ret.word, ret.n) = left->word[i];
+	return ret;
+}
+
 static void insert(struct stage *stage, const char *module, const char *rest, struct words before)
 {
 	struct boot_run *run = stage->run;
@@ -99,6 +108,7 @@ static void insert(struct stage *stage, const char *module, const char *rest, st
 	struct loaded loaded = {
 		.module = module, .before = before, .stage = stage->name, .by = stage->by, .chain = stage->chain
 	};
+	loaded.ahead = common(&stage->ahead, &stage->ahead, run->arena);
 	take_ids(stage, rest, &loaded);
 	*arena_push(run->arena, run->loaded, run->n_loaded) = loaded;
 }
@@ -187,11 +197,13 @@ static bool install_command(
 			return false;
 	}
 	for (; i < words.n && (all || !taken); i++, taken = true) {
-		const char *name = modprobe_name(stage->run->arena, words.word[i]);
+		const char *name = modprobe_name(stage->run->arena, words.word[i]), *own = "";
+		for (size_t w = i + 1; w < words.n && !all; w++) /* its parameters, before those that were asked for */
+			own = arena_printf(stage->run->arena, "%s%s ", own, words.word[w]);
 		if (strcmp(name, module) == 0 && ignore)
-			load(stage, module, rest, true, before);
+			load(stage, module, arena_printf(stage->run->arena, "%s%s", own, rest ? rest : ""), true, before);
 		else if (strcmp(name, module) != 0)
-			load(stage, name, NULL, ignore, before);
+			load(stage, name, own, ignore, before);
 		else
 			return false; /* calls itself for ever */
 	}
@@ -255,7 +267,10 @@ static void load_with(struct stage *stage, const char *module, const char *rest,
 
 static void load(struct stage *stage, const char *module, const char *rest, bool ignore_install, struct words *before)
 {
-	if (find_loaded(stage->run, module) || predict_is_builtin(stage->run, module)) {
+	struct loaded *loaded = find_loaded(stage->run, module);
+	if (loaded)
+		loaded->ahead = common(&loaded->ahead, &stage->ahead, stage->run->arena);
+	if (loaded || predict_is_builtin(stage->run, module)) {
 		predict_push_once(before, module, stage->run->arena);
 		return;
 	}
@@ -290,39 +305,30 @@ void predict_load_name(struct stage *stage, const char *name, const char *rest, 
 	if (!names.n)
 		*arena_push(stage->run->arena, names.word, names.n) = name;
 	for (size_t i = 0; i < names.n; i++)
-		if (!blacklist || !modprobe_blacklisted(stage->config, names.word[i]))
+		if (!blacklist || !modprobe_skips(stage->config, names.word[i]))
 			load(stage, names.word[i], rest, false, &before);
-}
-
-static struct words common(const struct words *left, const struct words *right, struct arena *arena)
-{
-	struct words ret = { 0 };
-	for (size_t i = 0; i < left->n; i++)
-		if (predict_has(right, left->word[i]))
-			*arena_push(arena, ret.word, ret.n) = left->word[i];
-	return ret;
 }
 
 /* One device's list: udev asks for one after the other, and another device may ask for the same in another order. */
 static void load_list(struct stage *stage, struct words names)
 {
-	struct boot_run *run = stage->run;
-	struct words ahead = { 0 };
+	struct arena *arena = stage->run->arena;
+	stage->ahead = (struct words){ 0 };
 	for (size_t i = 0; i < names.n; i++) {
 		struct words before = { 0 };
-		const char *name = names.word[i];
-		bool there = find_loaded(run, name) != NULL;
 		stage->visited = (struct words){ 0 };
 		/* the image's own index knows no module that is not in it, and so heeds no softdep of it */
-		if (!available(stage, name) || modprobe_blacklisted(stage->config, name))
+		if (!available(stage, names.word[i]) || modprobe_skips(stage->config, names.word[i]))
 			continue;
-		load(stage, name, NULL, false, &before);
-		struct loaded *loaded = find_loaded(run, name);
-		if (loaded)
-			loaded->ahead = common(&ahead, there ? &loaded->ahead : &ahead, run->arena);
-		for (size_t b = 0; b < before.n; b++)
-			predict_push_once(&ahead, before.word[b], run->arena);
+		load(stage, names.word[i], NULL, false, &before);
+		for (size_t b = 0; b < before.n; b++) {
+			const struct loaded *loaded = find_loaded(stage->run, before.word[b]);
+			predict_push_once(&stage->ahead, before.word[b], arena);
+			for (size_t w = 0; loaded && w < loaded->before.n; w++)
+				predict_push_once(&stage->ahead, loaded->before.word[w], arena);
+		}
 	}
+	stage->ahead = (struct words){ 0 };
 }
 
 void predict_coldplug(struct stage *stage)

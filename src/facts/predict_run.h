@@ -24,7 +24,7 @@ struct loaded {
 	const char *ids;      /* of vfio_pci and pci_stub, as they were when it was loaded; NULL: none */
 	const char *ids_from; /* where that stands: "etc/modprobe.d/vfio.conf", "command line" */
 	struct words before;  /* what was surely loaded before it, by softdep */
-	struct words ahead;   /* what every device that asks for it asks for before it, and their softdeps */
+	struct words ahead;   /* what everyone who asks for it has asked for before it, and their softdeps */
 	const char *stage;
 	const char *by; /* "conf/modules", "/etc/modules"; NULL: a device's alias, or a softdep */
 	unsigned chain; /* of those that one process loads one after the other; 0: in no such chain */
@@ -70,6 +70,7 @@ struct stage {
 	const char *by;   /* who loads by name; NULL: udev, by aliases */
 	unsigned chain;
 	struct words visited; /* in one request: libkmod looks at each module once */
+	struct words ahead;   /* what the device whose turn it is has asked for already */
 };
 bool predict_is_builtin(const struct boot_run *run, const char *module);
 bool predict_refused(const struct boot_run *run, const char *module); /* by the kernel, whoever asks */

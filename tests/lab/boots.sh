@@ -41,7 +41,7 @@ boots_run() {
 	version=$(cat "$folder/root/version")
 	root=$logs/$name.root
 	cp -al "$folder/root/root" "$root"
-	rm -rf "$root/etc"
+	rm -rf "${root:?}/etc"
 	cp -a "$folder/root/root/etc" "$root/etc"
 	boots_settle "$root" now
 	# its own mounts, gone with it
@@ -54,8 +54,12 @@ boots_run() {
 		"$version" "$words" "$version" >"$root/boot/grub/grub.cfg"
 	"$folder/build/tests/lab_predict" "$lab/machines/$machine.machine" "$root" "$version" >"$result.said" 2>"$logs/$name.err" ||
 		wrong "no prediction: $(tail -n 1 "$logs/$name.err")"
-	(cd "$root" && tar -cf "$logs/$name.tar" --ignore-failed-read $(cd "$root" && ls -d etc/modprobe.d etc/modules-load.d \
-		etc/modules etc/initramfs-tools etc/udev 2>/dev/null))
+	(
+		cd "$root" || exit
+		set -- etc/initramfs-tools
+		for path in etc/modprobe.d etc/modules-load.d etc/modules etc/udev; do [ ! -e $path ] || set -- "$@" $path; done
+		tar -cf "$logs/$name.tar" "$@"
+	)
 	truncate -s %512 "$logs/$name.tar"
 	# shellcheck disable=SC2086
 	board root "$(realpath "$folder/root/disk")" "$logs/$name.tar" "$folder/root/kernel" "$root/boot/initrd.img-$version" \
@@ -89,4 +93,13 @@ judge_boot() {
 		real=$(sed -n "s/^$address \([^ ]*\) .*/\1/p" "$result.devices")
 		[ "$expected" = "$real" ] || [ "$expected" = race ] || echo "$name $address $real $expected" >>"$result.writer"
 	done <"$folder/boots/$name/expect"
+}
+
+# Over all boots of this run: what became of the predictions, and of what the boots' writers expected.
+boots_sum() { # NAME...
+	for name in "$@"; do cat "$logs/$name.result.verdicts"; done 2>/dev/null |
+		awk '{ n[$1]++ } END { printf "devices: %d as predicted, %d of those that were said to race, %d untold, %d otherwise\n",
+			n["agreed"], n["race"], n["untold"], n["wrong"] }'
+	for name in "$@"; do cat "$logs/$name.result.writer"; done 2>/dev/null |
+		while read -r name address real expected; do echo "$name: $address is with $real, its writer expected $expected"; done
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# lab.sh FOLDER fast|full|boots: boots the lab's machines in QEMU (TCG is enough) and judges gpuferry by what a real kernel with a
+# lab.sh FOLDER fast|full|boots [PATTERN]: boots the lab's machines in QEMU (TCG is enough) and judges gpuferry by what a real kernel with a
 # real IOMMU does. FOLDER holds the images and a log for each run. Each row of the tables below is one run; they go in
 # parallel up to the cores. Nothing is tried twice. Ends like a test: N passed, N failed, N skipped.
 set -u
@@ -197,7 +197,7 @@ boots)
 	for list in "$lab"/boots*.txt; do boots_split "$list" "$folder/boots" || exit 2; done
 	runs=$(boots_rows "$folder/boots" | grep -E "${3-}")
 	;;
-*) echo "usage: lab.sh FOLDER fast|full|boots" >&2; exit 2 ;;
+*) echo "usage: lab.sh FOLDER fast|full|boots [PATTERN]" >&2; exit 2 ;;
 esac
 mkdir -p "$logs"
 if ! command -v qemu-system-x86_64 >/dev/null || ! qemu-system-x86_64 -device help 2>/dev/null | grep -q x-pci-proxy-dev; then
@@ -212,5 +212,7 @@ sort "$logs/table"
 passed=$(grep -c '^ok' "$logs/table") failed=$(grep -c '^not ok' "$logs/table") skipped=$(grep -c '^skip' "$logs/table")
 total=$(printf '%s\n' "$runs" | grep -c .)
 [ $((passed + failed + skipped)) = "$total" ] || { say "of $total runs $((passed + failed + skipped)) said something"; failed=$((failed + 1)); }
+# shellcheck disable=SC2046
+[ "$2" != boots ] || boots_sum $(printf '%s\n' "$runs" | cut -d' ' -f1)
 say "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
