@@ -195,6 +195,18 @@ static const struct boot_case {
 	{ "a foreign script that decides by itself", CARD, UNTOLD, "vfio-override",
 	        BASE IMAGE SCRIPT("vfio-override", "\t\tfor i in $(find /sys/devices -name boot_vga); do\n"
 	        "\t\techo vfio-pci > $i/driver_override\n\t\tdone\n\t\tmodprobe -i vfio-pci\n") HOLDS },
+	/* udev's rules */
+	{ "a rule that overrides the driver of its device", CARD, UNTOLD, "10-vfio.rules",
+	        BASE "file /etc/udev/rules.d/10-vfio.rules\n\tKERNEL==\"0000:01:00.0\", ATTR{driver_override}=\"vfio-pci\"\n" },
+	{ "a rule about another device", SOUND, "snd_hda_intel", NULL,
+	        BASE "file /etc/udev/rules.d/10-vfio.rules\n\tKERNEL==\"0000:01:00.0\", ATTR{driver_override}=\"vfio-pci\"\n" },
+	{ "a rule by ids", CARD, UNTOLD, "10-vfio.rules",
+	        BASE "file /etc/udev/rules.d/10-vfio.rules\n\tATTR{vendor}==\"0x10de\", ATTR{driver_override}=\"vfio-pci\"\n" },
+	{ "a rule that loads vfio-pci, and ids", SOUND, UNTOLD, "10-vfio.rules",
+	        BASE CONF IDS "file /etc/udev/rules.d/10-vfio.rules\n"
+	        "\tATTR{vendor}==\"0x10de\", ATTR{device}==\"0x2803\", RUN+=\"/sbin/modprobe vfio-pci\"\n" },
+	{ "a rule that gives nothing away", CARD, "nouveau", NULL,
+	        BASE "file /etc/udev/rules.d/10-vfio.rules\n\t#ATTR{driver_override}=\"vfio-pci\"\n\tSUBSYSTEM==\"drm\", GROUP=\"render\"\n" },
 	/* two drivers that know a card */
 	{ "i915 and xe: i915 by default", "0000:00:02.0", "i915", NULL,
 	        "base pve8-base\nappend /usr/lib/modules/6.8.12-10-pve/modules.alias\n"

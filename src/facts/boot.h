@@ -55,10 +55,10 @@ struct file_system {    /* a line of `df -Pk` */
 struct boot {
 	const char *boot_id; /* of this boot */
 	/* /etc/kernel/cmdline, /etc/default/grub and its grub.d, modprobe.d, modules, modules-load.d, initramfs-tools'
-	 * modules, conf.d, hooks and scripts/init-top; those that are there, by path */
+	 * modules, conf.d, hooks and scripts/init-top, udev's own rules; those that are there, by path */
 	struct boot_file *files;
 	size_t n_files;
-	/* the folders of those, /etc/udev/rules.d, and systemd's own with its *.wants and *.requires */
+	/* the folders of those, and systemd's own with its *.wants and *.requires */
 	struct boot_folder *folders;
 	size_t n_folders;
 	struct file_system *file_systems;

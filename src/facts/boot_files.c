@@ -182,7 +182,7 @@ void boot_gather_files(struct world *world, struct arena *arena, struct boot *re
 		add_file(&collecting, files[i]);
 	for (size_t i = 0; folders[i]; i++)
 		add_folder_files(&collecting, folders[i]);
-	add_folder(&collecting, "/etc/udev/rules.d");
+	add_folder_files(&collecting, "/etc/udev/rules.d");
 	add_units(&collecting);
 	gather_space(&collecting);
 	if (world_attribute(world, arena, &ret->boot_id, "/proc/sys/kernel/random/boot_id"))

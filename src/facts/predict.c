@@ -128,7 +128,7 @@ static void go(struct boot_run *run, const struct modprobe *frozen)
 	struct modprobe root = config_with(&run->facts->boot.modprobe, run->cmdline, run->arena);
 	start(run);
 	predict_builtin(run, &root);
-	predict_initramfs(run, frozen);
+	predict_initramfs(run, frozen, &root);
 	predict_root(run, &root);
 	for (size_t i = 0; i < run->n; i++)
 		if (!run->devices[i].claimed && !run->devices[i].lost)

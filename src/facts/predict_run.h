@@ -81,7 +81,7 @@ void predict_coldplug(struct stage *stage);
 
 /* ---- predict_stage.c ---- */
 void predict_builtin(struct boot_run *run, const struct modprobe *config);
-void predict_initramfs(struct boot_run *run, const struct modprobe *config);
+void predict_initramfs(struct boot_run *run, const struct modprobe *config, const struct modprobe *root);
 void predict_root(struct boot_run *run, const struct modprobe *config);
 
 /* ---- predict_script.c ---- */
@@ -96,6 +96,7 @@ struct script {
 	bool ours;            /* obeys gpuferry=off, probes what it has bound */
 	bool foreign;         /* does something to drivers that is not understood */
 };
+bool predict_touches_drivers(const char *line); /* driver_override, new_id, bind, ... stand in it */
 void predict_script(const char *name, struct bytes text, struct arena *arena, struct script *ret);
 
 /* ---- predict_iommu.c ---- */

@@ -90,7 +90,7 @@ static bool conditional(const char *line)
 	return text_starts(line, "if ") || (text_starts(line, "case ") && !strstr(line, "$1"));
 }
 
-static bool touches_drivers(const char *line)
+bool predict_touches_drivers(const char *line)
 {
 	return strstr(line, "driver_override") || strstr(line, "drivers_probe") || strstr(line, "new_id") ||
 	       strstr(line, "/bind") || strstr(line, "/unbind");
@@ -104,7 +104,7 @@ static void look(const char *line, struct arena *arena, struct script *ret, stru
 {
 	bool override = strstr(line, "driver_override") && strstr(line, "vfio-pci");
 	seen->override |= override;
-	seen->other |= touches_drivers(line) && !override && !strstr(line, "drivers_probe");
+	seen->other |= predict_touches_drivers(line) && !override && !strstr(line, "drivers_probe");
 	seen->condition |= conditional(line);
 	seen->vfio |= strstr(line, "vfio") != NULL;
 	take_addresses(line, arena, ret);
@@ -130,7 +130,7 @@ void predict_script(const char *name, struct bytes text, struct arena *arena, st
 		}
 		if (ret->ours || !*line || *line == '#')
 			continue;
-		touches |= touches_drivers(line);
+		touches |= predict_touches_drivers(line);
 		look(line, arena, ret, &seen);
 	}
 	if (ret->ours)

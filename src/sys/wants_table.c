@@ -102,7 +102,7 @@ const struct want wants_node[] = {
 	{ WANT_FILE, "/etc/initramfs-tools/conf.d/*" },
 	{ WANT_FILE, "/etc/initramfs-tools/hooks/*" },
 	{ WANT_FILE, "/etc/initramfs-tools/scripts/init-top/*" },
-	{ WANT_LIST, "/etc/udev/rules.d" },
+	{ WANT_FILE, "/etc/udev/rules.d/*" },
 	{ WANT_LIST, "/etc/systemd/system" },
 	{ WANT_LIST, "/etc/systemd/system/*.wants" },
 	{ WANT_LIST, "/etc/systemd/system/*.requires" },
