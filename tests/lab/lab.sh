@@ -7,19 +7,19 @@ folder=$(realpath "$1")
 lab=$(cd "$(dirname "$0")" && pwd)
 logs=$folder/logs
 
-# NAME MACHINE JOB SECONDS WORDS...; the words are the kernel's
+# NAME MACHINE JOB SECONDS WORDS...; the words are the kernel's; the longest first
 fast='
-see-amd           amd-4060ti    inspect 90 amd_iommu=on
-see-intel         intel-igpu    inspect 90 intel_iommu=on
-see-twins         twins         inspect 90 intel_iommu=on
-see-shared-slot   shared-slot   inspect 90 intel_iommu=on
-see-off           iommu-off     inspect 90
-see-off-by-word   twins         inspect 90 intel_iommu=off
-see-no-remapping  no-remapping  inspect 90 intel_iommu=on
-rebind-amd        amd-4060ti    rebind  120 amd_iommu=on
-rebind-intel      twins         rebind  120 intel_iommu=on
-rebind-off        iommu-off     rebind  120
-stuck             amd-4060ti    stuck   180 amd_iommu=on
+stuck             amd-4060ti    stuck   300 amd_iommu=on
+see-amd           amd-4060ti    inspect 180 amd_iommu=on
+see-intel         intel-igpu    inspect 180 intel_iommu=on
+see-twins         twins         inspect 180 intel_iommu=on
+see-shared-slot   shared-slot   inspect 180 intel_iommu=on
+see-off           iommu-off     inspect 180
+see-off-by-word   twins         inspect 180 intel_iommu=off
+see-no-remapping  no-remapping  inspect 180 intel_iommu=on
+rebind-amd        amd-4060ti    rebind  240 amd_iommu=on
+rebind-intel      twins         rebind  240 intel_iommu=on
+rebind-off        iommu-off     rebind  240
 '
 # The same of the full machine. cut=STEP:MS ends QEMU that long after gpuferry began that step; boot:MS, after the machine
 # began its second boot
