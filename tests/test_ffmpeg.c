@@ -134,8 +134,12 @@ static void test_real(void **state)
 	struct err err = { 0 };
 	struct world *world = world_open_root(NULL, false, &arena, &err);
 	struct ffmpeg ffmpeg;
-	if (!ffmpeg_open(world, NULL, &arena, &err, &ffmpeg))
+	if (!ffmpeg_open(world, NULL, &arena, &err, &ffmpeg)) {
+		print_message("no ffmpeg here: %s\n", err.text);
+		world_close(world);
+		arena_release(&arena); /* skip() does not come back */
 		skip();
+	}
 	assert_true(ffmpeg_lists(&ffmpeg.encoders, "libx264") && ffmpeg_lists(&ffmpeg.decoders, "h264"));
 	assert_true(ffmpeg_lists(&ffmpeg.filters, "hwupload") && ffmpeg_lists(&ffmpeg.filters, "scale"));
 	assert_true(ffmpeg_lists(&ffmpeg.hwaccels, "vaapi"));

@@ -7,7 +7,7 @@
 
 #include "base/digest.h"
 
-enum { CODEC_MAJOR_4_4 = 58, CODEC_MINOR_4_4 = 134, ANSWER_MS = 5000 };
+enum { CODEC_MAJOR_4_4 = 58, CODEC_MINOR_4_4 = 134, ANSWER_MS = 20000 };
 
 static const struct {
 	const char *path, *origin;
