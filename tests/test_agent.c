@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -114,8 +113,7 @@ static int start(void **state)
 static int end(void **state)
 {
 	(void)state;
-	static const char *const argv_head[] = { "rm", "-rf" };
-	const char *argv[] = { argv_head[0], argv_head[1], folder, NULL };
+	const char *argv[] = { "rm", "-rf", folder, NULL };
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct outcome outcome;
 	if (agent)

@@ -176,13 +176,12 @@ void boot_gather_files(struct world *world, struct arena *arena, struct boot *re
 		"/etc/modules", NULL };
 	static const char *const folders[] = { "/etc/default/grub.d", "/etc/initramfs-tools/conf.d",
 		"/etc/initramfs-tools/hooks", "/etc/initramfs-tools/scripts/init-top", "/etc/modprobe.d",
-		"/etc/modules-load.d", NULL };
+		"/etc/modules-load.d", "/etc/udev/rules.d", NULL };
 	struct collecting collecting = { world, arena, ret, blind, data };
 	for (size_t i = 0; files[i]; i++)
 		add_file(&collecting, files[i]);
 	for (size_t i = 0; folders[i]; i++)
 		add_folder_files(&collecting, folders[i]);
-	add_folder_files(&collecting, "/etc/udev/rules.d");
 	add_units(&collecting);
 	gather_space(&collecting);
 	if (world_attribute(world, arena, &ret->boot_id, "/proc/sys/kernel/random/boot_id"))

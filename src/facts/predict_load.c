@@ -106,9 +106,8 @@ static void insert(struct stage *stage, const char *module, const char *rest, st
 	        predict_refused(run, module))
 		return;
 	struct loaded loaded = {
-		.module = module, .before = before, .stage = stage->name, .by = stage->by, .chain = stage->chain
+		.module = module, .before = before, .ahead = stage->ahead, .stage = stage->name, .by = stage->by, .chain = stage->chain
 	};
-	loaded.ahead = common(&stage->ahead, &stage->ahead, run->arena);
 	take_ids(stage, rest, &loaded);
 	*arena_push(run->arena, run->loaded, run->n_loaded) = loaded;
 }

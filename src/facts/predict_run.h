@@ -96,8 +96,9 @@ struct script {
 	bool ours;            /* obeys gpuferry=off, probes what it has bound */
 	bool foreign;         /* does something to drivers that is not understood */
 };
-bool predict_touches_drivers(const char *line); /* driver_override, new_id, bind, ... stand in it */
 void predict_script(const char *name, struct bytes text, struct arena *arena, struct script *ret);
+/* Does a line of udev's rules give this device away, or load vfio-pci, whose ids= name it? */
+bool predict_rule_concerns(const char *line, const struct pci_device *pci, const char *ids, struct arena *arena);
 
 /* ---- predict_iommu.c ---- */
 enum tri predict_iommu(const struct facts *facts, const char *kernel, const char *cmdline, struct arena *arena);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What a script of the initramfs does to drivers. Ours carries its data in lines that say so (predict.h); of others the
+ * What a script of the initramfs, and a rule of udev's, does to drivers. Ours carries its data in lines that say so (predict.h); of others the
  * one common form is understood: "echo vfio-pci > .../driver_override" for addresses that stand in the script.
  */
 #include <string.h>
@@ -90,7 +90,7 @@ static bool conditional(const char *line)
 	return text_starts(line, "if ") || (text_starts(line, "case ") && !strstr(line, "$1"));
 }
 
-bool predict_touches_drivers(const char *line)
+static bool touches_drivers(const char *line)
 {
 	return strstr(line, "driver_override") || strstr(line, "drivers_probe") || strstr(line, "new_id") ||
 	       strstr(line, "/bind") || strstr(line, "/unbind");
@@ -104,7 +104,7 @@ static void look(const char *line, struct arena *arena, struct script *ret, stru
 {
 	bool override = strstr(line, "driver_override") && strstr(line, "vfio-pci");
 	seen->override |= override;
-	seen->other |= predict_touches_drivers(line) && !override && !strstr(line, "drivers_probe");
+	seen->other |= touches_drivers(line) && !override && !strstr(line, "drivers_probe");
 	seen->condition |= conditional(line);
 	seen->vfio |= strstr(line, "vfio") != NULL;
 	take_addresses(line, arena, ret);
@@ -130,7 +130,7 @@ void predict_script(const char *name, struct bytes text, struct arena *arena, st
 		}
 		if (ret->ours || !*line || *line == '#')
 			continue;
-		touches |= predict_touches_drivers(line);
+		touches |= touches_drivers(line);
 		look(line, arena, ret, &seen);
 	}
 	if (ret->ours)
@@ -139,4 +139,25 @@ void predict_script(const char *name, struct bytes text, struct arena *arena, st
 	               (seen.condition && seen.vfio && ret->modules.n);
 	if (!touches)
 		ret->n = 0;
+}
+
+/* ---- udev's rules ---- */
+
+/* Is a rule about this device? By its address or ids, where the rule asks for such; else it may be about any. */
+static bool rule_names(const char *line, const struct pci_device *pci, struct arena *arena)
+{
+	if (strstr(line, pci->address))
+		return true;
+	if (strstr(line, "KERNEL==\""))
+		return strpbrk(strstr(line, "KERNEL==\""), "*?[") != NULL;
+	const char *vendor = arena_printf(arena, "0x%04x", (unsigned)pci->vendor);
+	const char *device = arena_printf(arena, "0x%04x", (unsigned)pci->device);
+	return (!strstr(line, "{vendor}") || strstr(line, vendor)) && (!strstr(line, "{device}") || strstr(line, device));
+}
+
+bool predict_rule_concerns(const char *line, const struct pci_device *pci, const char *ids, struct arena *arena)
+{
+	bool vfio = strstr(line, "vfio") != NULL;
+	return (vfio || touches_drivers(line)) &&
+	       (rule_names(line, pci, arena) || (vfio && predict_ids_name(ids, pci, arena)));
 }

@@ -287,32 +287,12 @@ static size_t run_scripts(struct stage *stage, struct modprobe *config, size_t i
 
 /* ---- udev's rules ---- */
 
-/* Is a rule about this device? By its address or ids, where the rule asks for such; else it may be about any. */
-static bool rule_names(const char *line, const struct pci_device *pci, struct arena *arena)
-{
-	if (strstr(line, pci->address))
-		return true;
-	if (strstr(line, "KERNEL==\""))
-		return strpbrk(strstr(line, "KERNEL==\""), "*?[") != NULL;
-	const char *vendor = arena_printf(arena, "0x%04x", (unsigned)pci->vendor);
-	const char *device = arena_printf(arena, "0x%04x", (unsigned)pci->device);
-	return (!strstr(line, "{vendor}") || strstr(line, vendor)) && (!strstr(line, "{device}") || strstr(line, device));
-}
-
-static bool rule_concerns(
-        const char *line, const struct boot_device *device, const struct modprobe *config, struct arena *arena)
-{
-	if (!strstr(line, "vfio") && !predict_touches_drivers(line))
-		return false;
-	return rule_names(line, device->pci, arena) ||
-	       (strstr(line, "vfio") && predict_ids_name(modprobe_option(config, "vfio_pci", "ids"), device->pci, arena));
-}
-
 /* A rule of udev's that gives devices away does so when its device is found: whether that is before another device has
  * brought the driver in, and whether the initramfs has the rule too, is not known. */
 static void lose_to_rules(struct boot_run *run, const struct modprobe *config)
 {
 	const struct boot *boot = &run->facts->boot;
+	const char *ids = modprobe_option(config, "vfio_pci", "ids");
 	for (size_t f = 0; f < boot->n_files; f++) {
 		struct bytes raw;
 		if (!text_starts(boot->files[f].path, "/etc/udev/rules.d/") || !text_ends(boot->files[f].path, ".rules"))
@@ -321,7 +301,7 @@ static void lose_to_rules(struct boot_run *run, const struct modprobe *config)
 			const char *line = text_trimmed(run->arena, raw);
 			for (size_t d = 0; *line != '#' && d < run->n; d++)
 				if (!run->devices[d].claimed && !run->devices[d].lost && !run->devices[d].override &&
-				        rule_concerns(line, &run->devices[d], config, run->arena))
+				        predict_rule_concerns(line, run->devices[d].pci, ids, run->arena))
 					lose(run, &run->devices[d], "root",
 					        arena_printf(run->arena,
 					                "a rule of udev's, %s, gives it away when it is found: whether in "

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "facts/pci.h"
-#include "rehearse/machine.h"
+#include "read.h"
 #include "stand_in.h"
 
 enum { BOARD_FAILED = 1, BOARD_USAGE = 2, BOARD_NONE = 77 };
@@ -54,17 +54,10 @@ static void nobody(void *data, int error, const char *what)
 	(void)data, (void)error, (void)what;
 }
 
-static bool read_machine(struct board *board, const char *path, struct err *err)
+static bool gather(struct board *board, const char *path, struct err *err)
 {
 	struct tape *tape;
-	char text[65536];
-	FILE *file = fopen(path, "r");
-	size_t size = file ? fread(text, 1, sizeof text, file) : 0;
-	if (!file || ferror(file) || size == sizeof text)
-		return err_set(err, ERR_INPUT, "%s cannot be read", path);
-	fclose(file);
-	const char *copy = arena_strndup(board->arena, text, size);
-	if (!machine_parse((struct bytes){ copy, size }, path, machine_builtin_text, NULL, board->arena, err, &tape))
+	if (!read_machine(path, "", board->arena, err, &tape))
 		return false;
 	struct world *world = tape_world(tape, "node", board->arena, err);
 	if (!world)
@@ -347,7 +340,7 @@ int main(int argc, char **argv)
 		      "disk DISK JOB\n", stderr);
 		return BOARD_USAGE;
 	}
-	if (!read_machine(&board, argv[1], &err)) {
+	if (!gather(&board, argv[1], &err)) {
 		fprintf(stderr, "board: %s\n", err.text);
 		return BOARD_USAGE;
 	}

@@ -69,11 +69,12 @@ boots_run() {
 	return $code
 }
 
+driven_by() { sed -n "s/^$1 \([^ ]*\) .*/\1/p" "$result.devices"; }
 # Device by device: as predicted; one of those that race; untold, where the prediction says that it does not know; wrong.
 judge_boot() {
 	part devices >"$result.devices"
 	sed -n 's/^\(0000:[0-9a-f:.]*\) \([^ ]*\).*/\1 \2/p' "$result.said" | while read -r address said; do
-		real=$(sed -n "s/^$address \([^ ]*\) .*/\1/p" "$result.devices")
+		real=$(driven_by "$address")
 		case $said in
 		"$real") verdict=agreed ;;
 		race:*) case ",${said#race:}," in *",$real,"*) verdict=race ;; *) verdict=wrong ;; esac ;;
@@ -83,14 +84,13 @@ judge_boot() {
 		echo "$verdict $name $address ${real:-missing} $said"
 	done >"$result.verdicts"
 	[ -s "$result.verdicts" ] || wrong "nothing was predicted"
-	for line in $(grep '^wrong' "$result.verdicts" | tr ' ' '|'); do
-		IFS='|' read -r _ _ address real said <<-END
-			$line
-		END
-		wrong "$address is with $real, predicted was $said"
-	done
+	while read -r _ _ address real said; do
+		[ -z "$address" ] || wrong "$address is with $real, predicted was $said"
+	done <<-END
+		$(grep '^wrong' "$result.verdicts")
+	END
 	[ ! -e "$folder/boots/$name/expect" ] || while read -r address expected; do
-		real=$(sed -n "s/^$address \([^ ]*\) .*/\1/p" "$result.devices")
+		real=$(driven_by "$address")
 		[ "$expected" = "$real" ] || [ "$expected" = race ] || echo "$name $address $real $expected" >>"$result.writer"
 	done <"$folder/boots/$name/expect"
 }

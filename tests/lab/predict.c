@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "facts/predict.h"
-#include "rehearse/machine.h"
+#include "read.h"
 
 /* ---- a machine on a disk --------------------------------------------------------------------------------------- */
 
@@ -93,17 +93,10 @@ static const struct world_ops joined_ops = { .read = joined_read,
 static bool open_joined(const char *machine, const char *root, const char *kernel, struct joined *joined,
         struct world *ret, struct arena *arena, struct err *err)
 {
-	static char buffer[65536];
 	struct tape *tape;
-	FILE *file = fopen(machine, "r");
-	size_t size = file ? fread(buffer, 1, sizeof buffer, file) : 0;
-	if (!file || ferror(file) || size == sizeof buffer)
-		return err_set(err, ERR_INPUT, "%s cannot be read", machine);
-	fclose(file);
-	const char *text = arena_printf(arena,
-	        "%.*s\nfile /proc/cmdline\n\troot=/dev/vda ro\nfile /proc/sys/kernel/osrelease\n\t%s\n", (int)size, buffer,
-	        kernel);
-	if (!machine_parse((struct bytes){ text, strlen(text) }, machine, machine_builtin_text, NULL, arena, err, &tape))
+	const char *more = arena_printf(arena,
+	        "\nfile /proc/cmdline\n\troot=/dev/vda ro\nfile /proc/sys/kernel/osrelease\n\t%s\n", kernel);
+	if (!read_machine(machine, more, arena, err, &tape))
 		return false;
 	joined->machine = tape_world(tape, "node", arena, err);
 	joined->disk = joined->machine ? world_open_root(root, false, arena, err) : NULL;

@@ -10,7 +10,7 @@ modules='vfio-pci vfio_iommu_type1 pci-stub ext4 virtio_pci virtio_blk nvme e100
 crc32c_generic crc32c-intel fuse loop nouveau i915 amdgpu radeon snd-hda-intel xhci-pci'
 
 base=$(sh "$lab/base.sh" "$folder")
-sum=$({ echo "$base"; cat "$lab/root.sh" "$lab/modules.sh" "$lab/boots"/* "$lab/module/boots"/*; } | sha256sum | cut -c1-16)
+sum=$({ echo "$base"; cat "$lab/root.sh" "$lab/modules.sh" "$lab/boots_init.sh" "$lab/module/boots"/*; } | sha256sum | cut -c1-16)
 tree=$folder/root-$sum
 if [ ! -e "$tree/done" ]; then
 	echo "making the root of the boots" >&2
@@ -25,8 +25,9 @@ if [ ! -e "$tree/done" ]; then
 	mkdir "$work/module"
 	sh "$lab/module/boots/make" "$root" "$version" "$work/module" >"$folder/module.log" 2>&1 || { tail -n 5 "$folder/module.log" >&2; exit 1; }
 	depmod -b "$root" "$version"
-	cp -r "$lab/boots" "$root/lab"
-	chroot "$root" sh -eu /lab/make >"$folder/disk.log" 2>&1 || { tail -n 5 "$folder/disk.log" >&2; exit 1; }
+	install -D "$lab/boots_init.sh" "$root/lab/init"
+	echo "/dev/vda / ext4 rw,relatime 0 0" >"$root/etc/fstab"
+	rm -f "$root"/boot/initrd.img-*
 	echo "$version" >"$work/tree/version"
 	cp "$root/boot/vmlinuz-$version" "$work/tree/kernel"
 	truncate -s 1536M "$work/disk"
