@@ -190,8 +190,8 @@ if [ "${2-}" = one ]; then
 	exit
 fi
 case ${2-} in
-fast) runs=$fast ;;
-full) runs=$full ;;
+fast) runs=$(printf '%s\n' "$fast" | grep -E "${3-}") ;;
+full) runs=$(printf '%s\n' "$full" | grep -E "${3-}") ;;
 boots)
 	rm -rf "$folder/boots"
 	for list in "$lab"/boots*.txt; do boots_split "$list" "$folder/boots" || exit 2; done

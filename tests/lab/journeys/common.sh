@@ -9,9 +9,11 @@ next() { # STAGE: the job goes on there at the next boot
 run() { # NAME COMMAND...
 	echo "== $1"
 	shift
+	began=$(date +%s)
 	"$@" </dev/null
 	status=$?
 	echo "== ended with $status"
+	echo "== took $(($(date +%s) - began)) s, at $(cut -d' ' -f1 /proc/uptime)"
 	return $status
 }
 must() { run "$@" || end; } # or the journey is over
