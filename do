@@ -104,13 +104,13 @@ task_docs() { # rewrites what is printed: docs/rules.md from the tables, the REA
 	sh tests/readme-update.sh ./build-release/gpuferry
 }
 
-task_lab() { # a real kernel in QEMU: ./do lab fast, full, or boots [PATTERN]
+task_lab() { # a real kernel in QEMU: ./do lab fast, full, boots [PATTERN], or cuts SEED [N]
 	size=${1-}
 	case $size in
-	fast | full | boots) ;;
-	*) say "./do lab fast, full, or boots [PATTERN]: docs/lab.md says what each runs"; return 2 ;;
+	fast | full | boots | cuts) ;;
+	*) say "./do lab fast, full, boots [PATTERN], or cuts SEED [N]: docs/lab.md says what each runs"; return 2 ;;
 	esac
-	[ "$size" != full ] || task_deb
+	case $size in full | cuts) task_deb ;; esac
 	# shellcheck disable=SC2086
 	need $build_packages $lab_packages libcmocka-dev libkmod-dev
 	mkdir -p build-lab
@@ -118,7 +118,7 @@ task_lab() { # a real kernel in QEMU: ./do lab fast, full, or boots [PATTERN]
 	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_quarantine.so tests/lab_bind tests/lab_pve tests/lab_predict
 	case $size in
 	fast) sh tests/lab/images.sh build-lab ;;
-	full)
+	full | cuts)
 		cp build-deb/gpuferry_*.deb build-lab/gpuferry.deb
 		sh tests/lab/disk.sh build-lab
 		;;

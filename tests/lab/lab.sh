@@ -1,7 +1,8 @@
 #!/bin/sh
-# lab.sh FOLDER fast|full|boots [PATTERN]: boots the lab's machines in QEMU (TCG is enough) and judges gpuferry by what a real kernel with a
+# lab.sh FOLDER fast|full|boots [PATTERN], or cuts SEED [N]: boots the lab's machines in QEMU (TCG is enough) and judges gpuferry by what a real kernel with a
 # real IOMMU does. FOLDER holds the images and a log for each run. Each row of the tables below is one run; they go in
-# parallel up to the cores. Nothing is tried twice. Ends like a test: N passed, N failed, N skipped.
+# parallel up to the cores. Nothing is tried twice. Ends like a test: N passed, N failed, N skipped. The moments of the cuts
+# come from SEED; asked again for the same seed, those that passed before are not run again.
 set -u
 folder=$(realpath "$1")
 lab=$(cd "$(dirname "$0")" && pwd)
@@ -31,6 +32,18 @@ cut-initramfs     intel-4060ti  cut         1500 12:20000
 cut-boot          intel-4060ti  cut         1500 13:4000
 cut-going-on      intel-4060ti  cut         1500 boot:30000
 '
+
+# N cuts at moments of SEED's: how long after which step's begin, within about what that kind of step takes.
+cuts() {
+	awk -v seed="$1" -v n="${2:-30}" 'BEGIN {
+		steps = split("1:300 7:300 8:300 9:300 10:300 11:300 12:45000 12:45000 12:45000 13:15000 13:15000 14:8000 boot:60000 boot:60000 boot:60000", kinds)
+		srand(seed)
+		for (i = 1; i <= n; i++) {
+			split(kinds[int(rand() * steps) + 1], kind, ":")
+			printf "cut-%s-%02d intel-4060ti cut 1500 %s:%d\n", seed, i, kind[1], rand() * kind[2]
+		}
+	}'
+}
 
 # shellcheck source=tests/lab/boots.sh
 . "$lab/boots.sh"
@@ -197,7 +210,8 @@ boots)
 	for list in "$lab"/boots*.txt; do boots_split "$list" "$folder/boots" || exit 2; done
 	runs=$(boots_rows "$folder/boots" | grep -E "${3-}")
 	;;
-*) echo "usage: lab.sh FOLDER fast|full|boots [PATTERN]" >&2; exit 2 ;;
+cuts) runs=$(cuts "${3:-1}" "${4-}") ;;
+*) echo "usage: lab.sh FOLDER fast|full|boots [PATTERN], or cuts SEED [N]" >&2; exit 2 ;;
 esac
 mkdir -p "$logs"
 if ! command -v qemu-system-x86_64 >/dev/null || ! qemu-system-x86_64 -device help 2>/dev/null | grep -q x-pci-proxy-dev; then
@@ -205,11 +219,21 @@ if ! command -v qemu-system-x86_64 >/dev/null || ! qemu-system-x86_64 -device he
 	say "0 passed, 0 failed, $(printf '%s\n' "$runs" | grep -c .) skipped"
 	exit 0
 fi
-at_once=$(nproc)
-[ "$2" != full ] || at_once=$(((at_once + 1) / 2)) # each of these keeps two cores busy
-printf '%s\n' "$runs" | grep . | xargs -P "$at_once" -L 1 sh "$0" "$folder" one "$2" >"$logs/table" 2>&1
-sort "$logs/table"
-passed=$(grep -c '^ok' "$logs/table") failed=$(grep -c '^not ok' "$logs/table") skipped=$(grep -c '^skip' "$logs/table")
+size=$2 at_once=$(nproc) table=$logs/table
+[ "$size" != full ] || at_once=$(((at_once + 1) / 2)) # each of these keeps two cores busy
+if [ "$size" = cuts ]; then
+	size=full table=$logs/cuts-${3:-1}
+	touch "$table"
+	grep '^ok ' "$table" >"$table.ok"
+	mv "$table.ok" "$table"
+else
+	: >"$table"
+fi
+left=$(printf '%s\n' "$runs" | grep . | while read -r name rest; do grep -q "^ok $name " "$table" || echo "$name $rest"; done)
+printf '%s\n' "$left" | grep . | xargs -r -P "$at_once" -L 1 sh "$0" "$folder" one "$size" >>"$table" 2>&1
+sort -o "$table" "$table"
+cat "$table"
+passed=$(grep -c '^ok' "$table") failed=$(grep -c '^not ok' "$table") skipped=$(grep -c '^skip' "$table")
 total=$(printf '%s\n' "$runs" | grep -c .)
 [ $((passed + failed + skipped)) = "$total" ] || { say "of $total runs $((passed + failed + skipped)) said something"; failed=$((failed + 1)); }
 # shellcheck disable=SC2046
