@@ -104,27 +104,46 @@ task_docs() { # rewrites what is printed: docs/rules.md from the tables, the REA
 	sh tests/readme-update.sh ./build-release/gpuferry
 }
 
-task_lab() { # a real kernel in QEMU: ./do lab fast, full, boots [PATTERN], or cuts SEED [N]
-	size=${1-}
-	case $size in
-	fast | full | boots | cuts) ;;
-	*) say "./do lab fast, full, boots [PATTERN], or cuts SEED [N]: docs/lab.md says what each runs"; return 2 ;;
-	esac
-	case $size in full | cuts) task_deb ;; esac
+lab_images() { # fast, full, boots: what these boot, made once
+	case " $* " in *" full "*) task_deb ;; esac
 	# shellcheck disable=SC2086
 	need $build_packages $lab_packages libcmocka-dev libkmod-dev
 	mkdir -p build-lab
 	configure build-lab/build --buildtype=release
-	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_quarantine.so tests/lab_bind tests/lab_pve tests/lab_predict
-	case $size in
-	fast) sh tests/lab/images.sh build-lab ;;
-	full | cuts)
-		cp build-deb/gpuferry_*.deb build-lab/gpuferry.deb
-		sh tests/lab/disk.sh build-lab
+	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_quarantine.so tests/lab_bind tests/lab_pve tests/lab_predict \
+		tests/lab_replay
+	for what; do
+		case $what in
+		fast) sh tests/lab/images.sh build-lab ;;
+		full) cp build-deb/gpuferry_*.deb build-lab/gpuferry.deb && sh tests/lab/disk.sh build-lab ;;
+		boots) sh tests/lab/root.sh build-lab ;;
+		esac
+	done
+}
+
+lab_run() { sh tests/lab/lab.sh build-lab "$@" || lab_failed=1; }
+
+task_lab() { # a real kernel in QEMU: ./do lab [fast | long [SEED] | full, boots [PATTERN] | cuts, some SEED [N]]
+	lab_failed=0
+	case ${1-} in
+	'')
+		lab_images fast full boots
+		lab_run fast
+		lab_run full '^whole'
+		lab_run cuts 1 4
+		lab_run some 1 12
 		;;
-	boots) sh tests/lab/root.sh build-lab ;;
+	long)
+		lab_images full boots
+		lab_run cuts "${2:-1}" 30
+		lab_run some "${2:-1}" 60
+		;;
+	fast | full | boots) lab_images "$1" && lab_run "$@" ;;
+	cuts) lab_images full && lab_run "$@" ;;
+	some) lab_images boots && lab_run "$@" ;;
+	*) say "./do lab, or with: fast, long [SEED], full|boots [PATTERN], cuts|some SEED [N]: docs/lab.md says what each runs"; return 2 ;;
 	esac
-	sh tests/lab/lab.sh build-lab "$@"
+	return $lab_failed
 }
 
 task_deb() { # the Debian package, in build-deb/

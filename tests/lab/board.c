@@ -3,10 +3,11 @@
  * A machine of the project's own text form, as a board in QEMU with a real IOMMU:
  *   board MACHINE RESULT LOG SECONDS kernel KERNEL INITRD [WORDS...]   which ends when it would boot again
  *   board MACHINE RESULT LOG SECONDS root DISK JOB KERNEL INITRD [WORDS...]   the same with a qcow2 that stays as it was
- *   board MACHINE RESULT LOG SECONDS disk DISK JOB                     which boots from a qcow2, as often as it likes
+ *   board MACHINE RESULT LOG SECONDS disk DISK JOB [RECORD]            which boots from a qcow2, as often as it likes
  * Root ports and bridges, an NVMe for each disk controller, an e1000 for each network card and a display 1013:00b8 (Cirrus) are
  * QEMU's own; every other device that is not the chipset's is a stand-in. What the guest writes to its second serial port
- * is RESULT, the console and QEMU's own words are LOG. QEMU and the stand-ins are ended by their ids after SECONDS, or when
+ * is RESULT, the console and QEMU's own words are LOG. RECORD has all that is written to the disk (lab_replay), and
+ * RECORD.sizes, a line for each change: how many bytes RECORD, RESULT and LOG had at one time. QEMU and the stand-ins are ended by their ids after SECONDS, or when
  * board itself is asked to end: a power cut. Ends with 0: the guest has ended itself; 1: it has not; 2: wrong usage;
  * 77: QEMU cannot run.
  */
@@ -38,6 +39,8 @@ struct board {
 	size_t n;
 	pid_t *children;
 	size_t n_children;
+	const char *record; /* NULL: what is written to the disk is not recorded */
+	FILE *sizes;
 };
 
 #define ADD(...) add(board, arena_printf(board->arena, __VA_ARGS__))
@@ -234,12 +237,28 @@ static void on_signal(int number)
 	cut = 1;
 }
 
+static void note_sizes(const struct board *board, const char *result, const char *log, off_t *last)
+{
+	const char *const paths[] = { board->record, result, log };
+	off_t sizes[3] = { 0 };
+	struct stat about;
+	for (size_t i = 0; i < 3; i++)
+		if (stat(paths[i], &about) == 0)
+			sizes[i] = about.st_size;
+	if (memcmp(sizes, last, sizeof sizes) != 0)
+		fprintf(board->sizes, "%lld %lld %lld\n", (long long)sizes[0], (long long)sizes[1], (long long)sizes[2]);
+	memcpy(last, sizes, sizeof sizes);
+}
+
 /* The status of QEMU; 128 and its signal's number; -1: it was still running. */
-static int wait_for(pid_t pid, unsigned seconds)
+static int wait_for(const struct board *board, pid_t pid, const char *result, const char *log, unsigned seconds)
 {
 	struct timespec tick = { 0, 20 * 1000 * 1000 };
+	off_t sizes[3] = { 0 };
 	int status;
 	for (unsigned i = 0; i < seconds * 50 && !cut; i++) {
+		if (board->sizes)
+			note_sizes(board, result, log, sizes);
 		pid_t gone = waitpid(pid, &status, WNOHANG);
 		if (gone == pid)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -257,7 +276,7 @@ static const char *beside(struct board *board, const char *name)
 	return arena_printf(board->arena, "%.*s/%s", slash ? (int)(slash - path) : 0, path, name);
 }
 
-static int run(struct board *board, const char *log, unsigned seconds)
+static int run(struct board *board, const char *result, const char *log, unsigned seconds)
 {
 	int out = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (out < 0) {
@@ -274,7 +293,7 @@ static int run(struct board *board, const char *log, unsigned seconds)
 		execvp(board->argv.word[0], (char **)(uintptr_t)board->argv.word);
 		_exit(BOARD_NONE);
 	}
-	int status = pid < 0 ? BOARD_FAILED : wait_for(pid, seconds);
+	int status = pid < 0 ? BOARD_FAILED : wait_for(board, pid, result, log, seconds);
 	end_all(board);
 	if (status)
 		fprintf(stderr, status < 0 ? "board: QEMU did not end\n" : "board: QEMU ended with %d\n", status);
@@ -287,14 +306,38 @@ static void add_pair(struct board *board, const char *name, const char *value)
 	add(board, value);
 }
 
-/* KERNEL INITRD WORDS...; one processor: two machines go beside each other, and each starts sooner. */
+/* KERNEL INITRD WORDS... */
 static void add_kernel(struct board *board, const char *words, char **argv, int argc)
 {
 	for (int i = 2; i < argc; i++)
 		words = arena_printf(board->arena, "%s %s", words, argv[i]);
-	const char *const more[] = { "-smp", "1", "-no-reboot", "-kernel", argv[0], "-initrd", argv[1], "-append", words };
+	const char *const more[] = { "-no-reboot", "-kernel", argv[0], "-initrd", argv[1], "-append", words };
 	for (size_t i = 0; i < sizeof more / sizeof *more; i++)
 		add(board, more[i]);
+}
+
+/* What the machine flushed outlives QEMU, and what it did not may not. */
+static void add_disks(struct board *board, const char *disk, const char *job, bool stays)
+{
+	add(board, "-drive");
+	if (board->record)
+		ADD("if=none,id=root,driver=blklogwrites,file.driver=qcow2,file.file.driver=file,file.file.filename=%s,"
+		    "log.driver=file,log.filename=%s", disk, board->record);
+	else
+		ADD("if=none,id=root,file=%s,format=qcow2,%s", disk, stays ? "snapshot=on" : "cache=writeback");
+	add_pair(board, "-device", "virtio-blk-pci,drive=root,addr=18.0,bootindex=1");
+	add(board, "-drive");
+	ADD("if=none,id=job,file=%s,format=raw,readonly=on", job);
+	add_pair(board, "-device", "virtio-blk-pci,drive=job,addr=19.0,serial=lab");
+}
+
+/* The log must be there before QEMU writes to it. */
+static bool begin_record(struct board *board, const char *path)
+{
+	FILE *empty = fopen(path, "w");
+	board->record = path;
+	board->sizes = fopen(arena_printf(board->arena, "%s.sizes", path), "w");
+	return empty && fclose(empty) == 0 && board->sizes;
 }
 
 static bool add_boot(struct board *board, int argc, char **argv)
@@ -309,21 +352,13 @@ static bool add_boot(struct board *board, int argc, char **argv)
 		const struct boot_kind *kind = &kinds[i];
 		if (strcmp(argv[0], kind->name) != 0 || argc - 1 < kind->words)
 			continue;
-		/* what the machine flushed outlives QEMU, and what it did not may not */
-		if (kind->disk) {
-			const char *keep = kind->kernel ? "snapshot=on" : "cache=writeback";
-			add(board, "-drive");
-			ADD("if=none,id=root,file=%s,format=qcow2,%s", argv[1], keep);
-			add_pair(board, "-device", "virtio-blk-pci,drive=root,addr=18.0,bootindex=1");
-			add(board, "-drive");
-			ADD("if=none,id=job,file=%s,format=raw,readonly=on", argv[2]);
-			add_pair(board, "-device", "virtio-blk-pci,drive=job,addr=19.0,serial=lab");
-		}
+		if (!kind->kernel && argc > 3 && !begin_record(board, argv[3]))
+			return false;
+		if (kind->disk)
+			add_disks(board, argv[1], argv[2], kind->kernel);
 		if (kind->kernel)
 			add_kernel(board, kind->disk ? arena_printf(board->arena, "%s root=/dev/vda ro", plain) : plain,
 			        argv + 1 + (kind->disk ? 2 : 0), argc - 1 - (kind->disk ? 2 : 0));
-		else
-			add_pair(board, "-smp", "2");
 		return true;
 	}
 	return false;
@@ -337,7 +372,7 @@ int main(int argc, char **argv)
 	uint64_t seconds = 0;
 	if (argc < 8 || !text_number(argv[4], 10, 36000, &seconds)) {
 		fputs("usage: board MACHINE RESULT LOG SECONDS kernel KERNEL INITRD [WORDS...] | root DISK JOB KERNEL INITRD [WORDS...] | "
-		      "disk DISK JOB\n", stderr);
+		      "disk DISK JOB [RECORD]\n", stderr);
 		return BOARD_USAGE;
 	}
 	if (!gather(&board, argv[1], &err)) {
@@ -352,5 +387,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof more / sizeof *more; i++)
 		add(&board, more[i]);
 	signal(SIGTERM, on_signal);
-	return run(&board, argv[3], (unsigned)seconds);
+	int status = run(&board, argv[2], argv[3], (unsigned)seconds);
+	if (board.sizes)
+		fclose(board.sizes);
+	return status;
 }

@@ -1,8 +1,9 @@
 #!/bin/sh
-# lab.sh FOLDER fast|full|boots [PATTERN], or cuts SEED [N]: boots the lab's machines in QEMU (TCG is enough) and judges gpuferry by what a real kernel with a
-# real IOMMU does. FOLDER holds the images and a log for each run. Each row of the tables below is one run; they go in
-# parallel up to the cores. Nothing is tried twice. Ends like a test: N passed, N failed, N skipped. The moments of the cuts
-# come from SEED; asked again for the same seed, those that passed before are not run again.
+# lab.sh FOLDER fast|full|boots [PATTERN], or cuts|some SEED N: boots the lab's machines in QEMU (TCG is enough) and judges
+# gpuferry by what a real kernel with a real IOMMU does. FOLDER holds the images and a log for each run. Each row of the
+# tables below is one run; they go in parallel up to the cores. Nothing is tried twice. Ends like a test: N passed, N failed,
+# N skipped. cuts: the power goes at N moments of SEED's; some: N of the boots, as SEED picks them. Asked again for the same
+# seed, those that passed before are not run again.
 set -u
 folder=$(realpath "$1")
 lab=$(cd "$(dirname "$0")" && pwd)
@@ -27,22 +28,36 @@ rebind-off        iommu-off     rebind  240
 full='
 whole             intel-4060ti  whole       1500
 unconfirmed       intel-4060ti  unconfirmed 1500
-cut-file          intel-4060ti  cut         1500 9:150
-cut-initramfs     intel-4060ti  cut         1500 12:20000
-cut-boot          intel-4060ti  cut         1500 13:4000
-cut-going-on      intel-4060ti  cut         1500 boot:30000
+cut-file          intel-4060ti  killed      1500 9:150
+cut-initramfs     intel-4060ti  killed      1500 12:20000
+cut-boot          intel-4060ti  killed      1500 13:4000
+cut-going-on      intel-4060ti  killed      1500 boot:30000
 '
 
-# N cuts at moments of SEED's: how long after which step's begin, within about what that kind of step takes.
-cuts() {
-	awk -v seed="$1" -v n="${2:-30}" 'BEGIN {
-		steps = split("1:300 7:300 8:300 9:300 10:300 11:300 12:45000 12:45000 12:45000 13:15000 13:15000 14:8000 boot:60000 boot:60000 boot:60000", kinds)
+# Parts of the run that is recorded for the cuts, in their order: each begins where its pattern stands for the N-th time in
+# what the journey says (result) or on the console (log).
+parts='
+revert     result 1 \[[0-9/]*\] take the change back
+early      result 1 \[[0-9/]*\] let vfio-pci take
+initramfs  result 1 \[[0-9/]*\] make the initramfs
+menu       result 1 \[[0-9/]*\] put the words into the boot menu
+down       result 1 the node reboots now
+boot       log    2 Booting
+up         result 1 == up
+'
+# N rows: in which part the power goes and how far in it (of what is written there), whether the disk has a cache that loses
+# what was not flushed, and what is asked for then.
+cuts() { # SEED N
+	awk -v seed="$1" -v n="$2" 'BEGIN {
+		n_parts = split("revert early initramfs initramfs menu menu down boot", parts, " ")
 		srand(seed)
-		for (i = 1; i <= n; i++) {
-			split(kinds[int(rand() * steps) + 1], kind, ":")
-			printf "cut-%s-%02d intel-4060ti cut 1500 %s:%d\n", seed, i, kind[1], rand() * kind[2]
-		}
+		for (i = 1; i <= n; i++)
+			printf "cut-%s-%02d intel-4060ti cut 1500 %s:%.3f %s %s\n", seed, i, parts[int(rand() * n_parts) + 1], rand(),
+				rand() < 0.5 ? "kept" : "lost", rand() < 0.6 ? "back" : "on"
 	}'
+}
+some() { # SEED N
+	boots_rows "$folder/boots" | awk -v seed="$1" 'BEGIN { srand(seed) } { print rand(), $0 }' | sort -n | head -n "$2" | cut -d' ' -f2-
 }
 
 # shellcheck source=tests/lab/boots.sh
@@ -128,10 +143,16 @@ judge_unconfirmed() {
 	[ "$(drives drivers-after 0000:01:00.0)" = nouveau ] || wrong "taken back the card is with $(drives drivers-after 0000:01:00.0)"
 	as_before
 }
-judge_cut() {
+judge_killed() {
 	grep -q '^== cut' "$result" || wrong "the power did not go"
 	as_before
 }
+judge_record() {
+	[ "$(ended apply)" = 4 ] || wrong "apply did not ask for the reboot"
+	[ "$(drives drivers 0000:01:00.0)" = vfio-pci ] || wrong "after the reboot the card is with $(drives drivers 0000:01:00.0)"
+	[ "$(ended wished)" = 0 ] || wrong "how it stands then was not told"
+}
+judge_cut() { as_before; }
 
 # ---- one run -----------------------------------------------------------------------------------------------------------
 
@@ -140,6 +161,19 @@ board() { # the table's machine, once: WORDS...
 		2>>"$logs/$name.err"
 }
 fast_run() { board kernel "$folder/kernel" "$folder/initrd" quiet "lab=$job" "$@"; }
+
+# What a run brings along: its job, and FILE... beside it.
+pack() {
+	mkdir -p "$logs/$name.job"
+	cp "$lab/journeys/common.sh" "$@" "$logs/$name.job/"
+	cp "$lab/journeys/$job" "$logs/$name.job/job"
+	sh "$lab/pack.sh" "$logs/$name.job" "$logs/$name.tar"
+	rm -rf "$logs/$name.job"
+}
+disk_run() { # DISK FORMAT [RECORD]: DISK stays as it is
+	qemu-img create -q -f qcow2 -b "$1" -F "$2" "$logs/$name.qcow2"
+	board disk "$logs/$name.qcow2" "$logs/$name.tar" ${3+"$3"}
+}
 
 # Waits until the machine is where the power shall go: STEP:MS. False: it ended before that.
 power_goes() {
@@ -157,34 +191,76 @@ power_goes() {
 	done
 	return 1
 }
-full_run() {
-	mkdir -p "$logs/$name.job"
-	cp "$lab/journeys/common.sh" "$logs/$name.job/"
-	cp "$lab/journeys/$job" "$logs/$name.job/job"
-	sh "$lab/pack.sh" "$logs/$name.job" "$logs/$name.tar"
-	qemu-img create -q -f qcow2 -b "$(realpath "$folder/disk")" -F qcow2 "$logs/$name.qcow2"
+full_run() { # [STEP:MS]
+	pack
+	cut=
 	if [ $# = 1 ]; then
 		# the program itself in the background, so that the signal is its own
+		qemu-img create -q -f qcow2 -b "$disk" -F qcow2 "$logs/$name.first"
 		"$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" \
-			disk "$logs/$name.qcow2" "$logs/$name.tar" 2>>"$logs/$name.err" &
+			disk "$logs/$name.first" "$logs/$name.tar" 2>>"$logs/$name.err" &
 		power_goes "$1" $! && kill $! && cut=yes
 		wait $!
-		cat "$result" >"$logs/$name.first" 2>/dev/null
+		disk_run "$logs/$name.first" qcow2
+	else
+		disk_run "$disk" qcow2
 	fi
-	board disk "$logs/$name.qcow2" "$logs/$name.tar"
 	code=$?
-	[ -z "${cut-}" ] || echo '== cut' >>"$result"
-	rm -rf "$logs/$name.job" "$logs/$name.qcow2" "$logs/$name.tar"
+	[ -z "$cut" ] || echo '== cut' >>"$result"
+	rm -rf "$logs/$name.qcow2" "$logs/$name.first" "$logs/$name.tar"
 	return $code
 }
 
-one() { # SIZE NAME MACHINE JOB SECONDS WORDS...
-	size=$1 name=$2 machine=$3 job=$4 seconds=$5 why=
+# All that the journey writes to the disk, once; and how many writes there were where each part begins.
+record_run() {
+	pack
+	rm -rf "$record.new"
+	mkdir "$record.new"
+	qemu-img convert -q -O raw "$disk" "$record.new/start"
+	disk_run "$disk" qcow2 "$record.new/log"
+	code=$?
+	part wished >"$record.new/wished"
+	printf '%s\n' "$parts" | grep . | while read -r begins place times pattern; do
+		at=$(grep -abo "$pattern" "$logs/$name.$place" | sed -n "${times}s/:.*//p")
+		bytes=$(awk -v at="$at" -v column="$([ "$place" = log ] && echo 3 || echo 2)" 'at != "" && $column > at { print $1; exit }' \
+			"$record.new/log.sizes")
+		echo "$begins $("$folder/build/tests/lab_replay" count "$record.new/log" "${bytes:-none}" 2>&1)"
+	done >"$record.new/parts"
+	# the log is right if it makes of the start what the disk is now
+	cp --sparse=always "$record.new/start" "$record.new/end"
+	all=$("$folder/build/tests/lab_replay" count "$record.new/log" 999999999999)
+	"$folder/build/tests/lab_replay" onto "$record.new/end" "$record.new/log" "$all" >>"$logs/$name.err" 2>&1
+	qemu-img compare -q "$record.new/end" "$logs/$name.qcow2" || why="the recorded writes do not make the disk that was written"
+	grep -qv ' [0-9][0-9]*$' "$record.new/parts" && why="of the parts of the run: $(grep -v ' [0-9][0-9]*$' "$record.new/parts" | head -n 1)"
+	rm -f "$logs/$name.qcow2" "$logs/$name.tar" "$record.new/end"
+	[ -n "$why" ] || mv -T "$record.new" "$record"
+	return $code
+}
+# The power goes at a moment of the recorded run: PART:FRACTION kept|lost back|on.
+cuts_run() {
+	begin=$(sed -n "s/^${1%:*} //p" "$record/parts") end=$(sed -n "/^${1%:*} /{n;s/.* //p}" "$record/parts")
+	entries=$(awk -v begin="$begin" -v end="$end" -v far="${1#*:}" 'BEGIN { print begin + int(far * (end - begin)) }')
+	mkdir -p "$logs/$name.along"
+	echo "$3" >"$logs/$name.along/way"
+	pack "$logs/$name.along/way" "$record/wished"
+	cp --sparse=always "$record/start" "$logs/$name.raw"
+	[ "$2" = kept ] && seed= || seed=$entries
+	"$folder/build/tests/lab_replay" onto "$logs/$name.raw" "$record/log" "$entries" ${seed:+"$seed"} >"$logs/$name.err" 2>&1 ||
+		why="the disk as it was then cannot be made"
+	[ -n "$why" ] || disk_run "$logs/$name.raw" raw
+	code=$?
+	rm -rf "$logs/$name.qcow2" "$logs/$name.raw" "$logs/$name.tar" "$logs/$name.along"
+	return $code
+}
+
+one() { # KIND NAME MACHINE JOB SECONDS WORDS...
+	kind=$1 name=$2 machine=$3 job=$4 seconds=$5 why='' words=''
 	shift 5
+	[ "$kind" != cuts ] || words=" $*"
 	result=$logs/$name.result
 	rm -rf "$logs/$name".*
 	started=$(date +%s)
-	"${size}_run" "$@"
+	"${kind}_run" "$@"
 	code=$?
 	took=$(($(date +%s) - started))
 	if [ $code = 77 ]; then
@@ -194,24 +270,29 @@ one() { # SIZE NAME MACHINE JOB SECONDS WORDS...
 	[ $code = 0 ] || wrong "the machine did not power off in $seconds s (code $code)"
 	grep -q '^== end' "$result" 2>/dev/null || wrong "the job did not come to its end"
 	[ -n "$why" ] || "judge_$job"
-	if [ -z "$why" ]; then say "ok $name ($took s)"; else say "not ok $name ($took s): $why; $logs/$name.log"; fi
+	if [ -z "$why" ]; then say "ok $name$words ($took s)"; else say "not ok $name$words ($took s): $why; $logs/$name.log"; fi
 }
 
+disk=$(realpath "$folder/disk" 2>/dev/null)
+record=$folder/record-$({ echo "$disk"; cat "$lab/journeys/common.sh" "$lab/journeys/record"; } | sha256sum | cut -c1-16)
 if [ "${2-}" = one ]; then
 	shift 2
 	one "$@"
 	exit
 fi
-case ${2-} in
-fast) runs=$(printf '%s\n' "$fast" | grep -E "${3-}") ;;
-full) runs=$(printf '%s\n' "$full" | grep -E "${3-}") ;;
-boots)
+case ${2-} in boots | some)
 	rm -rf "$folder/boots"
 	for list in "$lab"/boots*.txt; do boots_split "$list" "$folder/boots" || exit 2; done
-	runs=$(boots_rows "$folder/boots" | grep -E "${3-}")
 	;;
-cuts) runs=$(cuts "${3:-1}" "${4-}") ;;
-*) echo "usage: lab.sh FOLDER fast|full|boots [PATTERN], or cuts SEED [N]" >&2; exit 2 ;;
+esac
+kind=${2-} table=$logs/table
+case $kind in
+fast) runs=$(printf '%s\n' "$fast" | grep -E "${3-}") ;;
+full) runs=$(printf '%s\n' "$full" | grep -E "${3-}") ;;
+boots) runs=$(boots_rows "$folder/boots" | grep -E "${3-}") ;;
+cuts) runs=$(cuts "${3:-1}" "${4:-30}") table=$logs/cuts-${3:-1} ;;
+some) runs=$(some "${3:-1}" "${4:-60}") kind=boots table=$logs/boots-${3:-1} ;;
+*) echo "usage: lab.sh FOLDER fast|full|boots [PATTERN], or cuts|some SEED N" >&2; exit 2 ;;
 esac
 mkdir -p "$logs"
 if ! command -v qemu-system-x86_64 >/dev/null || ! qemu-system-x86_64 -device help 2>/dev/null | grep -q x-pci-proxy-dev; then
@@ -219,24 +300,22 @@ if ! command -v qemu-system-x86_64 >/dev/null || ! qemu-system-x86_64 -device he
 	say "0 passed, 0 failed, $(printf '%s\n' "$runs" | grep -c .) skipped"
 	exit 0
 fi
-size=$2 at_once=$(nproc) table=$logs/table
-[ "$size" != full ] || at_once=$(((at_once + 1) / 2)) # each of these keeps two cores busy
-if [ "$size" = cuts ]; then
-	size=full table=$logs/cuts-${3:-1}
-	touch "$table"
-	grep '^ok ' "$table" >"$table.ok"
-	mv "$table.ok" "$table"
-else
-	: >"$table"
+if [ "$kind" = cuts ] && [ ! -e "$record" ]; then
+	(one record record intel-4060ti record 1500)
+	[ -e "$record" ] || exit 1
 fi
+[ "$table" != "$logs/table" ] || : >"$table"
+touch "$table"
+grep '^ok ' "$table" >"$table.ok"
+mv "$table.ok" "$table"
 left=$(printf '%s\n' "$runs" | grep . | while read -r name rest; do grep -q "^ok $name " "$table" || echo "$name $rest"; done)
-printf '%s\n' "$left" | grep . | xargs -r -P "$at_once" -L 1 sh "$0" "$folder" one "$size" >>"$table" 2>&1
+printf '%s\n' "$left" | grep . | xargs -r -P "$(nproc)" -L 1 sh "$0" "$folder" one "$kind" >>"$table" 2>&1
 sort -o "$table" "$table"
 cat "$table"
 passed=$(grep -c '^ok' "$table") failed=$(grep -c '^not ok' "$table") skipped=$(grep -c '^skip' "$table")
 total=$(printf '%s\n' "$runs" | grep -c .)
 [ $((passed + failed + skipped)) = "$total" ] || { say "of $total runs $((passed + failed + skipped)) said something"; failed=$((failed + 1)); }
 # shellcheck disable=SC2046
-[ "$2" != boots ] || boots_sum $(printf '%s\n' "$runs" | cut -d' ' -f1)
+[ "$kind" != boots ] || boots_sum $(printf '%s\n' "$runs" | cut -d' ' -f1)
 say "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -23,16 +23,17 @@ end() {
 	echo o >/proc/sysrq-trigger
 	sleep 60
 }
-settle() { # what gpuferry does by itself at a boot has come to its end
+settle() { # what gpuferry does by itself at a boot has come to its end, a second one's taking back and its reboot too
 	for i in $(seq 120); do
 		case $(systemctl is-active gpuferry-resume 2>/dev/null) in
 		activating) sleep 1 ;;
 		*) break ;;
 		esac
 	done
+	if journalctl -q -b -u gpuferry-revert | grep -q 'another boot of a change'; then sleep 900; fi
 }
-hold() { # somebody has the card open, so it can be taken only before its driver comes
-	sleep infinity </dev/dri/renderD128 &
+hold() { # somebody has the card open, if it has its driver, so it can be taken only before that comes
+	[ ! -e /dev/dri/renderD128 ] || sleep infinity </dev/dri/renderD128 &
 }
 rebooting() { # STATUS WISHED: waits to be ended by the reboot that was asked for; without one the journey is over
 	[ "$1" = "$2" ] && sleep 90
@@ -41,8 +42,8 @@ rebooting() { # STATUS WISHED: waits to be ended by the reboot that was asked fo
 driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver" 2>/dev/null)" 2>/dev/null; }
 drivers() { for device in /sys/bus/pci/devices/*; do echo "${device##*/} driver=$(driver_of "${device##*/}")"; done; }
 # All that a rollback must bring back: /etc with modes, owners and links, what the boot menu boots, what the initramfs holds
-# (its list of names, and its settings byte for byte), Proxmox's files, who drives what.
-state() {
+# (its list of names, and its settings byte for byte), Proxmox's files; and, when it has booted, who drives what.
+on_disk() {
 	(cd / && find etc lib/modules/*/modules.dep usr/local -path etc/.pwd.lock -prune -o -printf '%p %y %m %U:%G %l\n' | sort)
 	(cd / && find etc -type f -exec sha256sum {} + | sort -k2)
 	grep -E '^\s*(linux|initrd)' /boot/grub/grub.cfg
@@ -53,5 +54,5 @@ state() {
 		(cd /var/tmp/image && find . -printf '%p %y %m %l\n' | sort && find . -path '*etc/*' -type f -exec sha256sum {} + | sort -k2)
 		rm -rf /var/tmp/image
 	done
-	drivers
 }
+state() { on_disk; drivers; }
