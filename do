@@ -7,7 +7,7 @@ build_packages="gcc meson ninja-build pkg-config libjansson-dev libarchive-dev l
 test_packages="ffmpeg jq perl libjson-xs-perl qemu-guest-agent libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client strace cpio gzip zstd xz-utils util-linux dosfstools"
 check_packages="clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc git mmdebstrap util-linux"
 deb_packages="build-essential debhelper lintian"
-lab_packages="qemu-system-x86 qemu-utils busybox cpio kmod make linux-headers-amd64 jq mmdebstrap fdisk e2fsprogs"
+lab_packages="qemu-system-x86 qemu-utils busybox cpio kmod make linux-headers-amd64 jq mmdebstrap fdisk e2fsprogs dosfstools ovmf"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -104,21 +104,16 @@ task_docs() { # rewrites what is printed: docs/rules.md from the tables, the REA
 	sh tests/readme-update.sh ./build-release/gpuferry
 }
 
-lab_images() { # fast, full, boots: what these boot, made once
-	case " $* " in *" full "*) task_deb ;; esac
+lab_build() {
 	# shellcheck disable=SC2086
 	need $build_packages $lab_packages libcmocka-dev libkmod-dev
 	mkdir -p build-lab
 	configure build-lab/build --buildtype=release
 	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_quarantine.so tests/lab_bind tests/lab_pve tests/lab_predict \
 		tests/lab_replay
-	for what; do
-		case $what in
-		fast) sh tests/lab/images.sh build-lab ;;
-		full) cp build-deb/gpuferry_*.deb build-lab/gpuferry.deb && sh tests/lab/disk.sh build-lab ;;
-		boots) sh tests/lab/root.sh build-lab ;;
-		esac
-	done
+	case ${1-} in fast | boots | some) return ;; esac
+	task_deb # what the full machine installs
+	cp build-deb/gpuferry_*.deb build-lab/gpuferry.deb
 }
 
 lab_run() { sh tests/lab/lab.sh build-lab "$@" || lab_failed=1; }
@@ -126,22 +121,21 @@ lab_run() { sh tests/lab/lab.sh build-lab "$@" || lab_failed=1; }
 task_lab() { # a real kernel in QEMU: ./do lab [fast | long [SEED] | full, boots [PATTERN] | cuts, some SEED [N]]
 	lab_failed=0
 	case ${1-} in
+	'' | fast | long | full | boots | cuts | some) lab_build "${1-}" ;;
+	*) say "./do lab, or with: fast, long [SEED], full|boots [PATTERN], cuts|some SEED [N]: docs/lab.md says what each runs"; return 2 ;;
+	esac
+	case ${1-} in
 	'')
-		lab_images fast full boots
 		lab_run fast
-		lab_run full '^whole'
+		lab_run full '^whole '
 		lab_run cuts 1 4
 		lab_run some 1 12
 		;;
 	long)
-		lab_images full boots
 		lab_run cuts "${2:-1}" 30
 		lab_run some "${2:-1}" 60
 		;;
-	fast | full | boots) lab_images "$1" && lab_run "$@" ;;
-	cuts) lab_images full && lab_run "$@" ;;
-	some) lab_images boots && lab_run "$@" ;;
-	*) say "./do lab, or with: fast, long [SEED], full|boots [PATTERN], cuts|some SEED [N]: docs/lab.md says what each runs"; return 2 ;;
+	*) lab_run "$@" ;;
 	esac
 	return $lab_failed
 }

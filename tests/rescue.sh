@@ -23,7 +23,7 @@ lines="two
 lines.conf"
 base() { # ROOT
 	mkdir -p "$1/bin" "$1/usr/sbin" "$1/proc/self" "$1/dev" "$1/boot" "$1/tmp" "$1/etc/modprobe.d" "$1/etc/default/grub.d" \
-		"$1/etc/systemd/system/sysinit.target.wants" "$1/etc/one" "$1/etc/two" "$1/$run/old"
+		"$1/etc/systemd/system/sysinit.target.wants" "$1/etc/systemd/system/multi-user.target.wants" "$1/etc/one" "$1/etc/two" "$1/$run/old"
 	mknod -m 666 "$1/dev/null" c 1 3 2>/dev/null || : >"$1/dev/null"
 	cp "$busybox" "$1/bin/busybox"
 	cp "$(command -v dash || command -v sh)" "$1/bin/dash"
@@ -67,26 +67,29 @@ change() { # ROOT
 	root=$1
 	new='words of ours
 '
-	unit=/etc/systemd/system/gpuferry-revert.service
+	unit=/etc/systemd/system/gpuferry-revert.service resume=/etc/systemd/system/gpuferry-resume.service
+	resume_link=/etc/systemd/system/multi-user.target.wants/gpuferry-resume.service
 	set -- link+ node /etc/systemd/system/sysinit.target.wants/gpuferry-revert.service '' ../gpuferry-revert.service
 	ln -s ../gpuferry-revert.service "$root$3"
-	set -- "$@" file+ node $unit '' "$new"
+	set -- "$@" file+ node $unit '' "$new" file+ node $resume '' "$new"
+	set -- "$@" link+ node $resume_link '' ../gpuferry-resume.service
+	ln -s ../gpuferry-resume.service "$root$resume_link"
 	set -- "$@" file node /etc/default/grub.d/gpuferry.cfg '' "$new"
-	for file in $unit /etc/default/grub.d/gpuferry.cfg; do printf '%s' "$new" >"$root$file"; done
+	for file in $unit $resume /etc/default/grub.d/gpuferry.cfg; do printf '%s' "$new" >"$root$file"; done
 	set -- "$@" file node /etc/modprobe.d/vfio.conf "$(sum 'options vfio ids=none\n')" "$new"
-	save 3 /etc/modprobe.d/vfio.conf
+	save 5 /etc/modprobe.d/vfio.conf
 	printf '%s' "$new" >"$root/etc/modprobe.d/vfio.conf"
 	chown 0:0 "$root/etc/modprobe.d/vfio.conf"
 	chmod 644 "$root/etc/modprobe.d/vfio.conf"
 	set -- "$@" file node "/etc/modprobe.d/$odd" "$(sum 'odd\n')" "$new"
-	save 4 "/etc/modprobe.d/$odd"
+	save 6 "/etc/modprobe.d/$odd"
 	printf '%s' "$new" >"$root/etc/modprobe.d/$odd"
 	set -- "$@" file node "/etc/modprobe.d/$lines" "$(sum 'lines\n')" ''
-	save 5 "/etc/modprobe.d/$lines"
+	save 7 "/etc/modprobe.d/$lines"
 	rm "$root/etc/modprobe.d/$lines"
 	set -- "$@" file node /etc/moded "$(sum 'moded\n')" 'moded
 '
-	save 6 /etc/moded
+	save 8 /etc/moded
 	chmod 644 "$root/etc/moded"
 	set -- "$@" link node /etc/leads one two link node /etc/lost /nowhere ''
 	rm "$root/etc/leads" "$root/etc/lost"
@@ -195,7 +198,7 @@ own_root dash
 [ $code = 0 ] && as_before; ok "what a cut has left beside a file and a link goes"
 
 fresh
-rm "$work/now/$run/old/3"
+rm "$work/now/$run/old/5"
 own_root ash
 [ $code = 1 ] && complains 'what it was is not whole' && grep -q ours "$work/now/etc/modprobe.d/vfio.conf" &&
 	[ -e "$work/now/etc/systemd/system/gpuferry-revert.service" ] && [ -L "$work/now/var/lib/gpuferry/revert" ]
@@ -299,6 +302,16 @@ for shell in dash ash; do
 	ok "$shell: not confirmed in time: taken back, one reboot"
 	[ "$(cat "$work/now/$run/taken-back")" = 'done' ] && [ ! -L "$work/now/var/lib/gpuferry/revert" ]
 	ok "$shell: and the service is gone"
+
+	serviced
+	printf '#!/bin/sh\n' >"$work/now/bin/gpuferry"
+	chmod 755 "$work/now/bin/gpuferry"
+	boot second 8
+	[ $code = 0 ] && rebooted 1 && [ ! -e "$work/now$unit" ] && [ -L "$work/now/var/lib/gpuferry/revert" ] &&
+		[ -f "$work/now$resume" ] && [ -L "$work/now$resume_link" ]
+	ok "$shell: where gpuferry is, it goes on at the next boot, for the guests"
+	rm -f "$work/now$resume" "$work/now$resume_link" "$work/now/bin/gpuferry"
+	restored; ok "$shell: and all else is as before"
 
 	serviced
 	echo "[ \$(wc -l </fake/sleeps) -lt 10 ] || : >/$run/confirmed" >"$work/now/fake/at-sleep"

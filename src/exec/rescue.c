@@ -11,7 +11,7 @@
 #include "exec/guest.h"
 #include "exec/steps.h"
 
-enum part { PART_NODE, PART_DERIVED, PART_TEMPORARY, PARTS };
+enum part { PART_NODE, PART_DERIVED, PART_TEMPORARY, PART_RESUME, PARTS };
 
 /* Behind the confirmation nothing was done unless it was confirmed; the older kernels are the way back until then. */
 static bool behind_confirmation(const struct plan *plan, size_t step)
@@ -22,10 +22,22 @@ static bool behind_confirmation(const struct plan *plan, size_t step)
 	return false;
 }
 
-static enum part part_of(const struct step *step)
+/* The unit that goes on, and what of the plan starts it, stand behind those of the self-revert (src/plan/finish.c). */
+static bool is_resume(const struct plan *plan, size_t step)
 {
+	for (size_t i = 0; i <= step; i++)
+		if (strcmp(plan->steps[i].kind, "file") == 0 && text_ends(plan->steps[i].key, "/" PLAN_RESUME ".service"))
+			return true;
+	return false;
+}
+
+static enum part part_of(const struct plan *plan, size_t i)
+{
+	const struct step *step = &plan->steps[i];
 	const struct plan_kind *kind = plan_kind(step->kind);
-	return step->temporary ? PART_TEMPORARY : kind && kind->derived ? PART_DERIVED : PART_NODE;
+	if (step->temporary)
+		return is_resume(plan, i) ? PART_RESUME : PART_TEMPORARY;
+	return kind && kind->derived ? PART_DERIVED : PART_NODE;
 }
 
 static const char *old_of(const struct journal *journal, size_t step)
@@ -60,12 +72,13 @@ static void push_step(const struct journal *journal, size_t i, struct arena *are
 /* Plain kinds in reverse, what is made from files in the plan's order. */
 static void push_part(const struct journal *journal, enum part part, struct arena *arena, struct words *lines)
 {
-	static const char *const names[] = { "node_steps", "derived_steps", "temporary_steps" };
+	static const char *const names[] = { "node_steps", "derived_steps", "temporary_steps",
+		"resume_steps" };
 	push(arena, lines, arena_printf(arena, "%s() {", names[part]));
 	push(arena, lines, ":");
 	for (size_t i = 0; i < journal->plan.n; i++) {
 		size_t at = part == PART_DERIVED ? i : journal->plan.n - 1 - i;
-		if (part_of(&journal->plan.steps[at]) == part)
+		if (part_of(&journal->plan, at) == part)
 			push_step(journal, at, arena, lines);
 	}
 	push(arena, lines, "}");
@@ -181,6 +194,7 @@ static void push_guests(const struct journal *journal, struct arena *arena, stru
 			push_guest(stop_line(step, arena), arena, &rest);
 	}
 	const struct words *const parts[] = { &rest, &back, &starts };
+	push(arena, lines, arena_printf(arena, "guests=%s", back.n || starts.n ? "yes" : "no"));
 	push(arena, lines, "guest_steps() {");
 	push(arena, lines, back.n || starts.n ? "say 'The guests, to be done where Proxmox VE runs:'" : ":");
 	for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)

@@ -11,6 +11,7 @@ SYS=${SYS:-/sys}
 HOME_FOLDER=/var/lib/gpuferry
 RUN=$ROOT$HOME_FOLDER/runs/$id
 live=no # this machine runs, and goes on running: drivers and modules are changed now
+hand=yes # a person runs this, who is told what remains
 lefts=0 fails=0
 now=
 
@@ -300,14 +301,19 @@ mark() { # NAME TEXT
 	printf '%s\n' "$2" >"$RUN/$1.new" && flush "$RUN/$1.new" && mv -f "$RUN/$1.new" "$RUN/$1" && flush "$RUN"
 }
 
+# The guests are Proxmox's, which is not there yet: where gpuferry is, the unit that goes on stays, and at the next boot, before
+# guests start, it takes them back too and itself away.
+goes_on() { [ $guests = yes ] && [ $hand = no ] && inside_has gpuferry; }
+
 # What stands for the service that runs this goes last: cut off before, it is started again.
 take_back() {
 	mark taken-back begun || say "$RUN/taken-back cannot be written; going on" # a full disk: it gets emptier
 	node_steps
 	derived_steps
 	if [ $fails = 0 ]; then
+		goes_on || resume_steps
 		temporary_steps
-		case $(readlink "$ROOT$HOME_FOLDER/revert") in
+		goes_on || case $(readlink "$ROOT$HOME_FOLDER/revert") in
 		"runs/$id/rollback.sh" | */"runs/$id/rollback.sh") rm -f "$ROOT$HOME_FOLDER/revert" ;;
 		esac
 	fi
@@ -374,7 +380,7 @@ wait_for_turn() {
 }
 
 by_service() {
-	live=no
+	hand=no
 	! over || exit 0
 	writable || { say "$RUN cannot be written to: nothing is taken back" >&2; exit 1; }
 	wait_for_confirmation

@@ -124,7 +124,7 @@ static void wanted_by(struct route *route, const char *name, const char *target)
 
 static void units(struct route *route)
 {
-	static const char revert[] = "gpuferry-revert", resume[] = "gpuferry-resume";
+	static const char revert[] = "gpuferry-revert", resume[] = PLAN_RESUME;
 	static const char *const targets[] = { "sysinit", "emergency", "rescue" };
 	unit(route, revert, plan_revert_unit(route->plan->confirm_seconds, route->arena),
 	        "take the change back by itself unless it is confirmed");

@@ -118,6 +118,7 @@ const char *plan_undo(enum undo undo); /* "exact" */
 /* Where exec keeps its own; the self-revert's unit runs PLAN_REVERT, a link to the rollback.sh of the armed run. */
 #define PLAN_FOLDER "/var/lib/gpuferry"
 #define PLAN_REVERT PLAN_FOLDER "/revert"
+#define PLAN_RESUME "gpuferry-resume" /* the unit that goes on */
 /* The unit that takes an unconfirmed change back, and the one that goes on after the reboot. */
 const char *plan_revert_unit(int64_t confirm_seconds, struct arena *arena);
 const char *plan_resume_unit(struct arena *arena);

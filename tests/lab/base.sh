@@ -1,11 +1,13 @@
 #!/bin/sh
-# base.sh FOLDER: the Debian that the lab's disks begin with, made once and kept by what goes into it: systemd, GRUB (BIOS),
+# base.sh FOLDER [PACKAGE...]: the Debian that the lab's disks begin with, made once and kept by what goes into it: systemd, GRUB (BIOS),
 # initramfs-tools, and what gpuferry's package needs. Prints its path: a tar.
 set -eu
 folder=$(realpath "$1")
 suite=bookworm
 packages=systemd-sysv,udev,dbus,kmod,linux-image-amd64,initramfs-tools,grub2-common,grub-pc-bin,grub-pc,pciutils,pci.ids
 packages=$packages,busybox,iproute2,zstd,libjansson4,libarchive13,libmd0,libyaml-0-2,libpci3,libsmartcols1,dosfstools
+shift
+for package; do packages=$packages,$package; done
 
 base=$folder/disk-base-$(echo "$suite $packages" | sha256sum | cut -c1-16).tar
 if [ ! -e "$base" ]; then

@@ -27,12 +27,13 @@
 #include "read.h"
 #include "stand_in.h"
 
-enum { BOARD_FAILED = 1, BOARD_USAGE = 2, BOARD_NONE = 77 };
+enum { BOARD_FAILED = 1, BOARD_USAGE = 2, BOARD_NONE = 77, VARIABLES_MAX = 1024 * 1024 };
 
 struct board {
 	struct arena *arena;
 	struct pci pci;
 	const char *iommu; /* QEMU's device; NULL: none */
+	bool uefi;
 	struct words argv;
 	struct stand_in *functions;
 	int *ends; /* the stand-ins' ends of their sockets */
@@ -65,6 +66,7 @@ static bool gather(struct board *board, const char *path, struct err *err)
 	struct world *world = tape_world(tape, "node", board->arena, err);
 	if (!world)
 		return false;
+	board->uefi = world_exists(world, "/sys/firmware/efi") == YES;
 	pci_gather(world, board->arena, &board->pci, nobody, NULL);
 	bool amd = board->pci.iommu_units.n && text_starts(board->pci.iommu_units.word[0], "ivhd");
 	if (board->pci.iommu == YES)
@@ -331,6 +333,24 @@ static void add_disks(struct board *board, const char *disk, const char *job, bo
 	add_pair(board, "-device", "virtio-blk-pci,drive=job,addr=19.0,serial=lab");
 }
 
+/* OVMF, whose variables are kept beside the disk and begin empty. */
+static bool add_firmware(struct board *board, const char *disk)
+{
+	static const char *const code = "/usr/share/OVMF/OVMF_CODE_4M.fd", *const empty = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+	const char *variables = arena_printf(board->arena, "%s.variables", disk);
+	struct bytes bytes;
+	int from FD_SCOPED = open(empty, O_RDONLY | O_CLOEXEC);
+	int to FD_SCOPED = open(variables, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (from < 0 || to < 0 || file_read_fd(from, 0, VARIABLES_MAX, board->arena, &bytes) != 0 ||
+	        write(to, bytes.data, bytes.size) != (ssize_t)bytes.size)
+		return false;
+	add(board, "-drive");
+	ADD("if=pflash,format=raw,readonly=on,file=%s", code);
+	add(board, "-drive");
+	ADD("if=pflash,format=raw,file=%s", variables);
+	return true;
+}
+
 /* The log must be there before QEMU writes to it. */
 static bool begin_record(struct board *board, const char *path)
 {
@@ -353,6 +373,8 @@ static bool add_boot(struct board *board, int argc, char **argv)
 		if (strcmp(argv[0], kind->name) != 0 || argc - 1 < kind->words)
 			continue;
 		if (!kind->kernel && argc > 3 && !begin_record(board, argv[3]))
+			return false;
+		if (!kind->kernel && board->uefi && !add_firmware(board, argv[1]))
 			return false;
 		if (kind->disk)
 			add_disks(board, argv[1], argv[2], kind->kernel);

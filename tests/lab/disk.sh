@@ -1,18 +1,23 @@
 #!/bin/sh
-# disk.sh FOLDER: the disk of the lab's full machine, made once and kept by what goes into it; FOLDER/disk links to it. A
-# Debian with systemd, GRUB (BIOS) and initramfs-tools, laid out without loop mounts, with gpuferry from its own package,
-# Proxmox VE's commands from lab_pve, and the service that runs what a run brings along. Its modules are those the lab
-# needs: that alone keeps update-initramfs under a minute in emulation.
+# disk.sh FOLDER [KIND]: the disk of the lab's full machine, made once and kept by what goes into it; FOLDER/disk, or disk-KIND,
+# links to it. A Debian with systemd, GRUB (BIOS) and initramfs-tools, laid out without loop mounts, with gpuferry from its
+# own package, Proxmox VE's commands from lab_pve, and the service that runs what a run brings along. Its modules are those
+# the lab needs: that alone keeps update-initramfs under a minute in emulation. A KIND is a folder here with what it has
+# besides: packages, modules, make (in the root, after full/make), first (at the first boot, instead of full/first).
 set -eu
 folder=$(realpath "$1")
+kind=${2-}
 lab=$(cd "$(dirname "$0")" && pwd)
+own=$lab/${kind:-full}
 uuid=11111111-2222-3333-4444-555555555555
 modules='vfio-pci vfio_iommu_type1 pci-stub ext4 virtio_pci virtio_blk virtio_console snd-hda-intel nvme e1000 autofs4 efivarfs dm_mod qemu_fw_cfg button configfs crc32c_generic crc32c-intel fuse loop'
 
 sum() { sha256sum | cut -c1-16; }
 
-base=$(sh "$lab/base.sh" "$folder")
-image=$folder/disk-$({ echo "$base"; cat "$lab/disk.sh" "$lab/modules.sh" "$folder/gpuferry.deb" "$folder/build/tests/lab_pve" "$lab/full"/* "$lab/module/full"/*; } | sum).qcow2
+listed() { cat "$own/$1" 2>/dev/null || :; }
+# shellcheck disable=SC2046
+base=$(sh "$lab/base.sh" "$folder" $(listed packages))
+image=$folder/disk-made-$({ echo "$base"; cat "$lab/disk.sh" "$lab/modules.sh" "$folder/gpuferry.deb" "$folder/build/tests/lab_pve" "$lab/full"/* "$own"/* "$lab/module/full"/*; } | sum).qcow2
 if [ ! -e "$image" ]; then
 	echo "making the full machine's disk" >&2
 	work=$(mktemp -d "$folder/work.XXXXXX")
@@ -21,7 +26,8 @@ if [ ! -e "$image" ]; then
 	mkdir "$root"
 	tar -C "$root" --numeric-owner -xf "$base"
 	version=$(ls "$root/usr/lib/modules")
-	sh "$lab/modules.sh" "$root" "$version" $modules
+	# shellcheck disable=SC2046,SC2086
+	sh "$lab/modules.sh" "$root" "$version" $modules $(listed modules)
 	cp -r "$lab/module/full" "$work/module"
 	make -s -C "/usr/src/linux-headers-$version" M="$work/module" modules >"$folder/disk.log" 2>&1 ||
 		{ tail -n 5 "$folder/disk.log" >&2; exit 1; }
@@ -31,7 +37,10 @@ if [ ! -e "$image" ]; then
 	cp "$folder/build/tests/lab_pve" "$root/usr/bin/qm"
 	ln "$root/usr/bin/qm" "$root/usr/bin/pct"
 	ln "$root/usr/bin/qm" "$root/usr/bin/pvesh"
-	cp -r "$lab/full" "$root/lab"
+	mkdir "$root/lab"
+	cp "$lab/full"/* "$root/lab/"
+	mv "$root/lab/make" "$root/lab/make-full"
+	cp "$own"/* "$root/lab/"
 	cat >"$root/tmp/early.cfg" <<-END
 		search.fs_uuid $uuid root
 		set prefix=(\$root)/boot/grub
@@ -40,23 +49,26 @@ if [ ! -e "$image" ]; then
 	# shellcheck disable=SC2016
 	unshare --mount sh -euc '
 		mount -t proc proc "$1/proc"
-		chroot "$1" sh -eu /lab/make "$2"
-	' sh "$root" "$uuid" >"$folder/disk.log" 2>&1 || { tail -n 5 "$folder/disk.log" >&2; exit 1; }
+		chroot "$1" sh -eu /lab/make-full "$2"
+		[ "$3" = full ] || chroot "$1" sh -eu /lab/make "$2"
+	' sh "$root" "$uuid" "${kind:-full}" >"$folder/disk.log" 2>&1 || { tail -n 5 "$folder/disk.log" >&2; exit 1; }
 	truncate -s 1536M "$work/part"
 	mkfs.ext4 -q -F -L lab -U "$uuid" -d "$root" "$work/part"
-	truncate -s 1537M "$work/disk"
-	echo '2048,,L,*' | sfdisk -q "$work/disk"
+	truncate -s 384M "$work/esp"
+	mkfs.vfat -F 32 -i 1A2B3C4D "$work/esp" >>"$folder/disk.log"
+	truncate -s 1921M "$work/disk"
+	printf '1MiB,1536MiB,L,*\n1537MiB,384MiB,ef\n' | sfdisk -q "$work/disk"
 	dd if="$root/usr/lib/grub/i386-pc/boot.img" of="$work/disk" bs=440 count=1 conv=notrunc status=none
 	dd if="$root/tmp/core.img" of="$work/disk" bs=512 seek=1 conv=notrunc status=none
 	dd if="$work/part" of="$work/disk" bs=1M seek=1 conv=notrunc,sparse status=none
+	dd if="$work/esp" of="$work/disk" bs=1M seek=1537 conv=notrunc,sparse status=none
 	qemu-img convert -q -f raw -O qcow2 "$work/disk" "$work/disk.qcow2"
-	# its first boot makes initramfs and boot menu, which ask the running machine
 	mkdir "$work/job"
-	echo 'update-initramfs -u; update-grub; echo "== end"; sync; echo o >/proc/sysrq-trigger' >"$work/job/job"
+	echo '. /lab/first; echo "== end"; sync; echo o >/proc/sysrq-trigger' >"$work/job/job"
 	sh "$lab/pack.sh" "$work/job" "$work/job.tar"
 	"$folder/build/tests/lab_board" "$lab/machines/intel-4060ti.machine" "$folder/disk.result" "$folder/disk.log" 600 \
 		disk "$work/disk.qcow2" "$work/job.tar"
 	grep -q '^== end' "$folder/disk.result" || { tail -n 5 "$folder/disk.result" "$folder/disk.log" >&2; exit 1; }
 	mv "$work/disk.qcow2" "$image"
 fi
-ln -sfn "$image" "$folder/disk"
+ln -sfn "$image" "$folder/disk${kind:+-$kind}"

@@ -23,17 +23,31 @@ rebind-amd        amd-4060ti    rebind  240 amd_iommu=on
 rebind-intel      twins         rebind  240 intel_iommu=on
 rebind-off        iommu-off     rebind  240
 '
-# The same of the full machine. cut=STEP:MS ends QEMU that long after gpuferry began that step; boot:MS, after the machine
-# began its second boot
+# The same of the full machine. Its words: power=STEP:MS ends QEMU that long after gpuferry began that step, or, of
+# boot:MS, after the machine began its second boot; then=MACHINE is what the journey goes on with when it has ended the first;
+# disk=KIND is the disk's (disk.sh); others go to the journey.
 full='
 whole             intel-4060ti  whole       1500
-unconfirmed       intel-4060ti  unconfirmed 1500
-cut-file          intel-4060ti  killed      1500 9:150
-cut-initramfs     intel-4060ti  killed      1500 12:20000
-cut-boot          intel-4060ti  killed      1500 13:4000
-cut-going-on      intel-4060ti  killed      1500 boot:30000
+whole-uefi        uefi          whole       1500 disk=uefi
+unconfirmed       intel-4060ti  revert      1500 how=time
+second-boot       intel-4060ti  revert      1500 how=second-boot
+emergency         intel-4060ti  revert      1500 how=emergency
+no-cluster        intel-4060ti  revert      1500 how=no-cluster
+script-emergency  intel-4060ti  script      1500 how=emergency
+script-chroot     intel-4060ti  script      1500 how=chroot
+script-root       intel-4060ti  script      1500 how=root
+twins             twins         twins       1500
+twins-moved       twins         twins       1500 then=twins-moved
+wrong-file        intel-4060ti  inherited   1500 how=wrong-file
+never-made        intel-4060ti  inherited   1500 how=never-made
+stale             intel-4060ti  inherited   1500 how=stale
+emergency-uefi    uefi          revert      1500 disk=uefi how=emergency
+script-chroot-uefi uefi         script      1500 disk=uefi how=chroot
+cut-file          intel-4060ti  killed      1500 power=9:150
+cut-initramfs     intel-4060ti  killed      1500 power=12:20000
+cut-boot          intel-4060ti  killed      1500 power=13:4000
+cut-going-on      intel-4060ti  killed      1500 power=boot:30000
 '
-
 # Parts of the run that is recorded for the cuts, in their order: each begins where its pattern stands for the N-th time in
 # what the journey says (result) or on the console (log).
 parts='
@@ -42,18 +56,19 @@ early      result 1 \[[0-9/]*\] let vfio-pci take
 initramfs  result 1 \[[0-9/]*\] make the initramfs
 menu       result 1 \[[0-9/]*\] put the words into the boot menu
 down       result 1 the node reboots now
-boot       log    2 Booting
+boot       log    2 Booting\|BdsDxe: starting
 up         result 1 == up
 '
-# N rows: in which part the power goes and how far in it (of what is written there), whether the disk has a cache that loses
+# N rows, one in three by UEFI: in which part the power goes and how far in it (of what is written there), whether the disk has a cache that loses
 # what was not flushed, and what is asked for then.
 cuts() { # SEED N
 	awk -v seed="$1" -v n="$2" 'BEGIN {
 		n_parts = split("revert early initramfs initramfs menu menu down boot", parts, " ")
 		srand(seed)
 		for (i = 1; i <= n; i++)
-			printf "cut-%s-%02d intel-4060ti cut 1500 %s:%.3f %s %s\n", seed, i, parts[int(rand() * n_parts) + 1], rand(),
-				rand() < 0.5 ? "kept" : "lost", rand() < 0.6 ? "back" : "on"
+			printf "cut-%s-%02d %s cut 1500 at=%s:%.3f cache=%s way=%s%s\n", seed, i, i % 3 ? "intel-4060ti" : "uefi",
+				parts[int(rand() * n_parts) + 1], rand(), rand() < 0.5 ? "kept" : "lost",
+				rand() < 0.6 ? "back" : "on", i % 3 ? "" : " disk=uefi"
 	}'
 }
 some() { # SEED N
@@ -138,9 +153,35 @@ judge_whole() {
 	[ "$(drives drivers-after 0000:01:00.0)" = nouveau ] || wrong "taken back the card is with $(drives drivers-after 0000:01:00.0)"
 	as_before
 }
-judge_unconfirmed() {
-	[ "$(drives drivers 0000:01:00.0)" = vfio-pci ] || wrong "after the reboot the card is with $(drives drivers 0000:01:00.0)"
+taken_and_back() {
+	# in emergency mode nobody has loaded a driver yet
+	[ "$how" = emergency ] && part words | grep -q intel_iommu=on || [ "$(drives drivers 0000:01:00.0)" = vfio-pci ] || wrong "after the reboot the card is with $(drives drivers 0000:01:00.0)"
 	[ "$(drives drivers-after 0000:01:00.0)" = nouveau ] || wrong "taken back the card is with $(drives drivers-after 0000:01:00.0)"
+	as_before
+}
+judge_revert() {
+	taken_and_back
+	[ "$how" != emergency ] || [ "$(part mode | head -n 1)" = active ] || wrong "it was not in emergency mode"
+	[ "$how" != no-cluster ] || [ "$(part cluster | head -n 1)" = 0 ] || wrong "/etc/pve was there"
+}
+judge_script() {
+	taken_and_back
+	[ "$(ended script)" = 0 ] || wrong "rollback.sh ended with $(ended script)"
+}
+judge_inherited() { taken_and_back; }
+judge_twins() {
+	if [ -n "$then" ]; then
+		[ "$(drives drivers 0000:01:00.0)" = nvme ] || wrong "what is in the card's place now is with $(drives drivers 0000:01:00.0)"
+		part drivers | grep -q vfio-pci && wrong "vfio-pci has $(part drivers | grep vfio-pci | head -n 1)"
+	else
+		for function in 0 1; do
+			[ "$(drives drivers "0000:01:00.$function")" = vfio-pci ] ||
+				wrong "the chosen 01:00.$function is with $(drives drivers "0000:01:00.$function")"
+		done
+		[ "$(drives drivers 0000:02:00.0)" = nouveau ] || wrong "its twin is with $(drives drivers 0000:02:00.0)"
+	fi
+	part kernel | grep -q 'nouveau .*: probed' || wrong "nouveau has not come at all"
+	part kernel | grep -q 'nouveau 0000:01:00.0: probed' && wrong "nouveau had the chosen card before vfio-pci"
 	as_before
 }
 judge_killed() {
@@ -162,11 +203,12 @@ board() { # the table's machine, once: WORDS...
 }
 fast_run() { board kernel "$folder/kernel" "$folder/initrd" quiet "lab=$job" "$@"; }
 
-# What a run brings along: its job, and FILE... beside it.
+# What a run brings along: its job, its words, and FILE... beside it.
 pack() {
 	mkdir -p "$logs/$name.job"
 	cp "$lab/journeys/common.sh" "$@" "$logs/$name.job/"
 	cp "$lab/journeys/$job" "$logs/$name.job/job"
+	echo "${words:-:}" >"$logs/$name.job/words"
 	sh "$lab/pack.sh" "$logs/$name.job" "$logs/$name.tar"
 	rm -rf "$logs/$name.job"
 }
@@ -178,7 +220,7 @@ disk_run() { # DISK FORMAT [RECORD]: DISK stays as it is
 # Waits until the machine is where the power shall go: STEP:MS. False: it ended before that.
 power_goes() {
 	case $1 in
-	boot:*) pattern='Booting' times=2 place=$logs/$name.log ;;
+	boot:*) pattern='Booting\|BdsDxe: starting' times=2 place=$logs/$name.log ;;
 	*) pattern="\\[${1%:*}/" times=1 place=$result ;;
 	esac
 	while kill -0 "$2" 2>/dev/null; do
@@ -191,28 +233,35 @@ power_goes() {
 	done
 	return 1
 }
-full_run() { # [STEP:MS]
+# Its first machine, which is ended (power) or ends itself (then); what it says is kept beside what the second says.
+first_run() {
+	qemu-img create -q -f qcow2 -b "$disk" -F qcow2 "$logs/$name.first"
+	# the program itself in the background, so that the signal is its own
+	"$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" \
+		disk "$logs/$name.first" "$logs/$name.tar" 2>>"$logs/$name.err" &
+	[ -z "$power" ] || { power_goes "$power" $! && kill $! && cut=yes; }
+	wait $!
+	mv "$result" "$result.first"
+}
+full_run() {
 	pack
-	cut=
-	if [ $# = 1 ]; then
-		# the program itself in the background, so that the signal is its own
-		qemu-img create -q -f qcow2 -b "$disk" -F qcow2 "$logs/$name.first"
-		"$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" \
-			disk "$logs/$name.first" "$logs/$name.tar" 2>>"$logs/$name.err" &
-		power_goes "$1" $! && kill $! && cut=yes
-		wait $!
+	cut=''
+	if [ -n "$power$then" ]; then
+		first_run
+		machine=${then:-$machine}
 		disk_run "$logs/$name.first" qcow2
 	else
 		disk_run "$disk" qcow2
 	fi
 	code=$?
 	[ -z "$cut" ] || echo '== cut' >>"$result"
-	rm -rf "$logs/$name.qcow2" "$logs/$name.first" "$logs/$name.tar"
+	rm -rf "$logs/$name".qcow2* "$logs/$name".first* "$logs/$name.tar"
 	return $code
 }
 
 # All that the journey writes to the disk, once; and how many writes there were where each part begins.
 record_run() {
+	[ ! -e "$record" ] || exit 0
 	pack
 	rm -rf "$record.new"
 	mkdir "$record.new"
@@ -232,31 +281,33 @@ record_run() {
 	"$folder/build/tests/lab_replay" onto "$record.new/end" "$record.new/log" "$all" >>"$logs/$name.err" 2>&1
 	qemu-img compare -q "$record.new/end" "$logs/$name.qcow2" || why="the recorded writes do not make the disk that was written"
 	grep -qv ' [0-9][0-9]*$' "$record.new/parts" && why="of the parts of the run: $(grep -v ' [0-9][0-9]*$' "$record.new/parts" | head -n 1)"
-	rm -f "$logs/$name.qcow2" "$logs/$name.tar" "$record.new/end"
+	rm -f "$logs/$name".qcow2* "$logs/$name.tar" "$record.new/end"
 	[ -n "$why" ] || mv -T "$record.new" "$record"
 	return $code
 }
-# The power goes at a moment of the recorded run: PART:FRACTION kept|lost back|on.
+# The power goes at a moment of the recorded run.
 cuts_run() {
-	begin=$(sed -n "s/^${1%:*} //p" "$record/parts") end=$(sed -n "/^${1%:*} /{n;s/.* //p}" "$record/parts")
-	entries=$(awk -v begin="$begin" -v end="$end" -v far="${1#*:}" 'BEGIN { print begin + int(far * (end - begin)) }')
-	mkdir -p "$logs/$name.along"
-	echo "$3" >"$logs/$name.along/way"
-	pack "$logs/$name.along/way" "$record/wished"
+	begin=$(sed -n "s/^${at%:*} //p" "$record/parts") end=$(sed -n "/^${at%:*} /{n;s/.* //p}" "$record/parts")
+	entries=$(awk -v begin="$begin" -v end="$end" -v far="${at#*:}" 'BEGIN { print begin + int(far * (end - begin)) }')
+	pack "$record/wished"
 	cp --sparse=always "$record/start" "$logs/$name.raw"
-	[ "$2" = kept ] && seed= || seed=$entries
+	seed=''
+	[ "$cache" = kept ] || seed=$entries
 	"$folder/build/tests/lab_replay" onto "$logs/$name.raw" "$record/log" "$entries" ${seed:+"$seed"} >"$logs/$name.err" 2>&1 ||
 		why="the disk as it was then cannot be made"
 	[ -n "$why" ] || disk_run "$logs/$name.raw" raw
 	code=$?
-	rm -rf "$logs/$name.qcow2" "$logs/$name.raw" "$logs/$name.tar" "$logs/$name.along"
+	rm -rf "$logs/$name".qcow2* "$logs/$name.raw" "$logs/$name.tar"
 	return $code
 }
 
 one() { # KIND NAME MACHINE JOB SECONDS WORDS...
-	kind=$1 name=$2 machine=$3 job=$4 seconds=$5 why='' words=''
+	kind=$1 name=$2 machine=$3 job=$4 seconds=$5 why=''
 	shift 5
-	[ "$kind" != cuts ] || words=" $*"
+	words=$* power='' then='' at='' cache='' how='' disk=''
+	[ "$kind" = fast ] || [ "$kind" = boots ] || eval "$words"
+	disk=$(realpath "$folder/disk${disk:+-$disk}" 2>/dev/null)
+	record=$folder/record-$({ echo "$machine $disk"; cat "$lab/journeys/common.sh" "$lab/journeys/record"; } | sha256sum | cut -c1-16)
 	result=$logs/$name.result
 	rm -rf "$logs/$name".*
 	started=$(date +%s)
@@ -270,11 +321,9 @@ one() { # KIND NAME MACHINE JOB SECONDS WORDS...
 	[ $code = 0 ] || wrong "the machine did not power off in $seconds s (code $code)"
 	grep -q '^== end' "$result" 2>/dev/null || wrong "the job did not come to its end"
 	[ -n "$why" ] || "judge_$job"
-	if [ -z "$why" ]; then say "ok $name$words ($took s)"; else say "not ok $name$words ($took s): $why; $logs/$name.log"; fi
+	if [ -z "$why" ]; then say "ok $name ($took s)"; else say "not ok $name ($took s): $why; $logs/$name.log"; fi
 }
 
-disk=$(realpath "$folder/disk" 2>/dev/null)
-record=$folder/record-$({ echo "$disk"; cat "$lab/journeys/common.sh" "$lab/journeys/record"; } | sha256sum | cut -c1-16)
 if [ "${2-}" = one ]; then
 	shift 2
 	one "$@"
@@ -300,10 +349,16 @@ if ! command -v qemu-system-x86_64 >/dev/null || ! qemu-system-x86_64 -device he
 	say "0 passed, 0 failed, $(printf '%s\n' "$runs" | grep -c .) skipped"
 	exit 0
 fi
-if [ "$kind" = cuts ] && [ ! -e "$record" ]; then
-	(one record record intel-4060ti record 1500)
-	[ -e "$record" ] || exit 1
-fi
+case $kind in
+fast) sh "$lab/images.sh" "$folder" || exit ;;
+boots) sh "$lab/root.sh" "$folder" || exit ;;
+full | cuts)
+	printf '%s\n' "$runs" | sed -n 's/.*disk=\([a-z]*\).*/\1/p; t; s/.*//p' | sort -u | while read -r of; do
+		sh "$lab/disk.sh" "$folder" "$of" || exit
+		[ "$kind" = full ] || (one record "record${of:+-$of}" "${of:-intel-4060ti}" record 1500 ${of:+"disk=$of"}) || exit
+	done || exit
+	;;
+esac
 [ "$table" != "$logs/table" ] || : >"$table"
 touch "$table"
 grep '^ok ' "$table" >"$table.ok"

@@ -1,5 +1,7 @@
-# common.sh: what the journeys of the full machine share. A job is run at every boot; $stage says which it is.
+# common.sh: what the journeys of the full machine share. A job is run at every boot; $stage says which it is, the
+# row's words are variables.
 export NO_COLOR=1
+. ./words
 stage=$(cat /var/lib/lab/stage 2>/dev/null || echo start)
 version=$(uname -r)
 next() { # STAGE: the job goes on there at the next boot
@@ -46,7 +48,7 @@ drivers() { for device in /sys/bus/pci/devices/*; do echo "${device##*/} driver=
 on_disk() {
 	(cd / && find etc lib/modules/*/modules.dep usr/local -path etc/.pwd.lock -prune -o -printf '%p %y %m %U:%G %l\n' | sort)
 	(cd / && find etc -type f -exec sha256sum {} + | sort -k2)
-	grep -E '^\s*(linux|initrd)' /boot/grub/grub.cfg
+	[ -e /etc/kernel/proxmox-boot-uuids ] || grep -E '^\s*(linux|initrd)' /boot/grub/grub.cfg
 	for image in /boot/initrd.img-*; do
 		echo "image $image"
 		rm -rf /var/tmp/image && mkdir /var/tmp/image
@@ -54,5 +56,25 @@ on_disk() {
 		(cd /var/tmp/image && find . -printf '%p %y %m %l\n' | sort && find . -path '*etc/*' -type f -exec sha256sum {} + | sort -k2)
 		rm -rf /var/tmp/image
 	done
+	on_esp
 }
 state() { on_disk; drivers; }
+on_esp() { # its entries byte for byte; its images, as they must be /boot's
+	[ -e /etc/kernel/proxmox-boot-uuids ] || return
+	mkdir -p /run/esp
+	mount -o ro /dev/vda2 /run/esp
+	(cd /run/esp && find . -printf '%p %y\n' | sort && find . -name '*.conf' -exec sha256sum {} + | sort -k2)
+	for image in /run/esp/EFI/proxmox/*/*-*; do cmp "$image" "/boot/${image##*/}" && echo "$image as in /boot"; done
+	umount /run/esp
+}
+boots_with() { # WORDS: as somebody does at the boot menu
+	if [ -e /etc/kernel/proxmox-boot-uuids ]; then
+		mkdir -p /run/esp
+		mount /dev/vda2 /run/esp
+		sed -i "/^options/s|\$| $*|" /run/esp/loader/entries/*.conf
+		umount /run/esp
+	else
+		sed -i "/^\s*linux/s|\$| $*|" /boot/grub/grub.cfg
+	fi
+	sync
+}

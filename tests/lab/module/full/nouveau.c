@@ -30,6 +30,7 @@ static int gpu_probe(struct pci_dev *device, const struct pci_device_id *id)
 
 	if (error)
 		return error;
+	pci_info(device, "probed\n");
 	pci_set_drvdata(device, (void *)(unsigned long)card);
 	device_create(drm, &device->dev, MKDEV(MAJOR_DRM, card), NULL, "card%u", card);
 	device_create(drm, &device->dev, MKDEV(MAJOR_DRM, RENDER + card), NULL, "renderD%u", RENDER + card);
