@@ -354,8 +354,8 @@ fast) sh "$lab/images.sh" "$folder" || exit ;;
 boots) sh "$lab/root.sh" "$folder" || exit ;;
 full | cuts)
 	printf '%s\n' "$runs" | sed -n 's/.*disk=\([a-z]*\).*/\1/p; t; s/.*//p' | sort -u | while read -r of; do
-		sh "$lab/disk.sh" "$folder" "$of" || exit
-		[ "$kind" = full ] || (one record "record${of:+-$of}" "${of:-intel-4060ti}" record 1500 ${of:+"disk=$of"}) || exit
+		sh "$lab/disk.sh" "$folder" "$of" </dev/null || exit
+		[ "$kind" = full ] || (one record "record${of:+-$of}" "${of:-intel-4060ti}" record 1500 ${of:+"disk=$of"}) </dev/null || exit
 	done || exit
 	;;
 esac
