@@ -109,7 +109,7 @@ lab_build() {
 	need $build_packages $lab_packages libcmocka-dev libkmod-dev
 	mkdir -p build-lab
 	configure build-lab/build --buildtype=release
-	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_quarantine.so tests/lab_bind tests/lab_pve tests/lab_predict \
+	ninja -C build-lab/build --quiet gpuferry tests/lab_board tests/lab_quarantine.so tests/lab_bind tests/lab_group tests/lab_pve tests/lab_predict \
 		tests/lab_replay
 	case ${1-} in fast | boots | some) return ;; esac
 	task_deb # what the full machine installs

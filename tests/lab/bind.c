@@ -1,51 +1,92 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Inside the lab's machine: bind ADDRESS DRIVER gives a device to a driver by exec's own step, then back by its undo, and
- * says what the kernel has made of it each time.
+ * Inside the lab's machine: bind DRIVER ADDRESS... [-- COMMAND...] gives devices to a driver by exec's own step, one after
+ * another; when all are there it runs the command; then it gives them back by the step's undo, the last first. Says each
+ * time what the kernel has made of it.
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "exec/steps.h"
 
-static void say(const char *what, bool well, const char *state, const struct err *err)
+struct given {
+	struct step step;
+	const char *old, *blob;
+};
+
+static void say(const char *what, const struct step *step, bool well, const char *state, const struct err *err)
 {
-	printf("%s %s %s%s%s\n", what, well ? "ok" : err->kind == ERR_TIMEOUT ? "stuck" : "failed", *state ? state : "none",
-	        well ? "" : ": ", well ? "" : err->text);
+	printf("%s %s %s %s%s%s\n", what, step->key, well ? "ok" : err->kind == ERR_TIMEOUT ? "stuck" : "failed",
+	        *state ? state : "none", well ? "" : ": ", well ? "" : err->text);
 	fflush(stdout);
 }
 
-static const char *state_of(struct step_run *run, struct arena *arena)
+/* A task that hangs in the kernel would keep us from reading on. */
+static const char *state_of(struct exec *exec, const struct step *step, const struct err *err)
 {
 	const char *state = "unread";
 	struct err ignored = { 0 };
-	struct step_run quiet = { run->exec, run->step, run->folder, &ignored };
-	step_bind.state(&quiet, arena, &state);
+	struct step_run quiet = { exec, step, "/tmp", &ignored };
+	if (err->kind != ERR_TIMEOUT)
+		step_bind.state(&quiet, exec->arena, &state);
 	return state;
+}
+
+static bool give(struct exec *exec, struct given *given, struct err *err)
+{
+	struct step_run run = { exec, &given->step, "/tmp", err };
+	given->old = state_of(exec, &given->step, err);
+	say("before", &given->step, true, given->old, err);
+	bool well = step_bind.save(&run, given->blob) && step_bind.apply(&run);
+	say("apply", &given->step, well, state_of(exec, &given->step, err), err);
+	return well;
+}
+
+static bool take_back(struct exec *exec, struct given *given, struct err *err)
+{
+	struct step_run run = { exec, &given->step, "/tmp", err };
+	bool well = step_bind.undo(&run, given->old, given->blob);
+	say("undo", &given->step, well, state_of(exec, &given->step, err), err);
+	return well;
+}
+
+static bool run_command(char **argv)
+{
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0) {
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 int main(int argc, char **argv)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct err err = { 0 };
-	if (argc != 3)
+	struct given given[16];
+	int n = 0, held = 0;
+	while (n + 2 < argc && n < 16 && strcmp(argv[n + 2], "--") != 0) {
+		char *address = argv[n + 2];
+		given[n++] = (struct given){ .step = { .kind = "bind", .on = "node", .key = address, .to = argv[1] },
+			.blob = arena_printf(&arena, "/tmp/%s", address) };
+	}
+	if (!n)
 		return 2;
 	struct exec exec = { .node = world_open_writable(NULL, &arena, &err), .arena = &arena };
-	struct step step = { .kind = "bind", .on = "node", .key = argv[1], .to = argv[2] };
-	struct step_run run = { &exec, &step, "/tmp", &err };
-	if (!exec.node) {
-		say("open", false, "", &err);
-		return 1;
+	bool well = exec.node;
+	while (well && held < n && (well = give(&exec, &given[held], &err)))
+		held++;
+	if (well && n + 3 < argc)
+		well = run_command(argv + n + 3);
+	/* after a hang nothing more is written; one that failed has put itself back */
+	while (held && err.kind != ERR_TIMEOUT) {
+		struct err undo = { 0 };
+		well &= take_back(&exec, &given[--held], &undo);
+		err = undo;
 	}
-	const char *old = state_of(&run, &arena), *blob = "/tmp/old";
-	say("before", true, old, &err);
-	bool well = (!step_bind.save || step_bind.save(&run, blob)) && step_bind.apply(&run);
-	/* a task that hangs in the kernel would keep us from reading on */
-	say("apply", well, err.kind == ERR_TIMEOUT ? "unread" : state_of(&run, &arena), &err);
-	if (!well)
-		return 1;
-	well = step_bind.undo(&run, old, blob);
-	say("undo", well, state_of(&run, &arena), &err);
 	return well ? 0 : 1;
 }

@@ -5,7 +5,8 @@ set -eu
 folder=$(realpath "$1")
 lab=$(cd "$(dirname "$0")" && pwd)
 build=$folder/build
-modules='vfio-pci vfio_iommu_type1 e1000 snd-hda-intel'
+modules='vfio-pci vfio_iommu_type1 e1000'
+programs='bind group'
 applets='sh mount ls cat echo modprobe readlink basename sleep poweroff dmesg grep sed cut mkdir stty head tail ln wc'
 
 package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
@@ -21,7 +22,8 @@ if [ ! -e "$folder/$package/done" ]; then
 fi
 root=$folder/$package/root
 
-sum=$({ cat "$lab"/init.in.sh "$lab"/jobs/* "$lab"/module/fast/* "$lab/images.sh" "$build/gpuferry" "$build/tests/lab_bind"
+sum=$({ cat "$lab"/init.in.sh "$lab"/jobs/* "$lab"/module/fast/* "$lab/images.sh" "$build/gpuferry"
+	for program in $programs; do cat "$build/tests/lab_$program"; done
 	echo "$package"; } | sha256sum | cut -c1-16)
 image=$folder/initrd-$sum
 if [ ! -e "$image" ]; then
@@ -38,11 +40,11 @@ if [ ! -e "$image" ]; then
 	cp /bin/busybox "$tree/bin/"
 	for applet in $applets; do ln -s busybox "$tree/bin/$applet"; done
 	cp "$build/gpuferry" "$tree/bin/"
-	cp "$build/tests/lab_bind" "$tree/bin/bind"
+	for program in $programs; do cp "$build/tests/lab_$program" "$tree/bin/$program"; done
 	cp "$lab"/jobs/* "$tree/jobs/"
 	cp "$lab/init.in.sh" "$tree/init"
 	chmod 755 "$tree/init"
-	for library in $(ldd "$build/gpuferry" "$build/tests/lab_bind" /bin/busybox 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
+	for library in $(ldd "$tree"/bin/* 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
 		case $library in
 		*/ld-*) cp -L "$library" "$tree/lib64/" ;;
 		*) cp -L "$library" "$tree/lib/" ;;

@@ -19,7 +19,7 @@ devices() {
 		address=${device##*/} group=$(readlink "$device/iommu_group")
 		driver=$(driver_of "$address")
 		echo "$address $(cut -c3-6 "$device/vendor"):$(cut -c3-6 "$device/device") $(cut -c3-8 "$device/class")" \
-			"group=${group##*/} driver=$driver"
+			"group=${group##*/} driver=$driver override=$(cat "$device/driver_override")"
 	done
 }
 # shellcheck source=/dev/null

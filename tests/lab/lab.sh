@@ -19,9 +19,9 @@ see-shared-slot   shared-slot   inspect 180 intel_iommu=on
 see-off           iommu-off     inspect 180
 see-off-by-word   twins         inspect 180 intel_iommu=off
 see-no-remapping  no-remapping  inspect 180 intel_iommu=on
-rebind-amd        amd-4060ti    rebind  240 amd_iommu=on
-rebind-intel      twins         rebind  240 intel_iommu=on
-rebind-off        iommu-off     rebind  240
+group-amd         amd-4060ti    group   240 amd_iommu=on
+group-intel       twins         group   240 intel_iommu=on
+group-off         iommu-off     group   240
 '
 # The same of the full machine. Its words: power=STEP:MS ends QEMU that long after gpuferry began that step, or, of
 # boot:MS, after the machine began its second boot; then=MACHINE is what the journey goes on with when it has ended the first;
@@ -117,23 +117,30 @@ judge_inspect() {
 		done >"$result.groups"
 	[ ! -s "$result.groups" ] || wrong "$(head -n 1 "$result.groups")"
 }
-judge_rebind() {
-	for address in 0000:01:00.0 0000:01:00.1; do
-		before=$(part before | sed -n "s/^$address .*driver=//p")
-		said=$(part "bind $address")
-		if part before | grep -q 'group=[0-9]'; then
-			echo "$said" | grep -q '^apply ok vfio-pci' || wrong "$address: $(echo "$said" | tail -n 1)"
-			echo "$said" | grep -q "^undo ok ${before:-none}\$" || wrong "$address did not come back to ${before:-none}"
-			[ "$(part after | sed -n "s/^$address .*driver=//p")" = "$before" ] || wrong "$address has another driver in the end"
-			grep -q "^== bind $address ended with 0, override (null)" "$result" || wrong "$address: its override stayed"
-		else
-			echo "$said" | grep -q '^apply failed' || wrong "$address went to vfio-pci without an IOMMU"
-		fi
-	done
+given() { sed -n "s/^$1 \([^ ]*\) ok .*/\1/p" "$result"; } # before, apply or undo: those with which that went well
+judge_group() {
+	part card | tr ' ' '\n' >"$result.card"
+	card=$(head -n 1 "$result.card")
+	part before >"$result.before"
+	[ "$(wc -l <"$result.card")" = 2 ] || wrong "the card has not two functions"
+	[ "$(sed -n "s/^$card.* driver=\([^ ]*\) .*/\1/p" "$result.before")" = lab_gpu ] || wrong "the card's driver is not there"
+	part after | cmp -s - "$result.before" || wrong "not as before: $(part after | diff "$result.before" - | sed -n 2p)"
+	if grep -q "^$card .* group= " "$result.before"; then
+		grep -q "^apply $card failed" "$result" || wrong "$card went to vfio-pci without an IOMMU"
+		return
+	fi
+	given apply | cmp -s - "$result.card" || wrong "not all went to vfio-pci: $(part bind | grep ^apply | tail -n 1)"
+	given undo | tac | cmp -s - "$result.card" || wrong "not all came back in reverse: $(part bind | tail -n 1)"
+	part bind | grep -q '^viable yes' || wrong "with all drivers of its group at vfio-pci it is not viable"
+	# what a VM would have of each function is what sysfs showed of it
+	sed -n 's/^device \([^ ]* ok [^ ]* [^ ]*\) regions=9 bar=1048576 .*/\1/p' "$result" >"$result.theirs"
+	grep -F -f "$result.card" "$result.before" | sed 's/ \([^ ]* [^ ]*\) .*/ ok \1/' | cmp -s - "$result.theirs" ||
+		wrong "a VM gets other devices than sysfs shows: $(part bind | grep ^device | tail -n 1)"
+	grep -q '^== bind ended with 0' "$result" || wrong "it did not end well"
 }
 judge_stuck() {
-	part before | grep -q '^0000:01:00.0 .*driver=lab_gpu' || wrong "the card's driver is not there"
-	part bind | grep -q '^apply stuck' || wrong "it does not say that the kernel is stuck: $(part bind | tail -n 1)"
+	part before | grep -q '^0000:01:00.0 .*driver=lab_gpu ' || wrong "the card's driver is not there"
+	part bind | grep -q '^apply [^ ]* stuck' || wrong "it does not say that the kernel is stuck: $(part bind | tail -n 1)"
 	grep -q '^== bind ended with 1' "$result" || wrong "the step did not end"
 }
 
