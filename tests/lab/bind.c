@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Inside the lab's machine: bind DRIVER ADDRESS... [-- COMMAND...] gives devices to a driver by exec's own step, one after
- * another; when all are there it runs the command; then it gives them back by the step's undo, the last first. Says each
- * time what the kernel has made of it.
+ * Inside the lab's machine: bind DRIVER ADDRESS... [-- COMMAND...] gives devices to a driver by exec's own step, one
+ * after another; when all are there it runs the command; then it gives them back by the step's undo, the last first.
+ * Says each time what the kernel has made of it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +18,10 @@ struct given {
 
 static void say(const char *what, const struct step *step, bool well, const char *state, const struct err *err)
 {
-	printf("%s %s %s %s%s%s\n", what, step->key, well ? "ok" : err->kind == ERR_TIMEOUT ? "stuck" : "failed",
+	printf("%s %s %s %s%s%s\n", what, step->key,
+	        well                       ? "ok"
+	        : err->kind == ERR_TIMEOUT ? "stuck"
+	                                   : "failed",
 	        *state ? state : "none", well ? "" : ": ", well ? "" : err->text);
 	fflush(stdout);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Inside the lab's machine: group NUMBER ADDRESS... asks the kernel for an IOMMU group and its devices as a VM's QEMU does
- * (linux/vfio.h), and says what it answers to each step, up to the first that it refuses.
+ * Inside the lab's machine: group NUMBER ADDRESS... asks the kernel for an IOMMU group and its devices as a VM's QEMU
+ * does (linux/vfio.h), and says what it answers to each step, up to the first that it refuses.
  */
 #include <errno.h>
 #include <fcntl.h>

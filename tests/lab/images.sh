@@ -7,7 +7,7 @@ lab=$(cd "$(dirname "$0")" && pwd)
 build=$folder/build
 modules='vfio-pci vfio_iommu_type1 e1000'
 programs='bind group'
-applets='sh mount ls cat echo modprobe readlink basename sleep poweroff dmesg grep sed cut mkdir stty head tail ln wc'
+applets='sh mount ls cat echo modprobe readlink basename sleep poweroff dmesg grep sed cut mkdir stty head tail ln wc printf'
 
 package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 version=${package#linux-image-}

@@ -13,6 +13,14 @@ settle() { # what a driver of the machine's own can have, it has; NVMe waits a m
 	modprobe e1000
 	sleep 1
 }
+proxmox() { # as much of it as makes gpuferry ask the whole chain, and a VM
+	mkdir -p /var/lib/dpkg /etc/pve/nodes/pve/qemu-server /etc/pve/nodes/pve/lxc
+	printf 'Package: pve-manager\nStatus: install ok installed\nVersion: 8.4.1\n' >/var/lib/dpkg/status
+	printf '{\n"nodename": "pve",\n"version": 3\n}\n' >/etc/pve/.members
+	printf 'name: emby\nmachine: q35\nballoon: 0\nmemory: 256\n' >/etc/pve/nodes/pve/qemu-server/100.conf
+	for folder in qemu-server lxc; do ln -s "nodes/pve/$folder" "/etc/pve/$folder"; done
+	ln -s nodes/pve /etc/pve/local
+}
 driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver" 2>/dev/null)" 2>/dev/null; }
 devices() {
 	for device in /sys/bus/pci/devices/*; do

@@ -21,6 +21,8 @@ see-off-by-word   twins         inspect 180 intel_iommu=off
 see-no-remapping  no-remapping  inspect 180 intel_iommu=on
 group-amd         amd-4060ti    group   240 amd_iommu=on
 group-intel       twins         group   240 intel_iommu=on
+group-shared      shared-slot   group   240 intel_iommu=on
+group-unmapped    no-remapping  group   240 intel_iommu=on
 group-off         iommu-off     group   240
 '
 # The same of the full machine. Its words: power=STEP:MS ends QEMU that long after gpuferry began that step, or, of
@@ -117,7 +119,30 @@ judge_inspect() {
 		done >"$result.groups"
 	[ ! -s "$result.groups" ] || wrong "$(head -n 1 "$result.groups")"
 }
-given() { sed -n "s/^$1 \([^ ]*\) ok .*/\1/p" "$result"; } # before, apply or undo: those with which that went well
+# What gpuferry's plan refuses, the kernel refuses, and nothing else: a group that others with drivers are in is not viable,
+# without interrupt remapping there is no IOMMU for a VM.
+as_the_plan_says() {
+	sed -n "s/^$card .* group=\([0-9]*\) .*/ group=\1 /p" "$result.before" | grep -F -f - "$result.before" |
+		grep -v -e "^${card%.*}" -e ' 06[0-9a-f]* ' >"$result.others"
+	remapping=$(grep -q '^iommu .*remapping=0' "$lab/machines/$machine.machine" && echo no || echo yes)
+	viable=$(grep -q 'driver=[^ ]' "$result.others" && echo no || echo yes)
+	part plan >"$result.json"
+	refuses() { jq -e --arg rule "$1" '[.refused[].rule] | index($rule)' "$result.json" >/dev/null && echo yes || echo no; }
+	part bind | grep -q "^viable $viable" || wrong "whether the group is viable: $(part bind | grep ^viable), wished: $viable"
+	[ "$(refuses gpu.group)" != "$viable" ] || wrong "the group is viable: $viable, and the plan does not say so"
+	cut -d' ' -f1 "$result.others" | while read -r other; do
+		grep -q "also holds .*$other" "$result.json" || echo "$other"
+	done >"$result.unnamed"
+	[ ! -s "$result.unnamed" ] || wrong "the plan does not name $(head -n 1 "$result.unnamed")"
+	[ "$(refuses node.interrupt-remapping)" != "$remapping" ] || wrong "remapping is there: $remapping, and the plan does not say so"
+	case $viable$remapping in
+	no*) part bind | grep -q '^container failed: Operation not permitted' || wrong "a group that is not viable was taken" ;;
+	yesno) part bind | grep -q '^iommu failed: Operation not permitted' || wrong "without remapping an IOMMU was given" ;;
+	esac
+	[ "$(part kernel | grep -q 'No interrupt remapping support' && echo no || echo yes)" = "$remapping" ] ||
+		wrong "remapping is there: $remapping, and the kernel says otherwise"
+}
+given() { part bind | sed -n "s/^$1 \([^ ]*\) ok .*/\1/p"; } # before, apply or undo: those with which that went well
 judge_group() {
 	part card | tr ' ' '\n' >"$result.card"
 	card=$(head -n 1 "$result.card")
@@ -131,12 +156,18 @@ judge_group() {
 	fi
 	given apply | cmp -s - "$result.card" || wrong "not all went to vfio-pci: $(part bind | grep ^apply | tail -n 1)"
 	given undo | tac | cmp -s - "$result.card" || wrong "not all came back in reverse: $(part bind | tail -n 1)"
-	part bind | grep -q '^viable yes' || wrong "with all drivers of its group at vfio-pci it is not viable"
-	# what a VM would have of each function is what sysfs showed of it
-	sed -n 's/^device \([^ ]* ok [^ ]* [^ ]*\) regions=9 bar=1048576 .*/\1/p' "$result" >"$result.theirs"
-	grep -F -f "$result.card" "$result.before" | sed 's/ \([^ ]* [^ ]*\) .*/ ok \1/' | cmp -s - "$result.theirs" ||
-		wrong "a VM gets other devices than sysfs shows: $(part bind | grep ^device | tail -n 1)"
-	grep -q '^== bind ended with 0' "$result" || wrong "it did not end well"
+	as_the_plan_says
+	if [ "$viable$remapping" = yesyes ]; then
+		# what a VM would have of each function is what sysfs showed of it
+		sed -n 's/^device \([^ ]* ok [^ ]* [^ ]*\) regions=9 bar=1048576 .*/\1/p' "$result" >"$result.theirs"
+		grep -F -f "$result.card" "$result.before" | sed 's/ \([^ ]* [^ ]*\) .*/ ok \1/' | cmp -s - "$result.theirs" ||
+			wrong "a VM gets other devices than sysfs shows: $(part bind | grep ^device | tail -n 1)"
+		grep -q '^== bind ended with 0' "$result" || wrong "it did not end well"
+	fi
+	# where the neighbours made it so, gpuferry leaves them alone, and without them it is viable
+	[ "$viable" = no ] || return
+	part neighbours | grep -q '^apply .* cannot change its driver now: it belongs to no GPU' || wrong "a neighbour was taken"
+	part neighbours | grep -q '^viable yes' || wrong "without the neighbours' drivers the group is not viable"
 }
 judge_stuck() {
 	part before | grep -q '^0000:01:00.0 .*driver=lab_gpu ' || wrong "the card's driver is not there"
