@@ -7,6 +7,7 @@ lab=$(cd "$(dirname "$0")" && pwd)
 build=$folder/build
 modules='vfio-pci vfio_iommu_type1 e1000'
 programs='bind group'
+names=/usr/share/misc/pci.ids
 applets='sh mount ls cat echo modprobe readlink basename sleep poweroff dmesg grep sed cut mkdir stty head tail ln wc printf'
 
 package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
@@ -22,7 +23,7 @@ if [ ! -e "$folder/$package/done" ]; then
 fi
 root=$folder/$package/root
 
-sum=$({ cat "$lab"/init.in.sh "$lab"/jobs/* "$lab"/module/fast/* "$lab/images.sh" "$build/gpuferry"
+sum=$({ cat "$lab"/init.in.sh "$lab"/jobs/* "$lab"/module/fast/* "$lab/images.sh" "$build/gpuferry" /usr/bin/lspci $names
 	for program in $programs; do cat "$build/tests/lab_$program"; done
 	echo "$package"; } | sha256sum | cut -c1-16)
 image=$folder/initrd-$sum
@@ -39,7 +40,9 @@ if [ ! -e "$image" ]; then
 		"$tree/etc" "$tree/lib64"
 	cp /bin/busybox "$tree/bin/"
 	for applet in $applets; do ln -s busybox "$tree/bin/$applet"; done
-	cp "$build/gpuferry" "$tree/bin/"
+	cp "$build/gpuferry" /usr/bin/lspci "$tree/bin/"
+	mkdir -p "$tree${names%/*}"
+	cp "$names" "$tree$names"
 	for program in $programs; do cp "$build/tests/lab_$program" "$tree/bin/$program"; done
 	cp "$lab"/jobs/* "$tree/jobs/"
 	cp "$lab/init.in.sh" "$tree/init"

@@ -96,16 +96,50 @@ as_the_text_says() {
 		done >"$result.missing"
 	[ ! -s "$result.missing" ] || wrong "$(head -n 1 "$result.missing")"
 }
+# Each display controller of lspci -vmm, with the others of its slot and its group: as inspect tells them.
+lspci_displays() {
+	awk -v RS= -F '\n' '
+	function ids(text) { return substr(text, length(text) - 4, 4) }
+	function name(text) { return substr(text, 1, length(text) - 7) }
+	function joined(list, more) { return list (list == "" ? "" : ",") more }
+	{
+		split("", tag)
+		for (i = 1; i <= NF; i++) tag[substr($i, 1, index($i, ":") - 1)] = substr($i, index($i, ":") + 2)
+		at[NR] = tag["Slot"]; slot[NR] = substr(tag["Slot"], 1, 10); class[NR] = ids(tag["Class"]); group[NR] = tag["IOMMUGroup"]
+		line[NR] = ids(tag["Vendor"]) ":" ids(tag["Device"]) " " class[NR] tag["ProgIf"] " " \
+			(tag["SVendor"] == "" ? "null" : ids(tag["SVendor"]) ":" ids(tag["SDevice"])) " " \
+			(tag["Driver"] == "" ? "none" : tag["Driver"]) " " \
+			(group[NR] == "" ? "none" : group[NR]) " " name(tag["Vendor"]) " " name(tag["Device"])
+	}
+	END {
+		for (i = 1; i <= NR; i++) {
+			functions = others = ""
+			for (j = 1; class[i] ~ /^03/ && j <= NR; j++)
+				if (slot[j] == slot[i]) functions = joined(functions, at[j])
+				else if (group[i] != "" && group[j] == group[i] && class[j] !~ /^06/) others = joined(others, at[j])
+			if (class[i] ~ /^03/) print at[i], line[i], "functions=" functions, "others=" others
+		}
+	}'
+}
+as_lspci_says() {
+	part lspci | lspci_displays >"$result.lspci"
+	jq -r '.gpus[] | "\(.address) \(.vendor):\(.device) \(.class) \(.subsystem) \(.driver) \(.iommu_group) \(.name)" +
+		" functions=\(.functions | join(",")) others=\(.group_others // [] | join(","))"' "$result.json" >"$result.ours"
+	cmp -s "$result.lspci" "$result.ours" || wrong "inspect: $(diff "$result.lspci" "$result.ours" | tr '\n' ' '), the first as lspci has it"
+	part displays >"$result.kernel"
+	jq -r '.gpus[] | "\(.address) boot=\(if .boot_display then 1 else 0 end) reset=\(.reset_methods | join(" "))"' "$result.json" \
+		>"$result.ours"
+	cmp -s "$result.kernel" "$result.ours" || wrong "inspect: $(diff "$result.kernel" "$result.ours" | sed -n 4p), and not as the kernel has it"
+	part capabilities | awk '/^[0-9a-f]/ { at = $1 } /FLReset\+/ { print at }' >"$result.lspci"
+	jq -r '.gpus[] | select(.reset_methods | index("flr")) | .address' "$result.json" | cmp -s - "$result.lspci" ||
+		wrong "which displays can reset one function: lspci says $(tr '\n' ' ' <"$result.lspci")"
+}
 judge_inspect() {
 	as_the_text_says
 	part inspect >"$result.json"
 	grep -q '^== inspect ended with 0' "$result" || wrong "inspect did not end with 0"
-	# every display controller the kernel lists, its group, its driver, and who shares the group
-	awk '{ split($4, g, "="); split($5, d, "="); group[$1] = g[2]; print $1, $2, $3, g[2], d[2] }' "$result.devices" |
-		awk '$3 ~ /^03/ { print $1, $2, ($4 == "" ? "none" : $4), ($5 == "" ? "none" : $5) }' >"$result.kernel"
-	jq -r '.gpus[] | "\(.address) \(.vendor):\(.device) \(.iommu_group // "unknown") \(.driver // "unknown")"' "$result.json" \
-		>"$result.ours" 2>/dev/null || wrong "what inspect says is no JSON"
-	cmp -s "$result.kernel" "$result.ours" || wrong "inspect: $(diff "$result.kernel" "$result.ours" | sed -n 2p), and not as the kernel has it"
+	jq -e . "$result.json" >/dev/null 2>&1 || wrong "what inspect says is no JSON"
+	as_lspci_says
 	iommu=$(grep -q 'group=[0-9]' "$result.devices" && echo on || echo off)
 	[ "$(jq -r .host.iommu "$result.json")" = "$iommu" ] || wrong "inspect says the IOMMU is $(jq -r .host.iommu "$result.json"), it is $iommu"
 	# group_state: shared exactly where something that is no bridge and outside the slot is in the group
