@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 	while (n + 2 < argc && n < 16 && strcmp(argv[n + 2], "--") != 0) {
 		char *address = argv[n + 2];
 		given[n++] = (struct given){ .step = { .kind = "bind", .on = "node", .key = address, .to = argv[1] },
-			.blob = arena_printf(&arena, "/tmp/%s", address) };
+			.blob = arena_printf(&arena, "/tmp/%d-%s", (int)getpid(), address) };
 	}
 	if (!n)
 		return 2;

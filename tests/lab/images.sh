@@ -1,6 +1,7 @@
 #!/bin/sh
 # images.sh FOLDER: the kernel and the initramfs of the lab's fast machine, made once and kept by what goes into them.
-# FOLDER/kernel and FOLDER/initrd are links to them. Packages come as files through apt-get download; none is installed.
+# FOLDER/kernel and FOLDER/initrd are links to them; FOLDER/initrd-nested has a QEMU besides, for a guest of the machine's
+# own. Packages come as files through apt-get download; none is installed.
 set -eu
 folder=$(realpath "$1")
 lab=$(cd "$(dirname "$0")" && pwd)
@@ -9,6 +10,19 @@ modules='vfio-pci vfio_iommu_type1 e1000'
 programs='bind group'
 names=/usr/share/misc/pci.ids
 applets='sh mount ls cat echo modprobe readlink basename sleep poweroff dmesg grep sed cut mkdir stty head tail ln wc printf'
+
+# copy_libraries TREE PROGRAM...: what these need, where the first program looks for it.
+copy_libraries() {
+	to=$1
+	shift
+	for library in $(ldd "$@" 2>/dev/null | grep -o '/[^ ]*\.so[^ :]* (' | cut -d' ' -f1 | sort -u); do
+		case $library in
+		*/ld-*) cp -L "$library" "$to/lib64/" ;;
+		*) cp -L "$library" "$to/lib/" ;;
+		esac
+	done
+}
+pack() { (cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet | gzip -1); }
 
 package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 version=${package#linux-image-}
@@ -47,12 +61,7 @@ if [ ! -e "$image" ]; then
 	cp "$lab"/jobs/* "$tree/jobs/"
 	cp "$lab/init.in.sh" "$tree/init"
 	chmod 755 "$tree/init"
-	for library in $(ldd "$tree"/bin/* 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
-		case $library in
-		*/ld-*) cp -L "$library" "$tree/lib64/" ;;
-		*) cp -L "$library" "$tree/lib/" ;;
-		esac
-	done
+	copy_libraries "$tree" "$tree"/bin/*
 	for module in $modules; do
 		modprobe -d "$root" -S "$version" --show-depends "$module" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*/\1/p'
 	done | sort -u | while read -r file; do
@@ -63,8 +72,31 @@ if [ ! -e "$image" ]; then
 	cp "$work/module/lab_gpu.ko" "$tree/lib/modules/$version/extra/"
 	cp "$root/lib/modules/$version"/modules.order "$root/lib/modules/$version"/modules.builtin* "$tree/lib/modules/$version/"
 	depmod -b "$tree" "$version"
-	(cd "$tree" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet | gzip -1) >"$work/image"
+	pack "$tree" >"$work/image"
 	mv "$work/image" "$image"
 fi
 ln -sfn "$root/boot/vmlinuz-$version" "$folder/kernel"
 ln -sfn "$image" "$folder/initrd"
+
+# the kernel reads one archive behind the other
+emulator=/usr/bin/qemu-system-x86_64 accelerator=/usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so
+firmware='/usr/share/seabios/bios-256k.bin /usr/share/qemu/kvmvapic.bin'
+# shellcheck disable=SC2086
+sum=$({ cat "$lab/nested.sh" "$image" $emulator $accelerator $firmware; } | sha256sum | cut -c1-16)
+nested=$folder/initrd-nested-$sum
+if [ ! -e "$nested" ]; then
+	echo "making the initramfs with a QEMU" >&2
+	work=$(mktemp -d "$folder/work.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	mkdir -p "$work/lib" "$work/lib64" "$work/bin"
+	for file in $emulator $accelerator $firmware; do
+		mkdir -p "$work${file%/*}"
+		cp -L "$file" "$work$file"
+	done
+	cp "$lab/nested.sh" "$work/bin/nested"
+	chmod 755 "$work/bin/nested"
+	copy_libraries "$work" $emulator $accelerator
+	{ cat "$image"; pack "$work"; } >"$nested.new"
+	mv "$nested.new" "$nested"
+fi
+ln -sfn "$nested" "$folder/initrd-nested"

@@ -12,6 +12,9 @@ logs=$folder/logs
 # NAME MACHINE JOB SECONDS WORDS...; the words are the kernel's; the longest first
 fast='
 stuck             amd-4060ti    stuck   300 amd_iommu=on
+nested-amd        amd-4060ti    nested  300 amd_iommu=on
+nested-shared     shared-slot   nested  300 intel_iommu=on
+nested-unmapped   no-remapping  nested  300 intel_iommu=on
 see-amd           amd-4060ti    inspect 180 amd_iommu=on
 see-intel         intel-igpu    inspect 180 intel_iommu=on
 see-twins         twins         inspect 180 intel_iommu=on
@@ -19,10 +22,7 @@ see-shared-slot   shared-slot   inspect 180 intel_iommu=on
 see-off           iommu-off     inspect 180
 see-off-by-word   twins         inspect 180 intel_iommu=off
 see-no-remapping  no-remapping  inspect 180 intel_iommu=on
-group-amd         amd-4060ti    group   240 amd_iommu=on
 group-intel       twins         group   240 intel_iommu=on
-group-shared      shared-slot   group   240 intel_iommu=on
-group-unmapped    no-remapping  group   240 intel_iommu=on
 group-off         iommu-off     group   240
 '
 # The same of the full machine. Its words: power=STEP:MS ends QEMU that long after gpuferry began that step, or, of
@@ -203,6 +203,32 @@ judge_group() {
 	part neighbours | grep -q '^apply .* cannot change its driver now: it belongs to no GPU' || wrong "a neighbour was taken"
 	part neighbours | grep -q '^viable yes' || wrong "without the neighbours' drivers the group is not viable"
 }
+# A guest gets the card, or QEMU says why not, in the words that gpuferry's rule quotes.
+judge_nested() {
+	judge_group
+	part guest >"$result.guest"
+	number=$(sed -n "s/^$card .* group=\([0-9]*\) .*/\1/p" "$result.before")
+	case $viable$remapping in
+	no*)
+		grep -q "group $number is not viable" "$result.guest" && grep -q 'Please ensure all devices within the iommu_group' "$result.guest" ||
+			wrong "of a group that is not viable QEMU says: $(head -n 1 "$result.guest")"
+		;;
+	yesno)
+		said=$(jq -r '.refused[] | select(.rule == "node.interrupt-remapping") | .why | capture("\"(?<words>.*)\"").words' "$result.json")
+		grep -iqF "${said:-nothing}" "$result.guest" || wrong "QEMU says: $(head -n 1 "$result.guest"), and not: $said"
+		;;
+	yesyes)
+		sed -n 's/^\([^ ]*\) \([^ ]*\) .*/\1 \2/p' "$result.before" | grep -F -f "$result.card" |
+			sed 's/.*\(.\) \(.*\)/01:00.\1 id=\2/' >"$result.wished"
+		sed -n 's/^PCI: init bdf=\(01:.*\)/\1/p' "$result.guest" | cmp -s - "$result.wished" ||
+			wrong "the guest sees $(grep -c 'bdf=01:' "$result.guest") functions, not those of the card"
+		[ "$(grep -c 'map device bdf=01:00.* size 00100000 ' "$result.guest")" = 2 ] || wrong "the guest does not map the card's memory"
+		part held | grep -q "release now *no: qemu-system-x86.* has /dev/vfio/$number open" || wrong "inspect does not see who has the card"
+		part held | grep -q "^apply $card failed .* has /dev/vfio/$number open" || wrong "the card could be taken from a guest that runs"
+		grep -q '^== guest ended with 0' "$result" || wrong "the guest did not end well"
+		;;
+	esac
+}
 judge_stuck() {
 	part before | grep -q '^0000:01:00.0 .*driver=lab_gpu ' || wrong "the card's driver is not there"
 	part bind | grep -q '^apply [^ ]* stuck' || wrong "it does not say that the kernel is stuck: $(part bind | tail -n 1)"
@@ -273,7 +299,11 @@ board() { # the table's machine, once: WORDS...
 	"$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" "$@" \
 		2>>"$logs/$name.err"
 }
-fast_run() { board kernel "$folder/kernel" "$folder/initrd" quiet "lab=$job" "$@"; }
+fast_run() {
+	initrd=$folder/initrd
+	[ "$job" != nested ] || initrd=$folder/initrd-nested
+	board kernel "$folder/kernel" "$initrd" quiet "lab=$job" "$@"
+}
 
 # What a run brings along: its job, its words, and FILE... beside it.
 pack() {
