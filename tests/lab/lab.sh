@@ -13,6 +13,7 @@ logs=$folder/logs
 fast='
 stuck             amd-4060ti    stuck   300 amd_iommu=on
 nested-amd        amd-4060ti    nested  300 amd_iommu=on
+nested-intel      twins         nested  300 intel_iommu=on
 nested-shared     shared-slot   nested  300 intel_iommu=on
 nested-unmapped   no-remapping  nested  300 intel_iommu=on
 see-amd           amd-4060ti    inspect 180 amd_iommu=on
@@ -22,7 +23,6 @@ see-shared-slot   shared-slot   inspect 180 intel_iommu=on
 see-off           iommu-off     inspect 180
 see-off-by-word   twins         inspect 180 intel_iommu=off
 see-no-remapping  no-remapping  inspect 180 intel_iommu=on
-group-intel       twins         group   240 intel_iommu=on
 group-off         iommu-off     group   240
 '
 # The same of the full machine. Its words: power=STEP:MS ends QEMU that long after gpuferry began that step, or, of
