@@ -18,6 +18,7 @@
 #define CT "base intel-uhd770-ct-ready\n"
 #define VM_FILE "/etc/pve/qemu-server/100.conf"
 #define CT_FILE "/etc/pve/lxc/105.conf"
+#define VIRTIO "device 0000:05:00.0 1af4:1050 class=038000 group=40 driver=virtio-pci drm=card1,renderD129\n"
 #define TO_VM "gpu=nvidia into=vm/100"
 #define TO_CT "gpu=intel into=ct/105"
 
@@ -105,6 +106,10 @@ static const struct chain_case {
 	{ "node.next-iommu", "", BROKEN, "amd_iommu=off",
 	        READY "replace /boot/grub/grub.cfg \"ro  quiet\" \"ro  quiet amd_iommu=off\" all\n" },
 	{ "gpu.driver", "", OK, "i915", CT },
+	/* a card that no table knows: its render node tells that a driver has taken it */
+	{ "gpu.driver", "gpu=0000:05:00.0 into=ct/105", OK, "virtio-pci has the card, and /dev/dri/renderD129", CT VIRTIO },
+	{ "gpu.driver", "gpu=0000:05:00.0 into=ct/105", NOT_KNOWN, "not in the table",
+		CT "device 0000:05:00.0 1af4:1050 class=038000 group=40 driver=\n" },
 	{ "vm.known", "", OK, "emby", READY },
 	{ "vm.lock", "", WARN, "backup", READY "replace " VM_FILE " \"memory:\" \"lock: backup\\nmemory:\"\n" },
 	{ "vm.address", "", OK, NULL, READY },

@@ -893,6 +893,8 @@ static enum verdict card_driver(const struct scene *scene, struct answer *answer
 	if (driver_expected(gpu, driver, answer->arena))
 		return answer_ok(answer, "%s has the card", driver);
 	struct words drivers = check_drivers(gpu, answer->arena);
+	if (!drivers.n && gpu->render)
+		return answer_ok(answer, "%s has the card, and %s is its node", driver, gpu->render->path);
 	if (!drivers.n)
 		return answer_unknown(
 		        answer, "which driver %s needs is not in the table", check_device(gpu->pci, answer->arena));
