@@ -463,6 +463,15 @@ static const struct chain_case {
 		"target ct/105\n"
 		"docker 28.5.1\n"
 		"package containerd.io 1.7.29-1~debian.12\n" },
+	{ "inside.docker-request", TO_CT, BROKEN,
+		"devices: [/dev/dri/renderD128:/dev/dri/renderD128], and group_add: [\"106\"]",
+		CT "target ct/105\ndocker 28.5.1\ncontainer jellyfin jellyfin/jellyfin:10\n" },
+	/* the second card's node has the second number, and the advice names it */
+	{ "inside.docker-request", "gpu=0000:05:00.0 into=ct/105", BROKEN,
+		"devices: [/dev/dri/renderD129:/dev/dri/renderD129], and group_add: [\"106\"]",
+		CT VIRTIO "append " CT_FILE "\n\tdev1: /dev/dri/renderD129,gid=106,mode=0660\n"
+		"target ct/105\nremove /dev/dri/renderD128\nnode /dev/dri/renderD129 c 226 129 gid=106\n"
+		"docker 28.5.1\ncontainer jellyfin jellyfin/jellyfin:10\n" },
 	{ "inside.docker-group", "gpu=intel into=ct/105", WARN, NULL,
 		"base intel-uhd770-ct-ready\n"
 		"target ct/105\n"

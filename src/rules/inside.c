@@ -658,6 +658,18 @@ static bool wants_nvidia(const struct docker_container *container)
 	               *container->visible_devices && strcmp(container->visible_devices, "void") != 0);
 }
 
+static void step_docker_node(const struct scene *scene, struct answer *answer)
+{
+	const struct drm_node *node = render_inside(scene);
+	if (node)
+		answer_step(answer,
+		        "in its compose file: devices: [%s:%s], and group_add: [\"%u\"]   (the number of its group)",
+		        node->path, node->path, node->gid);
+	else
+		answer_step(answer, "in its compose file: devices: [/dev/dri/renderD128:/dev/dri/renderD128], and "
+		                    "group_add with the number of the group render");
+}
+
 static enum verdict inside_docker_request(const struct scene *scene, struct answer *answer)
 {
 	if (!asks_docker(scene))
@@ -680,11 +692,8 @@ static enum verdict inside_docker_request(const struct scene *scene, struct answ
 		answer_step(answer,
 		        "in its compose file: deploy: resources: reservations: devices: [{driver: nvidia, count: 1, "
 		        "capabilities: [gpu, video]}]");
-	} else {
-		answer_step(answer, "in its compose file: devices: [/dev/dri/renderD128:/dev/dri/renderD128], and "
-		                    "group_add with the "
-		                    "number of the group render");
-	}
+	} else
+		step_docker_node(scene, answer);
 	answer_step(answer, "docker compose up -d   (makes it anew: whoever is watching is interrupted)");
 	return answer_broken(answer, "docker container %s is not given the GPU", name);
 }
