@@ -4,8 +4,8 @@
  *   board MACHINE RESULT LOG SECONDS kernel KERNEL INITRD [WORDS...]   which ends when it would boot again
  *   board MACHINE RESULT LOG SECONDS root DISK JOB KERNEL INITRD [WORDS...]   the same with a qcow2 that stays as it was
  *   board MACHINE RESULT LOG SECONDS disk DISK JOB [RECORD]            which boots from a qcow2, as often as it likes
- * Root ports and bridges, an NVMe for each disk controller, an e1000 for each network card and a display 1013:00b8 (Cirrus) are
- * QEMU's own; every other device that is not the chipset's is a stand-in. What the guest writes to its second serial port
+ * Root ports and bridges, an NVMe for each disk controller, an e1000 for each network card and the displays 1013:00b8 (Cirrus)
+ * and 1af4:1050 (virtio) are QEMU's own; every other device that is not the chipset's is a stand-in. What the guest writes to its second serial port
  * is RESULT, the console and QEMU's own words are LOG. RECORD has all that is written to the disk (lab_replay), and
  * RECORD.sizes, a line for each change: how many bytes RECORD, RESULT and LOG had at one time. QEMU and the stand-ins are ended by their ids after SECONDS, or when
  * board itself is asked to end: a power cut. Ends with 0: the guest has ended itself; 1: it has not; 2: wrong usage;
@@ -125,11 +125,20 @@ static void add_network(struct board *board, const struct pci_device *device)
 	ADD("e1000,romfile=,bus=%s,addr=%x.%x", bus_of(board, device), device->slot, device->function);
 }
 
-/* QEMU's own display, where the machine has one that the firmware boots on. */
-static void add_display(struct board *board, const struct pci_device *device)
+/* QEMU's own displays: one that the firmware boots on, and one with a render node. False: it is neither. */
+static bool add_display(struct board *board, const struct pci_device *device)
 {
-	add(board, "-device");
-	ADD("cirrus-vga,bus=%s,addr=%x.%x", bus_of(board, device), device->slot, device->function);
+	static const struct display {
+		int64_t vendor, device;
+		const char *name;
+	} displays[] = { { 0x1013, 0x00b8, "cirrus-vga" }, { 0x1af4, 0x1050, "virtio-gpu-pci" } };
+	for (size_t i = 0; i < sizeof displays / sizeof *displays; i++)
+		if (device->vendor == displays[i].vendor && device->device == displays[i].device) {
+			add(board, "-device");
+			ADD("%s,bus=%s,addr=%x.%x", displays[i].name, bus_of(board, device), device->slot, device->function);
+			return true;
+		}
+	return false;
 }
 
 static bool add_stand_in(struct board *board, const struct pci_device *device)
@@ -172,10 +181,8 @@ static bool add_device(struct board *board, const struct pci_device *device)
 		add_disk(board, device);
 	else if (class_code == 0x0200)
 		add_network(board, device);
-	else if (device->vendor == 0x1013 && device->device == 0x00b8)
-		add_display(board, device);
 	else
-		return add_stand_in(board, device);
+		return add_display(board, device) || add_stand_in(board, device);
 	return true;
 }
 

@@ -17,7 +17,7 @@ sum() { sha256sum | cut -c1-16; }
 listed() { cat "$own/$1" 2>/dev/null || :; }
 # shellcheck disable=SC2046
 base=$(sh "$lab/base.sh" "$folder" $(listed packages))
-image=$folder/disk-made-$({ echo "$base"; cat "$lab/disk.sh" "$lab/modules.sh" "$folder/gpuferry.deb" "$folder/build/tests/lab_pve" "$lab/full"/* "$own"/* "$lab/module/full"/*; } | sum).qcow2
+image=$folder/disk-made-$({ echo "$base"; cat "$lab/disk.sh" "$lab/modules.sh" "$folder/gpuferry.deb" "$folder/build/tests/lab_pve" "$lab/full"/* "$own"/* "$lab/module/full"/* "$lab"/../perl/PVE/*.pm "$lab"/../perl/PVE/*/*.pm; } | sum).qcow2
 if [ ! -e "$image" ]; then
 	echo "making the full machine's disk" >&2
 	work=$(mktemp -d "$folder/work.XXXXXX")
@@ -40,7 +40,7 @@ if [ ! -e "$image" ]; then
 	mkdir "$root/lab"
 	cp "$lab/full"/* "$root/lab/"
 	mv "$root/lab/make" "$root/lab/make-full"
-	cp "$own"/* "$root/lab/"
+	cp -r "$own"/* "$lab/../perl" "$root/lab/"
 	cat >"$root/tmp/early.cfg" <<-END
 		search.fs_uuid $uuid root
 		set prefix=(\$root)/boot/grub
@@ -52,16 +52,17 @@ if [ ! -e "$image" ]; then
 		chroot "$1" sh -eu /lab/make-full "$2"
 		[ "$3" = full ] || chroot "$1" sh -eu /lab/make "$2"
 	' sh "$root" "$uuid" "${kind:-full}" >"$folder/disk.log" 2>&1 || { tail -n 5 "$folder/disk.log" >&2; exit 1; }
-	truncate -s 1536M "$work/part"
+	size=$(($(du -sm "$root" | cut -f1) + 800)) # MiB
+	truncate -s "${size}M" "$work/part"
 	mkfs.ext4 -q -F -L lab -U "$uuid" -d "$root" "$work/part"
 	truncate -s 384M "$work/esp"
 	mkfs.vfat -F 32 -i 1A2B3C4D "$work/esp" >>"$folder/disk.log"
-	truncate -s 1921M "$work/disk"
-	printf '1MiB,1536MiB,L,*\n1537MiB,384MiB,ef\n' | sfdisk -q "$work/disk"
+	truncate -s "$((size + 385))M" "$work/disk"
+	printf '1MiB,%dMiB,L,*\n%dMiB,384MiB,ef\n' "$size" $((size + 1)) | sfdisk -q "$work/disk"
 	dd if="$root/usr/lib/grub/i386-pc/boot.img" of="$work/disk" bs=440 count=1 conv=notrunc status=none
 	dd if="$root/tmp/core.img" of="$work/disk" bs=512 seek=1 conv=notrunc status=none
 	dd if="$work/part" of="$work/disk" bs=1M seek=1 conv=notrunc,sparse status=none
-	dd if="$work/esp" of="$work/disk" bs=1M seek=1537 conv=notrunc,sparse status=none
+	dd if="$work/esp" of="$work/disk" bs=1M seek=$((size + 1)) conv=notrunc,sparse status=none
 	qemu-img convert -q -f raw -O qcow2 "$work/disk" "$work/disk.qcow2"
 	mkdir "$work/job"
 	echo '. /lab/first; echo "== end"; sync; echo o >/proc/sysrq-trigger' >"$work/job/job"

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "facts/pci.h"
@@ -121,6 +122,20 @@ static void put_devices(struct text *text, struct arena *arena)
 		free(names);
 }
 
+/* A CT is not started where a node that it names is not there. */
+static void put_nodes(struct text *text, const char *folder, struct arena *arena)
+{
+	DIR *dir = opendir(folder);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		const char *path = arena_printf(arena, "%s/%s", folder, entry->d_name);
+		struct stat stat;
+		if (entry->d_type == DT_CHR && lstat(path, &stat) == 0)
+			fprintf(text->out, "node %s c %u %u\n", path, major(stat.st_rdev), minor(stat.st_rdev));
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /* Proxmox's own test is that this folder is not empty. */
 static void put_iommu(struct text *text)
 {
@@ -173,6 +188,7 @@ static const char *machine_text(struct arena *arena)
 	                  "node /dev/kvm c 10 232\n");
 	put_iommu(&text);
 	put_devices(&text, arena);
+	put_nodes(&text, "/dev/dri", arena);
 	put_tree(&text, PVE, arena);
 	put_guests(&text, "qemu-server", "vm", arena);
 	put_guests(&text, "lxc", "ct", arena);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Stands in for Proxmox's module of this name in tests/test_raw.c.
+# Stands in for Proxmox's module of this name in tests/test_raw.c and in the lab.
 package PVE::Tools;
 use strict;
 use warnings;

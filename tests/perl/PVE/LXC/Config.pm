@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Stands in for Proxmox's module of this name in tests/test_raw.c: the same calls, on the one file that CONF names. What
-# it keeps and how it writes is what pve-container's documentation and the recorded sessions show: keys by name, then
-# the raw lines in their order.
+# Stands in for Proxmox's module of this name in tests/test_raw.c: the same calls, on the one file that CONF names; and in
+# the lab, on Proxmox's own. What it keeps and how it writes is what pve-container's documentation and the recorded
+# sessions show: keys by name, then the raw lines in their order.
 package PVE::LXC::Config;
 use strict;
 use warnings;
@@ -9,6 +9,8 @@ use Digest::SHA;
 use PVE::Tools;
 
 my $locked;
+
+sub file { return $ENV{CONF} // "/etc/pve/lxc/$_[0].conf"; }
 
 sub lock_config {
 	my ($class, $id, $code) = @_;
@@ -19,7 +21,7 @@ sub lock_config {
 
 sub load_config {
 	my ($class, $id) = @_;
-	open(my $file, '<', $ENV{CONF}) or die "Configuration file 'nodes/pve/lxc/$id.conf' does not exist\n";
+	open(my $file, '<', file($id)) or die "Configuration file 'nodes/pve/lxc/$id.conf' does not exist\n";
 	my $text = do { local $/; <$file> };
 	my $conf = { digest => Digest::SHA::sha1_hex($text) };
 	for my $line (split /\n/, $text) {
@@ -40,7 +42,7 @@ sub check_lock {
 sub write_config {
 	my ($class, $id, $conf) = @_;
 	die "not locked\n" if !$locked;
-	open(my $file, '>', $ENV{CONF}) or die "$ENV{CONF}: $!\n";
+	open(my $file, '>', file($id)) or die file($id), ": $!\n";
 	for my $key (sort keys %$conf) {
 		print $file "$key: $conf->{$key}\n" if $key ne 'digest' && $key ne 'lxc';
 	}
