@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The command lines follow those of Jellyfin (EncodingHelper.cs) where it has one; sizes are multiples of 64 and above
+ * every encoder's least one (NVENC: 145x49 for H.264, 192x128 for AV1; VCN: 320x128 for AV1).
+ */
+#include "media/encoders.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+const struct media_codec media_codecs[] = {
+	{ "h264", "h264", "h264", "h264", "h264" },
+	{ "hevc", "hevc", "hevc", "hevc", "hevc" },
+	{ "av1", "ivf", "ivf", "av1", "libdav1d libaom-av1" }, /* ffmpeg's own decodes on hardware alone */
+	{ "vp9", "ivf", "ivf", "vp9", "vp9 libvpx-vp9" },
+	{ "vp8", "ivf", "ivf", "vp8", "vp8 libvpx" },
+	{ "mpeg2", "mpegts", "mpegts", "mpeg2video", "mpeg2video" },
+	{ "mjpeg", "mjpeg", "mjpeg", "mjpeg", "mjpeg" },
+	{ 0 },
+};
+
+#define RATE "-b:v 4M -maxrate 4M -bufsize 8M"
+
+const struct media_way_row media_ways[WAYS] = {
+	[WAY_NVENC] = { "nvenc", NODE_NEEDS_NVIDIA, "-init_hw_device cuda=cu:{index} -filter_hw_device cu",
+	        "-init_hw_device cuda=cu:0 -filter_hw_device cu", "cu", "error", "hwupload", "scale_cuda", "cuda", "",
+	        { "nv12", "p010le" }, RATE },
+	/* through VA-API, as the node is named there; its own choice of a node is the first one */
+	[WAY_QSV] = { "qsv", NODE_NEEDS_INTEL,
+	        "-init_hw_device vaapi=va:{node},driver=iHD -init_hw_device qsv=qs@va -filter_hw_device qs", NULL, "qs",
+	        "error", "hwupload=extra_hw_frames=64", "vpp_qsv", "qsv", "_qsv", { "nv12", "p010le" }, RATE },
+	[WAY_VAAPI] = { "vaapi", NODE_NEEDS_RENDER, "-init_hw_device vaapi=va:{node} -filter_hw_device va", NULL, "va",
+	        "error", "hwupload", "scale_vaapi", "vaapi", "", { "nv12", "p010le" }, "-rc_mode VBR " RATE },
+	/* which device it took is told on a higher level alone */
+	[WAY_VULKAN] = { "vulkan", NODE_NEEDS_RENDER,
+	        "-init_hw_device drm=dr:{node} -init_hw_device vulkan=vk@dr -filter_hw_device vk",
+	        "-init_hw_device vulkan=vk -filter_hw_device vk", "vk", "verbose", "hwupload", "scale_vulkan", "vulkan",
+	        "", { "nv12", "p010le" }, RATE },
+	[WAY_SOFTWARE] = { "software", NODE_NEEDS_NONE, .level = "error", .format = { "yuv420p", "yuv420p10le" },
+	        .rate = RATE },
+};
+
+#define LOW "-low_power 1"
+#define MAIN10 "-profile:v main10"
+
+const struct media_encoder media_encoders[] = {
+	{ "h264_nvenc", "h264", WAY_NVENC, 8, "", NULL },
+	{ "hevc_nvenc", "hevc", WAY_NVENC, 8, "", NULL },
+	{ "hevc_nvenc", "hevc", WAY_NVENC, 10, MAIN10, NULL },
+	{ "av1_nvenc", "av1", WAY_NVENC, 8, "", NULL },
+	{ "av1_nvenc", "av1", WAY_NVENC, 10, "", NULL },
+
+	{ "h264_qsv", "h264", WAY_QSV, 8, "", LOW },
+	{ "hevc_qsv", "hevc", WAY_QSV, 8, "", LOW },
+	{ "hevc_qsv", "hevc", WAY_QSV, 10, MAIN10, LOW },
+	{ "av1_qsv", "av1", WAY_QSV, 8, "", NULL },
+	{ "av1_qsv", "av1", WAY_QSV, 10, "", NULL },
+	{ "vp9_qsv", "vp9", WAY_QSV, 8, "", LOW },
+	{ "mpeg2_qsv", "mpeg2", WAY_QSV, 8, "", NULL },
+	{ "mjpeg_qsv", "mjpeg", WAY_QSV, 8, "", NULL, .constant = true },
+
+	{ "h264_vaapi", "h264", WAY_VAAPI, 8, "", LOW },
+	{ "hevc_vaapi", "hevc", WAY_VAAPI, 8, "", LOW },
+	{ "hevc_vaapi", "hevc", WAY_VAAPI, 10, MAIN10, LOW },
+	{ "av1_vaapi", "av1", WAY_VAAPI, 8, "", LOW },
+	{ "av1_vaapi", "av1", WAY_VAAPI, 10, "", LOW },
+	{ "vp9_vaapi", "vp9", WAY_VAAPI, 8, "", LOW },
+	{ "vp8_vaapi", "vp8", WAY_VAAPI, 8, "", LOW },
+	{ "mpeg2_vaapi", "mpeg2", WAY_VAAPI, 8, "", NULL },
+	{ "mjpeg_vaapi", "mjpeg", WAY_VAAPI, 8, "", NULL, .constant = true },
+
+	{ "h264_vulkan", "h264", WAY_VULKAN, 8, "", NULL },
+	{ "hevc_vulkan", "hevc", WAY_VULKAN, 8, "", NULL },
+	{ "hevc_vulkan", "hevc", WAY_VULKAN, 10, "", NULL },
+	{ "av1_vulkan", "av1", WAY_VULKAN, 8, "", NULL },
+	{ "av1_vulkan", "av1", WAY_VULKAN, 10, "", NULL },
+
+	{ "libx264", "h264", WAY_SOFTWARE, 8, "-preset veryfast", NULL },
+	{ "libx265", "hevc", WAY_SOFTWARE, 8, "-preset veryfast -x265-params log-level=error", NULL },
+	{ "libx265", "hevc", WAY_SOFTWARE, 10, "-preset veryfast -x265-params log-level=error", NULL },
+	{ "libsvtav1", "av1", WAY_SOFTWARE, 8, "-preset 10", NULL },
+	{ "libsvtav1", "av1", WAY_SOFTWARE, 10, "-preset 10", NULL },
+	{ 0 },
+};
+
+const struct media_codec *media_codec(const char *name)
+{
+	for (const struct media_codec *codec = media_codecs; codec->name; codec++)
+		if (strcmp(codec->name, name) == 0)
+			return codec;
+	return NULL;
+}
+
+const struct media_way_row *media_way(const char *name)
+{
+	for (size_t i = 0; i < WAYS; i++)
+		if (strcmp(media_ways[i].name, name) == 0)
+			return &media_ways[i];
+	return NULL;
+}
+
+/* ---- command lines ------------------------------------------------------------ */
+
+#define QUIET "{order} {ffmpeg} -hide_banner -nostdin -v error "
+/* detailed everywhere, and moving: a frame of black, of green or from another moment is none of it */
+#define SOURCE "-f lavfi -i testsrc2=s=640x384:r=30 -frames:v 1 "
+#define SMALL "320:192"
+
+static const char *const templates[] = {
+	[PROBE_REFERENCE] = QUIET SOURCE "-vf format=yuv420p,scale=" SMALL ",format=yuv420p -f rawvideo pipe:1",
+	[PROBE_INIT] = "{order} {ffmpeg} -hide_banner -nostdin -v {level} {init} -f lavfi -i nullsrc=s=64x64 "
+	               "-frames:v 1 -f null -",
+	[PROBE_FILTER] = QUIET "{init} " SOURCE "-vf {graph},hwdownload,format={format},format={planar} "
+	                       "-f rawvideo pipe:1",
+	[PROBE_ENCODE] = QUIET "{init} " SOURCE "-vf {graph} -c:v {encoder} {options} {again} -f {muxer} pipe:1",
+	[PROBE_CHECK] = QUIET "{choice} -f {demuxer} -i pipe:0 -frames:v 1 -f rawvideo pipe:1",
+	/* without the download a decoder that goes on in software would pass */
+	[PROBE_DECODE] = QUIET "{init} -hwaccel {hwaccel} -hwaccel_device {device} -hwaccel_output_format {hwaccel} "
+	                       "-c:v {decoder} -f {demuxer} -i pipe:0 -frames:v 1 "
+	                       "-vf hwdownload,format={format},format={planar} -f rawvideo pipe:1",
+	[PROBE_CLIP] = QUIET "{init} -f lavfi -i testsrc2=s=1280x720:r=30 -frames:v 120 -vf {upload} "
+	                     "-c:v {encoder} {options} {again} {rate} -f null -",
+};
+_Static_assert(PICTURE_WIDTH == 320 && PICTURE_HEIGHT == 192 && CLIP_FRAMES == 120, "as the command lines have it");
+
+struct value {
+	const char *name, *text;
+};
+enum { VALUES_MAX = 24 };
+
+static const char *found(const struct value *values, const char *name, size_t size)
+{
+	for (const struct value *value = values; value->name; value++)
+		if (strlen(value->name) == size && memcmp(value->name, name, size) == 0)
+			return value->text ? value->text : "";
+	return "";
+}
+
+/* Values inside a word: "format={format}". A value is put in as it is, and not looked at again. */
+static const char *filled(const char *word, const struct value *values, struct arena *arena)
+{
+	const char *done = "", *open, *close;
+	while ((open = strchr(word, '{')) && (close = strchr(open, '}'))) {
+		done = arena_printf(arena, "%s%.*s%s", done, (int)(open - word), word,
+		        found(values, open + 1, (size_t)(close - open - 1)));
+		word = close + 1;
+	}
+	return arena_printf(arena, "%s%s", done, word);
+}
+
+/* "{a b}" alone is as many words as it has, and none where it is empty; but {ffmpeg} is a path, and one word. */
+static void put_word(struct words *argv, const char *word, const struct value *values, bool whole, struct arena *arena)
+{
+	size_t size = strlen(word);
+	bool alone = word[0] == '{' && strchr(word, '}') == word + size - 1 && strcmp(word, "{ffmpeg}") != 0;
+	if (!alone || !whole) {
+		*arena_push(arena, argv->word, argv->n) = filled(word, values, arena);
+		return;
+	}
+	struct words more = text_split(arena, found(values, word + 1, size - 2), " ");
+	for (size_t i = 0; i < more.n; i++)
+		put_word(argv, more.word[i], values, false, arena);
+}
+
+/* What is done to the picture before it is encoded or downloaded. */
+static const char *graph(const struct media_way_row *way, const char *format, bool plain, struct arena *arena)
+{
+	if (!way->upload)
+		return arena_printf(arena, "scale=" SMALL ",format=%s", format);
+	if (plain)
+		return arena_printf(arena, "scale=" SMALL ",format=%s,%s", format, way->upload);
+	return arena_printf(arena, "format=%s,%s,%s=w=320:h=192", format, way->upload, way->scale);
+}
+
+const char *const *probe_argv(enum probe probe, const struct probe_for *what, struct arena *arena)
+{
+	const struct media_encoder *encoder = what->encoder;
+	const struct media_device *device = what->device;
+	const struct media_codec *codec = encoder ? media_codec(encoder->codec) : what->codec;
+	const struct media_way_row *way = &media_ways[device ? device->way : encoder ? encoder->way : WAY_SOFTWARE];
+	bool deep = (encoder ? encoder->bits : what->bits) == 10;
+	const char *format = way->format[deep];
+	const struct value values[VALUES_MAX] = {
+		{ "ffmpeg", what->ffmpeg },
+		{ "order", device && device->several ? "env CUDA_DEVICE_ORDER=PCI_BUS_ID" : NULL },
+		{ "level", way->level },
+		{ "init", device && device->node ? way->init : way->bare },
+		{ "node", device ? device->node : NULL },
+		{ "index", arena_printf(arena, "%u", device ? device->index : 0) },
+		{ "device", way->device },
+		{ "hwaccel", way->hwaccel },
+		{ "format", format },
+		{ "planar", deep ? "yuv420p10le" : "yuv420p" },
+		{ "graph", graph(way, format, what->plain, arena) },
+		{ "upload", way->upload ? arena_printf(arena, "format=%s,%s", format, way->upload)
+		                        : arena_printf(arena, "format=%s", format) },
+		{ "encoder", encoder ? encoder->name : NULL },
+		{ "options", encoder ? encoder->options : NULL },
+		{ "again", encoder && what->again ? encoder->again : NULL },
+		{ "rate", encoder && !encoder->constant ? way->rate : NULL },
+		{ "muxer", codec ? codec->muxer : NULL },
+		{ "demuxer", codec ? codec->demuxer : NULL },
+		{ "decoder", !codec                          ? NULL
+		             : way->decoder && *way->decoder ? arena_printf(arena, "%s%s", codec->name, way->decoder)
+		                                             : codec->decoder },
+		{ "choice", what->decoder ? arena_printf(arena, "-c:v %s", what->decoder) : NULL },
+	};
+	struct words argv = { 0 }, words = text_split(arena, templates[probe], " ");
+	for (size_t i = 0; i < words.n; i++)
+		put_word(&argv, words.word[i], values, true, arena);
+	*arena_push(arena, argv.word, argv.n) = NULL;
+	return argv.word;
+}
