@@ -204,6 +204,7 @@ static void test_each(void **state)
 	assert_true((double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9 < 3);
 	assert_int_equal(atoi(jobs[0].outcome.out.data), seen[0]);
 	assert_true(seen[1] > 2);
+	assert_true(jobs[0].ms >= 200 && jobs[1].ms >= 300 && jobs[1].ms < 3000 && jobs[2].ms == 0);
 	assert_true(jobs[1].outcome.timed_out && jobs[1].outcome.status == 137);
 	assert_int_equal(jobs[2].error, ENOENT);
 	assert_int_equal(jobs[3].error, ENOENT);

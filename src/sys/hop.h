@@ -54,6 +54,7 @@ struct run_job {
 	void (*watch)(void *data, int64_t pid); /* about every 10 ms while it runs here; NULL: nobody looks */
 	void *data;
 	int error; /* as of spawn_run; outcome is filled where it is 0 */
+	int64_t ms; /* from its begin to its end; 0 where it did not run here */
 	struct outcome outcome;
 };
 

@@ -35,7 +35,7 @@ struct child {
 	int pidfd, in, out[2]; /* -1: closed */
 	struct bytes input;
 	struct stream stream[2];
-	int64_t end; /* when it must have ended */
+	int64_t began, end; /* end: when it must have ended */
 };
 
 static void close_end(int *fd)
@@ -288,13 +288,15 @@ static bool begin(struct run_job *job, struct arena *arena, struct child *child)
 {
 	const struct command *command = &job->command;
 	size_t max = command->output_max ? command->output_max : OUTPUT_MAX;
+	int64_t now = now_ms();
 	*child = (struct child){
 		.pidfd = -1,
 		.in = -1,
 		.out = { -1, -1 },
 		.input = command->input,
 		.stream = { { .max = max }, { .max = max } },
-		.end = now_ms() + (command->deadline_ms ? command->deadline_ms : DEADLINE_MS),
+		.began = now,
+		.end = now + (command->deadline_ms ? command->deadline_ms : DEADLINE_MS),
 	};
 	job->error =
 	        command->argv && command->argv[0] && *command->argv[0] ? open_and_start(command, arena, child) : ENOENT;
@@ -308,6 +310,7 @@ static void finish(struct run_job *job, struct child *child, bool done, struct a
 	int status = reap(child);
 	drain_rest(child);
 	bool cut = child->stream[0].cut || child->stream[1].cut;
+	job->ms = now_ms() - child->began;
 	job->outcome = (struct outcome){
 		.status = status,
 		.timed_out = !done && !cut,
