@@ -118,7 +118,7 @@ static int fake_stat(struct world *world, const char *path, struct world_stat *r
 
 static const struct world_ops fake_ops = { .read = fake_read, .list = fake_list, .link = fake_link, .stat = fake_stat };
 
-static void fake_blind(void *data, int error, const char *what)
+static inline void fake_blind(void *data, int error, const char *what)
 {
 	struct fake *fake = data;
 	*arena_push(&fake->arena, fake->blind.word, fake->blind.n) = arena_printf(&fake->arena, "%d %s", error, what);
@@ -132,7 +132,7 @@ static struct world *fake_open(struct fake *fake, const struct fake_line *line, 
 	return &fake->world;
 }
 
-static bool fake_is_blind(const struct fake *fake, int error, const char *what)
+static inline bool fake_is_blind(const struct fake *fake, int error, const char *what)
 {
 	char wanted[512];
 	snprintf(wanted, sizeof wanted, "%d %s", error, what);
