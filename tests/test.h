@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -58,4 +60,23 @@ static inline struct bytes test_read(struct arena *arena, const char *path)
 	fclose(file);
 	content.data = arena_strndup(arena, data, content.size);
 	return content;
+}
+
+/* Has the process ended, within five seconds? */
+static inline bool test_gone(pid_t pid)
+{
+	for (int i = 0; i < 1000; i++) {
+		char path[64], line[256] = "";
+		snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+		FILE *file = fopen(path, "r");
+		if (file && !fgets(line, sizeof line, file))
+			*line = '\0';
+		if (file)
+			fclose(file);
+		/* a zombie waits for whoever adopts it */
+		if (!*line || strstr(line, ") Z "))
+			return true;
+		usleep(5000);
+	}
+	return false;
 }
