@@ -116,7 +116,7 @@ bool ffmpeg_lists(const struct words *list, const char *name)
 
 /* ---- the one that is there ----------------------------------------------- */
 
-static bool find(struct world *world, const char *path, struct arena *arena, struct err *err, struct ffmpeg *ret,
+bool ffmpeg_find(struct world *world, const char *path, struct arena *arena, struct err *err, struct ffmpeg *ret,
         struct world_stat *ret_stat)
 {
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
@@ -155,7 +155,7 @@ bool ffmpeg_open(struct world *world, const char *path, struct arena *arena, str
 	struct run_job jobs[ASKED] = { 0 };
 	const char *argv[ASKED][4];
 	int64_t minor;
-	if (!find(world, path, arena, err, &found, &stat))
+	if (!ffmpeg_find(world, path, arena, err, &found, &stat))
 		return false;
 	for (size_t i = 0; i < ASKED; i++) {
 		const char *const words[4] = { found.path, options[i], i ? "-hide_banner" : NULL };

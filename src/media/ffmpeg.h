@@ -18,6 +18,9 @@ struct ffmpeg {
 /* path NULL: the first of the known places. Refused with err: none is there, it does not run, it is older than 4.4, or
  * what answers is no ffmpeg. */
 bool ffmpeg_open(struct world *world, const char *path, struct arena *arena, struct err *err, struct ffmpeg *ret);
+/* Where it is: fills path and origin alone, and runs nothing. Refused with err: none is there. */
+bool ffmpeg_find(struct world *world, const char *path, struct arena *arena, struct err *err, struct ffmpeg *ret,
+        struct world_stat *ret_stat);
 bool ffmpeg_lists(const struct words *list, const char *name);
 
 /* Pure parts. */

@@ -309,6 +309,7 @@ static void fail(struct runner *runner, struct item *item, const struct failure 
 	proof->reason = failure_kind_name(failure->kind);
 	proof->why = failure_why(failure, runner->arena);
 	proof->cure = failure->cure ? failure->cure : NONE;
+	proof->passing = proof->works == UNKNOWN || (failure->id && strcmp(failure->id, "timeout") == 0);
 	item->failed = *failure;
 }
 
@@ -318,6 +319,7 @@ static void pass(struct item *item, int rung)
 	proof->works = YES;
 	proof->rung = rung;
 	proof->reason = proof->why = proof->cure = NONE;
+	proof->passing = false;
 	proof->options = item->again ? item->encoder->again : NONE;
 }
 
@@ -656,6 +658,9 @@ static void add_item(struct runner *runner, struct state *state, enum proof_kind
 		.listed = tri_of(listed),
 		.rung = RUNG_UNKNOWN,
 		.options = NONE,
+		.reason = NONE,
+		.why = NONE,
+		.cure = NONE,
 		.ms = UNKNOWN_NUMBER,
 		.psnr = UNKNOWN_NUMBER,
 		.engine_ms = UNKNOWN_NUMBER,
@@ -726,6 +731,7 @@ static void explain(struct runner *runner, struct item *item)
 		fail(runner, item, &state->failure, state->rung);
 	} else {
 		proof->reason = failure_kind_name(FAILURE_UNKNOWN);
+		proof->passing = true;
 		proof->why = state->hung ? "not tried: the device gave no answer before" : "not tried";
 		proof->cure = NONE;
 	}

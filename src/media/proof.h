@@ -10,6 +10,7 @@
  * Where the encoder is the processor's, 4 is the top.
  */
 #pragma once
+#include "base/json.h"
 #include "facts/drm.h"
 #include "media/encoders.h"
 #include "media/failure.h"
@@ -38,6 +39,7 @@ struct proof {
 	int64_t psnr;           /* of the frame, in tenths of a decibel; UNKNOWN_NUMBER */
 	const char *engine;     /* that worked during the clip: "video"; NULL: not seen */
 	int64_t engine_ms;      /* how long; UNKNOWN_NUMBER */
+	bool passing;           /* it may be otherwise in a minute: a limit, a deadline */
 };
 
 struct proofs {
@@ -58,6 +60,11 @@ struct proof_options {
  * could not be run is in the result. Writes nothing: streams and pictures go through pipes. */
 struct proofs *proofs_run(struct world *world, const struct drm *drm, const struct ffmpeg *ffmpeg,
         const struct proof_options *options, struct arena *arena);
+
+/* As members of a document: "ffmpeg", "encoders", "decoders", "filters". */
+void proofs_put(json_t *document, const struct proofs *proofs);
+/* The same back. False: it is none, or a part of one. */
+bool proofs_take(const json_t *document, struct arena *arena, struct proofs *ret);
 
 /* Pure parts. */
 /* The devices of every way, NVIDIA's counted by address; a way without one has one without a node. */

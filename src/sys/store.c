@@ -110,3 +110,23 @@ bool store_read(const char *path, size_t max, struct arena *arena, struct err *e
 	const char *shown = input ? "standard input" : text_shown(arena, path);
 	return err_set(err, ERR_INPUT, "reading %s: %s", shown, strerror(error));
 }
+
+bool store_folder(const char *path, unsigned mode, struct err *err)
+{
+	char part[PATH_MAX];
+	struct stat stat_there;
+	size_t size = strlen(path);
+	if (size >= sizeof part)
+		return failed(err, ENAMETOOLONG, path);
+	for (size_t i = 1; i <= size; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, mode) && errno != EEXIST)
+			return failed(err, errno, part);
+	}
+	if (stat(path, &stat_there))
+		return failed(err, errno, path);
+	return S_ISDIR(stat_there.st_mode) ? true : failed(err, ENOTDIR, path);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * gpuferry's own files (tapes, later history and caches): whole or not at all.
+ * gpuferry's own files (tapes, what was proven, later history): whole or not at all.
  */
 #pragma once
 #include "base/arena.h"
@@ -11,3 +11,5 @@
 bool store_write(const char *path, struct bytes content, unsigned mode, struct err *err);
 /* Reads a file named by the user on this machine; over max is an error, "-" is standard input. */
 bool store_read(const char *path, size_t max, struct arena *arena, struct err *err, struct bytes *ret);
+/* Makes a folder and those above it, as far as they are not there. */
+bool store_folder(const char *path, unsigned mode, struct err *err);

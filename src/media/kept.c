@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What was proven is kept while the machine is the same in all that could change it: ffmpeg, kernel and boot, the GPUs
+ * with their drivers and nodes, who may open them, and the libraries between. Knowing that it is the same runs nothing.
+ */
+#include "media/kept.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "sys/store.h"
+
+enum { KEPT_MAX = 4 * 1024 * 1024, KEPT_SECONDS = 24 * 3600 };
+
+/* Where a library, a driver or an ffmpeg comes by: packages, the loader's list, and the folders of plugins. */
+static const char *const changing[] = { "/var/lib/dpkg/status", "/etc/ld.so.cache", "/usr/lib/x86_64-linux-gnu/dri",
+	"/usr/lib/jellyfin-ffmpeg/lib", "/usr/lib/jellyfin-ffmpeg/lib/dri", "/usr/share/vulkan/icd.d",
+	"/etc/vulkan/icd.d", NULL };
+
+static const char *file_line(struct world *world, const char *path, struct arena *arena)
+{
+	struct world_stat stat = { 0 };
+	int error = world_stat(world, path, &stat);
+	return arena_printf(
+	        arena, "%s %d %" PRIu64 " %" PRId64 "\n", path, error, error ? 0 : stat.size, error ? 0 : stat.mtime);
+}
+
+/* Of a text with "Key:\tvalue" lines. */
+static const char *line_of(struct bytes text, const char *key, struct arena *arena)
+{
+	struct bytes line;
+	for (size_t cursor = 0; text_line(text, &cursor, &line);) {
+		const char *said = text_trimmed(arena, line);
+		if (text_starts(said, key))
+			return said;
+	}
+	return "";
+}
+
+static const char *this_boot(struct world *world, struct arena *arena)
+{
+	const char *boot = "", *kernel = "", *nvidia = "";
+	struct bytes status = { 0 }, first = { 0 };
+	world_attribute(world, arena, &boot, "/proc/sys/kernel/random/boot_id");
+	world_attribute(world, arena, &kernel, "/proc/sys/kernel/osrelease");
+	world_attribute(world, arena, &nvidia, "/sys/module/nvidia/version");
+	world_read(world, "/proc/self/status", 0, arena, &status);
+	world_read(world, "/proc/1/stat", 0, arena, &first);
+	/* when its first process began: a docker container starts more often than its kernel */
+	const char *behind = first.size ? strrchr(first.data, ')') : NULL;
+	struct words words = behind ? text_split(arena, behind + 1, " \n") : (struct words){ 0 };
+	return arena_printf(arena, "%s %s %s %s\n%s\n%s\n%s\n", boot, kernel, nvidia,
+	        words.n > 19 ? words.word[19] : "", line_of(status, "Uid:", arena), line_of(status, "Gid:", arena),
+	        line_of(status, "Groups:", arena));
+}
+
+static const char *node_line(struct world *world, const struct drm_node *node, struct arena *arena)
+{
+	/* NVIDIA's nvidiaN is left closed: opening it may wake a card for a second */
+	bool opened = text_starts(node->name, "renderD") || strcmp(node->name, "nvidiactl") == 0 ||
+	              strcmp(node->name, "nvidia-uvm") == 0;
+	return arena_printf(arena, "%s %s %s %d %o %u %u %" PRId64 " %" PRId64 " %d\n", node->path,
+	        node->pci ? node->pci : "?", node->driver ? node->driver : "?", node->exists, node->mode, node->uid,
+	        node->gid, node->major, node->minor, opened ? world_probe_open(world, node->path) : 0);
+}
+
+const char *kept_key(struct world *world, const struct drm *drm, const char *ffmpeg, struct arena *arena)
+{
+	const char *all = arena_printf(
+	        arena, "%s\n%s%s", GPUFERRY_VERSION, file_line(world, ffmpeg, arena), this_boot(world, arena));
+	for (size_t i = 0; changing[i]; i++)
+		all = arena_printf(arena, "%s%s", all, file_line(world, changing[i], arena));
+	for (size_t i = 0; i < drm->n; i++)
+		all = arena_printf(arena, "%s%s", all, node_line(world, &drm->nodes[i], arena));
+	return digest_sha256((struct bytes){ all, strlen(all) }, arena);
+}
+
+bool kept_read(struct bytes text, const char *key, int64_t now, struct arena *arena, struct proofs *ret)
+{
+	JSON_SCOPED json_t *document = NULL;
+	struct proofs proofs;
+	if (!json_parse(text, "cache", NULL, &document))
+		return false;
+	const char *schema = json_string_at(document, "schema"), *of = json_string_at(document, "key");
+	if (!schema || strcmp(schema, "gpuferry.proofs/1") != 0 || !of || strcmp(of, key) != 0 ||
+	        !proofs_take(document, arena, &proofs))
+		return false;
+	/* a clock that was put back keeps nothing for ever */
+	if (proofs.made == UNKNOWN_NUMBER || proofs.made > now || now - proofs.made > KEPT_SECONDS)
+		return false;
+	proofs.kept = true;
+	*ret = proofs;
+	return true;
+}
+
+static bool is_lasting(const struct proofs *proofs)
+{
+	for (size_t i = 0; i < proofs->n; i++)
+		if (proofs->list[i].passing)
+			return false;
+	return true;
+}
+
+static void keep(const struct proofs *proofs, const char *key, const char *folder, const char *file)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	JSON_SCOPED json_t *document = json_document("proofs");
+	json_put(document, "key", json_raw_text(key));
+	proofs_put(document, proofs);
+	const char *text = json_print(&arena, document, false);
+	if (store_folder(folder, 0700, NULL))
+		store_write(file, (struct bytes){ text, strlen(text) }, 0600, NULL);
+}
+
+const struct proofs *kept_proofs(struct world *world, const struct drm *drm, const struct kept_options *options,
+        struct arena *arena, struct err *err)
+{
+	struct ffmpeg ffmpeg = { 0 };
+	if (!ffmpeg_find(world, options->ffmpeg, arena, err, &ffmpeg, &(struct world_stat){ 0 }))
+		return NULL;
+	const char *key = kept_key(world, drm, ffmpeg.path, arena), *file = NULL;
+	struct proofs *proofs = arena_new(arena, struct proofs);
+	struct bytes text;
+	if (options->folder)
+		file = arena_printf(arena, "%s/proofs-%.16s.json", options->folder,
+		        digest_sha256((struct bytes){ ffmpeg.path, strlen(ffmpeg.path) }, arena));
+	if (file && !options->fresh && store_read(file, KEPT_MAX, arena, NULL, &text) &&
+	        kept_read(text, key, world_now(world), arena, proofs))
+		return proofs;
+	if (!ffmpeg_open(world, options->ffmpeg, arena, err, &ffmpeg))
+		return NULL;
+	proofs = proofs_run(world, drm, &ffmpeg, &options->proof, arena);
+	if (file && is_lasting(proofs))
+		keep(proofs, key, options->folder, file);
+	return proofs;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What was proven, kept for the next who asks.
+ */
+#pragma once
+#include "media/proof.h"
+
+struct kept_options {
+	const char *ffmpeg; /* its path; NULL: the first of the known places */
+	const char *folder; /* where it is kept, made where it is not there; NULL: nowhere */
+	bool fresh;         /* prove anew, whatever is kept */
+	struct proof_options proof;
+};
+
+/* From what is kept, if that is about this very machine and not older than a day; else run, and kept unless something
+ * in it was passing (a limit, a deadline). A cache that cannot be read or written costs time and nothing else. NULL
+ * with err: there is no ffmpeg, or it is refused (ffmpeg_open). */
+const struct proofs *kept_proofs(struct world *world, const struct drm *drm, const struct kept_options *options,
+        struct arena *arena, struct err *err);
+
+/* The parts. */
+/* All that a proof depends on, as 64 hex digits. Runs nothing, and opens no node that would wake a card. */
+const char *kept_key(struct world *world, const struct drm *drm, const char *ffmpeg, struct arena *arena);
+/* A kept text, if it is one, of this key, and not older than a day at `now`. Pure. */
+bool kept_read(struct bytes text, const char *key, int64_t now, struct arena *arena, struct proofs *ret);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What was proven: as JSON and back, kept for the same machine and for no other.
+ */
+#include "media.h"
+
+#include <time.h>
+#include <utime.h>
+
+#include "media/kept.h"
+
+static const struct proof some[] = {
+	{ PROOF_ENCODE, "h264_vaapi", "h264", 8, "vaapi", "/dev/dri/renderD128", "0000:00:02.0", YES, YES, RUNG_ENGINE,
+	        "", "", "", "-low_power 1", 180, 394, "video", 12, false },
+	{ PROOF_ENCODE, "av1_nvenc", "av1", 10, "nvenc", "", "", NO, NO, RUNG_NONE, "build",
+	        "this ffmpeg was built without the \"encoder\" \xc3\xa9", "another", "", UNKNOWN_NUMBER, UNKNOWN_NUMBER,
+	        NULL, UNKNOWN_NUMBER, false },
+	{ PROOF_DECODE, "hevc", "hevc", 10, "nvenc", "/dev/nvidia0", "0000:01:00.0", YES, UNKNOWN, RUNG_UNKNOWN,
+	        "unknown", "not tried", "", "", UNKNOWN_NUMBER, UNKNOWN_NUMBER, NULL, UNKNOWN_NUMBER, false },
+	{ PROOF_FILTER, "scale_cuda", "", 8, "nvenc", "/dev/nvidia0", "0000:01:00.0", YES, YES, RUNG_FRAME, "", "", "",
+	        "", 90, 999, NULL, UNKNOWN_NUMBER, false },
+};
+
+static const char key[] = "0123456789abcdef";
+
+static char *text_of(const struct proofs *proofs, struct arena *arena)
+{
+	JSON_SCOPED json_t *document = json_document("proofs");
+	json_put(document, "key", json_raw_text(key));
+	proofs_put(document, proofs);
+	return json_print(arena, document, false);
+}
+
+static struct proofs made(struct proof *list)
+{
+	memcpy(list, some, sizeof some);
+	return (struct proofs){ "/usr/bin/ffmpeg", "5.1.9", "distribution", "abc", list, COUNT(some), 2900, 1000,
+		false };
+}
+
+static void same(const char *left, const char *right)
+{
+	if (!left != !right || (left && strcmp(left, right) != 0))
+		fail_msg("%s is not %s", left ? left : "NULL", right ? right : "NULL");
+}
+
+static void test_round(void **state)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct proof list[COUNT(some)];
+	struct proofs proofs = made(list), back;
+	assert_true(kept_read(bytes_of(text_of(&proofs, &arena)), key, 1001, &arena, &back));
+	assert_true(back.kept && back.n == COUNT(some) && back.made == 1000 && back.ms == 2900);
+	same(back.ffmpeg, proofs.ffmpeg);
+	same(back.identity, proofs.identity);
+	for (size_t i = 0; i < COUNT(some); i++) {
+		const struct proof *a = &some[i], *b = &back.list[i];
+		assert_true(a->kind == b->kind && a->bits == b->bits && a->listed == b->listed &&
+		            a->works == b->works && a->rung == b->rung && a->ms == b->ms && a->psnr == b->psnr &&
+		            a->engine_ms == b->engine_ms);
+		same(b->name, a->name);
+		same(b->codec, a->codec);
+		same(b->way, a->way);
+		same(b->device, a->device);
+		same(b->pci, a->pci);
+		same(b->reason, a->reason);
+		same(b->why, a->why);
+		same(b->cure, a->cure);
+		same(b->options, a->options);
+		same(b->engine, a->engine);
+	}
+	(void)state;
+}
+
+/* Another key, another time, or not quite such a text: it is proven anew. */
+static void test_refused(void **state)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct proof list[COUNT(some)];
+	struct proofs proofs = made(list), back;
+	const char *text = text_of(&proofs, &arena);
+	assert_false(kept_read(bytes_of(text), "0123456789abcdee", 1001, &arena, &back));
+	assert_true(kept_read(bytes_of(text), key, 1000 + 86400, &arena, &back));
+	assert_false(kept_read(bytes_of(text), key, 1000 + 86401, &arena, &back));
+	assert_false(kept_read(bytes_of(text), key, 999, &arena, &back)); /* the clock was put back */
+	for (size_t size = 0; size < strlen(text) - 2; size += 7)
+		assert_false(
+		        kept_read((struct bytes){ arena_strndup(&arena, text, size), size }, key, 1001, &arena, &back));
+	static const struct {
+		const char *from, *to;
+	} edit[] = {
+		{ "gpuferry.proofs/1", "gpuferry.proofs/2" },
+		{ "\"rung\":5", "\"rung\":6" },
+		{ "\"rung\":5", "\"rung\":\"five\"" },
+		{ "\"bits\":8", "\"bits\":9" },
+		{ "\"works\":true", "\"works\":1" },
+		{ "\"name\":\"h264_vaapi\"", "\"name\":null" },
+		{ "\"name\":\"h264_vaapi\"", "\"nam\":\"h264_vaapi\"" },
+		{ "\"way\":\"vaapi\"", "\"way\":\"magic\"" },
+		{ "\"codec\":\"h264\"", "\"codec\":\"h265\"" },
+		{ "\"psnr\":39.4", "\"psnr\":1e300" },
+		{ "\"decoders\":[", "\"decoder\":[" },
+		{ "\"proven\":1000", "\"proven\":null" },
+		{ "\"proven\":1000", "\"proven\":-1000" },
+	};
+	for (size_t i = 0; i < COUNT(edit); i++) {
+		const char *at = strstr(text, edit[i].from);
+		assert_non_null(at);
+		const char *other =
+		        arena_printf(&arena, "%.*s%s%s", (int)(at - text), text, edit[i].to, at + strlen(edit[i].from));
+		if (kept_read(bytes_of(other), key, 1001, &arena, &back))
+			fail_msg("%s was taken", edit[i].to);
+	}
+	(void)state;
+}
+
+static const struct proofs *ask(struct stage *stage, const struct drm *drm, const char *folder, bool fresh)
+{
+	struct err err = { 0 };
+	struct kept_options options = { .ffmpeg = stage->path, .folder = folder, .fresh = fresh };
+	const struct proofs *proofs = kept_proofs(&stage->world, drm, &options, &stage->arena, &err);
+	if (!proofs)
+		fail_msg("%s", err.text);
+	return proofs;
+}
+
+/* Asked twice it runs once; what a proof depends on makes it run again. */
+static void test_kept(void **state)
+{
+	static struct drm_node node = { .name = "renderD128",
+		.path = "/dev/dri/renderD128",
+		.pci = "0000:00:02.0",
+		.driver = "i915",
+		.exists = YES,
+		.mode = 0660 };
+	static const struct stage_node opens[] = { { "/dev/dri/renderD128", 0 }, { NULL, 0 } };
+	static const struct stage_node denied[] = { { "/dev/dri/renderD128", EACCES }, { NULL, 0 } };
+	static const struct drm drm = { .nodes = &node, .n = 1, .known = YES };
+	(void)state;
+	if (access("/usr/bin/ffmpeg", X_OK) != 0)
+		skip();
+	struct stage stage;
+	stage_open(&stage, "encoders='libx264' filters=none hwaccels=none\nact() { note run; }");
+	stage.nodes = opens;
+	const char *folder = arena_printf(&stage.arena, "%s/a/b", stage.folder);
+	assert_false(ask(&stage, &drm, folder, false)->kept);
+	size_t log = strlen(stage_log(&stage));
+	const struct proofs *kept = ask(&stage, &drm, folder, false);
+	assert_true(kept->kept);
+	assert_int_equal(stage_proof(kept, PROOF_ENCODE, NULL, "libx264", 8)->works, YES);
+	assert_int_equal(strlen(stage_log(&stage)), log); /* not even asked for its version */
+	assert_false(ask(&stage, &drm, folder, true)->kept);
+	assert_true(ask(&stage, &drm, folder, false)->kept);
+	stage.nodes = denied;
+	assert_false(ask(&stage, &drm, folder, false)->kept);
+	assert_true(ask(&stage, &drm, folder, false)->kept);
+	node.gid = 104;
+	assert_false(ask(&stage, &drm, folder, false)->kept);
+	node.driver = "xe";
+	assert_false(ask(&stage, &drm, folder, false)->kept);
+	assert_true(ask(&stage, &drm, folder, false)->kept);
+	struct utimbuf old = { 1000, 1000 };
+	assert_int_equal(utime(stage.path, &old), 0);
+	assert_false(ask(&stage, &drm, folder, false)->kept);
+	/* nowhere to keep it */
+	assert_false(ask(&stage, &drm, "/proc/none/such", false)->kept);
+	assert_false(ask(&stage, &drm, NULL, false)->kept);
+
+	/* a limit or a deadline is not for keeps */
+	FILE *file = fopen(stage.path, "w");
+	fprintf(file,
+	        "#!/bin/sh\nencoders='libx264 h264_vaapi' filters=none hwaccels=none\nact() { case \"$*\" in "
+	        "*h264_vaapi*) "
+	        "say 'OpenEncodeSessionEx failed: out of memory (10)' ;; esac; }\n. %s/tests/fake_ffmpeg.sh\n",
+	        getenv("GPUFERRY_SOURCE") ? getenv("GPUFERRY_SOURCE") : ".");
+	fclose(file);
+	stage.nodes = opens;
+	for (int i = 0; i < 2; i++) {
+		const struct proofs *limited = ask(&stage, &drm, folder, false);
+		assert_false(limited->kept);
+		assert_string_equal(stage_proof(limited, PROOF_ENCODE, NULL, "h264_vaapi", 8)->reason, "limit");
+	}
+	struct words names = { 0 };
+	assert_int_equal(world_list(stage.real, folder, &stage.arena, &names), 0);
+	assert_int_equal(names.n, 1);
+	unlink(arena_printf(&stage.arena, "%s/%s", folder, names.word[0]));
+	rmdir(folder);
+	rmdir(arena_printf(&stage.arena, "%s/a", stage.folder));
+	stage_close(&stage);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_kept),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
