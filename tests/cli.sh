@@ -31,6 +31,11 @@ usage "a value that is missing" inspect --machine
 usage "a colour that is none" inspect --color pink
 usage "a word too many" inspect here
 usage "an option of another verb" inspect --gpu nvidia
+usage "--ffmpeg without --encoders" inspect --ffmpeg /usr/bin/ffmpeg
+usage "--veto without --encoders" inspect --veto nvenc
+usage "--prefer of nothing that encodes" inspect --encoders --prefer cuda
+usage "preferred and vetoed" inspect --encoders --prefer nvenc --veto nvenc
+usage "an ffmpeg by name" inspect --encoders --ffmpeg ffmpeg
 usage "a host and a machine at once" inspect --host ssh://root@pve --machine amd-4060ti
 usage "a host that is an option" inspect --host -oProxyCommand=x
 usage "record without a file" record
@@ -140,6 +145,58 @@ ok "many machines: one document a line"
 
 run "$gpuferry" inspect --json --machine amd-4060ti --machine "$work/none"
 [ $code = 1 ] && [ "$(wc -l <"$work/out")" = 2 ] && one_line; ok "many machines: the worst code, and a line for each"
+
+# ---- encoders --------------------------------------------------------------------------------------------------------
+
+# what is kept must not touch the machine's own: a user with a folder of its own
+prove() { run env XDG_CACHE_HOME="$work/cache" ${user-} "$gpuferry" inspect --encoders "$@"; }
+user=
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	user="setpriv --reuid=65534 --regid=65534 --clear-groups"
+	chmod 755 "$work"
+fi
+mkdir -m 777 "$work/cache"
+if [ "$(id -u)" = 0 ] && [ -z "$user" ]; then
+	skip "inspect --encoders" "root, and no setpriv"
+elif [ ! -x /usr/bin/ffmpeg ]; then
+	skip "inspect --encoders" "no ffmpeg"
+else
+	prove --json
+	[ $code = 0 ] && jq -e '.ffmpeg.path == "/usr/bin/ffmpeg" and .ffmpeg.kept == false
+		and (.encoders | length) > 30 and (.encoders | all(has("name") and has("listed") and has("works") and has("rung")
+			and has("why") and (.works == true or .why != "none")))
+		and (.encoders[] | select(.name == "libx264") | .works and .rung == 4)' "$work/out" >/dev/null
+	ok "inspect --encoders --json: each one works, or says why not"
+	if [ -e /dev/dri ] || [ -e /dev/nvidia0 ]; then
+		skip "no hardware, and the truth of it" "this machine may have some"
+	else
+		jq -e '([.encoders[] | select(.way != "software" and .works != false)] == [])
+			and (.choice[] | select(.codec == "h264") | .encoder == "libx264" and (.passed_over | length) > 2)' "$work/out" >/dev/null
+		ok "no hardware, and the truth of it"
+	fi
+	mode=$(stat -c %a "$work"/cache/gpuferry "$work"/cache/gpuferry/proofs-* | tr '\n' ' ')
+	[ "$mode" = "700 600 " ]; ok "what was proven is kept, for its user alone"
+	cp "$work/out" "$work/first.json"
+	prove --json
+	jq -e '.ffmpeg.kept' "$work/out" >/dev/null && [ "$(jq -cS .encoders "$work/out")" = "$(jq -cS .encoders "$work/first.json")" ]
+	ok "asked again it is the same, and was kept"
+	prove
+	[ $code = 0 ] && says libx264 && says "kept from before" && [ "$(LC_ALL=C.UTF-8 wc -L <"$work/out")" -le 80 ] && ! grep -q ' $' "$work/out"
+	ok "inspect --encoders for people"
+	prove --all --prefer av1 --veto software
+	[ $code = 0 ] && says vetoed; ok "a veto is told"
+	printf '{"schema": "gpuferry.proofs/1"' >"$work/broken"
+	for file in "$work"/cache/gpuferry/proofs-*; do cat "$work/broken" >"$file"; done
+	prove --json
+	jq -e '.ffmpeg.kept == false' "$work/out" >/dev/null; ok "what is kept and broken is proven anew"
+	prove --json --ffmpeg "$work/none"
+	[ $code = 1 ] && one_line; ok "an ffmpeg that is not there"
+	prove --json --ffmpeg /bin/true
+	[ $code = 1 ] && one_line; ok "a program that is no ffmpeg"
+fi
+run "$gpuferry" inspect --json --encoders --machine amd-4060ti
+[ $code = 0 ] && jq -e '.encoders == null and (.blind | any(.what == "encoders"))' "$work/out" >/dev/null
+ok "of another machine nothing is proven, and that is said"
 
 # ---- colour and width -----------------------------------------------------------------------------------------------
 

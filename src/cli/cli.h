@@ -30,8 +30,8 @@ struct app {
 	const char *host;
 	const char *color; /* "auto", "always", "never" */
 	bool json, quiet, all;
-	bool yes, dry_run, wait, reboot, confirm, resume, later, list;
-	const char *run, *fail, *cut, *keep;
+	bool yes, dry_run, wait, reboot, confirm, resume, later, list, encoders, fresh;
+	const char *run, *fail, *cut, *keep, *ffmpeg;
 	struct words typed; /* the options as they were typed, --host left out */
 	bool input_used;    /* standard input was the goal */
 	bool colored;       /* standard output takes colours */
@@ -46,7 +46,7 @@ struct option_row {
 	char letter;          /* 0: none */
 	const char *argument; /* "PATH"; NULL: takes none */
 	const char *help;
-	const char *values; /* for completion: words, "file" (or a machine), "folder" */
+	const char *values; /* for completion: words, "file" (or a machine), "folder", "program" */
 	enum option_kind kind;
 	size_t offset;     /* in struct app */
 	const char *verbs; /* that take it, with blanks between; NULL: all */
@@ -56,6 +56,7 @@ struct verb {
 	const char *name, *args, *help;
 	bool changes;         /* writes on a machine */
 	bool goal;            /* takes a goal: a file or flags */
+	const char *wishes;   /* of the goal's flags those that it takes alone, with blanks between */
 	const char *examples; /* for its help: command lines without "gpuferry ", one a line */
 	int (*run)(struct app *app, int argc, char **argv); /* argv: what stands behind the verb, without options */
 };
@@ -78,6 +79,8 @@ int options_parse(struct app *app, int argc, char **argv, struct err *err);
 bool options_want_value(const char *word);
 /* Does this verb take this option? (Those with a goal take goal_keys' flags too.) */
 bool options_fit(const struct verb *verb, const struct option_row *row);
+/* And this one of the goal's? */
+bool options_fit_goal(const struct verb *verb, const struct goal_key *key);
 
 /* The nearest of the words tried, for "did you mean"; begin with the word as typed and nothing else. */
 struct near {
@@ -107,6 +110,9 @@ bool place_goal_also(const struct goal *goal, struct arena *arena, struct err *e
 bool place_facts(
         struct world *world, const struct goal *goal, struct arena *arena, struct err *err, const struct facts **ret);
 
+/* Where what was proven is kept: /var/cache/gpuferry for root, else below the user's cache folder; NULL: nowhere. */
+const char *place_kept(struct arena *arena);
+
 /* ---- printing ---- */
 
 enum colour { PLAIN, BOLD, DIM, GREEN, YELLOW, RED, CYAN };
@@ -121,6 +127,11 @@ void out_json(struct app *app, json_t *document, const char *label);
 void out_folded(const struct app *app, const char *text, unsigned indent);
 void out_help(const struct app *app);
 void out_verb_help(const struct app *app, const struct verb *verb);
+
+/* What was proven, and what would be chosen for each codec. */
+struct proofs;
+void show_proofs(const struct app *app, const struct proofs *proofs, struct arena *arena);
+void show_proofs_json(const struct app *app, const struct proofs *proofs, json_t *document, struct arena *arena);
 
 struct libscols_table;
 struct libscols_line;

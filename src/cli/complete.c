@@ -59,6 +59,8 @@ static void print_bash(void)
 			printf("COMPREPLY=($(compgen -f -W '");
 			print_words(machine_name, " ");
 			puts("' -- \"$current\")); return ;;");
+		} else if (row->values && strcmp(row->values, "program") == 0) {
+			puts("COMPREPLY=($(compgen -f -- \"$current\")); return ;;");
 		} else if (row->values && strcmp(row->values, "folder") == 0) {
 			puts("COMPREPLY=($(compgen -d -- \"$current\")); return ;;");
 		} else {
@@ -82,8 +84,8 @@ static void print_bash(void)
 		for (const struct option_row *row = option_rows; row->name; row++)
 			if (options_fit(verb, row))
 				printf("--%s ", row->name);
-		for (const struct goal_key *key = goal_keys; verb->goal && key->name; key++)
-			if (key->flag)
+		for (const struct goal_key *key = goal_keys; key->name; key++)
+			if (options_fit_goal(verb, key))
 				printf("--%s ", key->flag);
 		if (strstr(verb->args, "MACHINE"))
 			print_words(machine_name, " ");
@@ -111,6 +113,8 @@ static void print_zsh_option(const struct option_row *row)
 	putchar(']');
 	if (row->argument && row->values && strcmp(row->values, "file") == 0)
 		printf(":%s:_gpuferry_machine", row->argument);
+	else if (row->argument && row->values && strcmp(row->values, "program") == 0)
+		printf(":%s:_files", row->argument);
 	else if (row->argument && row->values && strcmp(row->values, "folder") == 0)
 		printf(":%s:_files -/", row->argument);
 	else if (row->argument)
@@ -144,8 +148,8 @@ static void print_zsh(void)
 		for (const struct option_row *row = option_rows; row->name; row++)
 			if (options_fit(verb, row))
 				print_zsh_option(row);
-		for (const struct goal_key *key = goal_keys; verb->goal && key->name; key++)
-			if (key->flag) {
+		for (const struct goal_key *key = goal_keys; key->name; key++)
+			if (options_fit_goal(verb, key)) {
 				printf("\t\t\t'--%s[", key->flag);
 				print_zsh_text(key->help, "[]\\");
 				printf("]:value:");

@@ -47,6 +47,13 @@ const struct option_row option_rows[] = {
 	        MEMBER(cut), "rehearse" },
 	{ "keep", 0, "DIR", "leave the machine as it is after apply in a new folder", "folder", OPTION_VALUE,
 	        MEMBER(keep), "rehearse" },
+	{ "encoders", 'e', NULL,
+	        "prove what encodes, decodes and scales here, by doing it with the ffmpeg of this machine; what was proven "
+	        "is kept for a day, as long as the machine stays the same",
+	        NULL, OPTION_FLAG, MEMBER(encoders), "inspect" },
+	{ "ffmpeg", 0, "PATH", "prove with this ffmpeg, such as /usr/lib/jellyfin-ffmpeg/ffmpeg", "program", OPTION_VALUE,
+	        MEMBER(ffmpeg), "inspect" },
+	{ "fresh", 0, NULL, "prove anew, whatever is kept", NULL, OPTION_FLAG, MEMBER(fresh), "inspect" },
 	{ "help", 'h', NULL, "print help", NULL, OPTION_FLAG, 0, NULL },
 	{ "version", 'V', NULL, "print the version", NULL, OPTION_FLAG, 0, NULL },
 	{ 0 },
@@ -71,6 +78,11 @@ bool options_want_value(const char *word)
 bool options_fit(const struct verb *verb, const struct option_row *row)
 {
 	return !row->verbs || (verb && text_has_word(row->verbs, verb->name, " "));
+}
+
+bool options_fit_goal(const struct verb *verb, const struct goal_key *key)
+{
+	return key->flag && (verb->goal || (verb->wishes && text_has_word(verb->wishes, key->flag, " ")));
 }
 
 static bool take(struct app *app, const struct option_row *row, const char *value)
@@ -144,7 +156,7 @@ static void unknown_option(const struct app *app, const char *word, struct err *
 		if (!app->verb || options_fit(app->verb, row))
 			near_try(&near, row->name);
 	for (const struct goal_key *key = goal_keys; key->name; key++)
-		if (key->flag && (!app->verb || app->verb->goal))
+		if (key->flag && (!app->verb || options_fit_goal(app->verb, key)))
 			near_try(&near, key->flag);
 	err_set(err, ERR_USAGE, "%s: no such option", text_shown(app->arena, word));
 	const char *meant = word[0] == '-' && word[1] == '-' ? near_found(&near) : NULL;
@@ -172,7 +184,7 @@ static bool take_one(struct app *app, int got, struct err *err)
 {
 	if (got >= GOAL_FIRST) {
 		const struct goal_key *key = &goal_keys[got - GOAL_FIRST];
-		if (app->verb && !app->verb->goal)
+		if (app->verb && !options_fit_goal(app->verb, key))
 			return misplaced(app, key->flag, err);
 		note_typed(app, key->flag, optarg);
 		return goal_set(&app->goal, key->name, optarg, app->arena, err);

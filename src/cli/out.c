@@ -253,11 +253,10 @@ static void option_help(const struct app *app, const struct verb *verb)
 	for (const struct option_row *row = option_rows; row->name; row++)
 		if (options_fit(verb, row))
 			option_line(app, row->letter, row->name, row->argument, row->help);
-	if (!verb->goal)
-		return;
-	puts("\n  The goal, where no file is given:");
+	if (verb->goal)
+		puts("\n  The goal, where no file is given:");
 	for (const struct goal_key *key = goal_keys; key->name; key++)
-		if (key->flag)
+		if (options_fit_goal(verb, key))
 			option_line(app, 0, key->flag, key->form, key->help);
 }
 

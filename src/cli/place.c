@@ -3,6 +3,7 @@
  * Where to read: this machine, a node over ssh, or machines from tapes, folders and texts.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +62,16 @@ struct world *place_open(struct app *app, const char *machine, struct arena *are
 		return NULL;
 	}
 	return world_open_ssh(&target, arena, err);
+}
+
+const char *place_kept(struct arena *arena)
+{
+	if (geteuid() == 0)
+		return "/var/cache/gpuferry"; /* whatever HOME a caller left */
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	if (cache && *cache == '/')
+		return arena_printf(arena, "%s/gpuferry", cache);
+	return home && *home == '/' ? arena_printf(arena, "%s/.cache/gpuferry", home) : NULL;
 }
 
 /* Failed outweighs broken, broken outweighs unmeasured: the worst of many. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "media/kept.h"
 
 static const char *or_unknown(const char *text)
 {
@@ -212,18 +213,46 @@ static void show_blind(const struct app *app, const struct facts *facts, struct 
 	}
 }
 
+/* ---- encoders ------------------------------------------------------------------------- */
+
+/* Programs run on the machine that gpuferry is on; of another one nothing is proven, and that is said. */
+static bool prove(struct app *app, struct world *world, const char *label, struct facts *facts, struct arena *arena,
+        struct err *err, const struct proofs **ret)
+{
+	*ret = NULL;
+	if (!app->encoders)
+		return true;
+	if (label) {
+		*arena_push(arena, facts->blind, facts->n_blind) = (struct blind){ "node", "encoders",
+			"they are proven only by the gpuferry of that very machine" };
+		return true;
+	}
+	struct kept_options options = { .ffmpeg = app->ffmpeg, .folder = place_kept(arena), .fresh = app->fresh };
+	*ret = kept_proofs(world, &facts->drm, &options, arena, err);
+	return *ret;
+}
+
 static int inspect(struct app *app, struct world *world, const char *label, void *data, struct arena *arena)
 {
 	(void)data;
+	struct err err = { 0 };
+	const struct proofs *proofs;
 	const struct facts_want want = { .depth = FACTS_DEVICES | FACTS_LOADER | FACTS_GUESTS | FACTS_HOLDERS };
-	const struct facts *facts = facts_gather(world, &want, arena);
+	struct facts *facts = facts_gather(world, &want, arena);
+	if (!prove(app, world, label, facts, arena, &err, &proofs))
+		return out_error(app, &err);
 	if (app->json) {
-		out_json(app, facts_json(facts), label);
+		json_t *document = facts_json(facts);
+		if (proofs)
+			show_proofs_json(app, proofs, document, arena);
+		out_json(app, document, label);
 		return EXIT_AS_WISHED;
 	}
 	show_node(app, facts, arena);
 	show_gpus(app, facts, arena);
 	show_guests(app, facts, arena);
+	if (proofs)
+		show_proofs(app, proofs, arena);
 	if (!app->quiet)
 		show_blind(app, facts, arena);
 	return EXIT_AS_WISHED;
@@ -235,6 +264,12 @@ int verb_inspect(struct app *app, int argc, char **argv)
 		struct err err = { 0 };
 		err_set(&err, ERR_USAGE, "inspect: %s: takes no words", text_shown(app->arena, argv[0]));
 		err_hint(&err, "to read a tape: gpuferry inspect --machine FILE");
+		return out_error(app, &err);
+	}
+	if (!app->encoders && (app->ffmpeg || app->fresh || app->goal.prefer.n || app->goal.veto.n)) {
+		struct err err = { 0 };
+		err_set(&err, ERR_USAGE, "inspect: --%s has a meaning only with --encoders",
+		        app->ffmpeg ? "ffmpeg" : app->fresh ? "fresh" : app->goal.prefer.n ? "prefer" : "veto");
 		return out_error(app, &err);
 	}
 	int code = place_each(app, inspect, NULL);

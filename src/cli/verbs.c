@@ -4,8 +4,10 @@
 const struct verb verbs[] = {
 	{ .name = "inspect",
 	        .args = "",
-	        .help = "what is here: node, GPUs, IOMMU groups, guests, render nodes",
-	        .examples = "inspect\ninspect --host ssh://root@pve\ninspect --machine sent-by-a-friend.tape\n",
+	        .help = "what is here: node, GPUs, IOMMU groups, guests, render nodes, encoders",
+	        .wishes = "prefer veto",
+	        .examples = "inspect\ninspect --encoders\ninspect --host ssh://root@pve\n"
+	                    "inspect --machine sent-by-a-friend.tape\n",
 	        .run = verb_inspect },
 	{ .name = "verify",
 	        .args = "[GOAL]",

@@ -129,7 +129,9 @@ json_t *facts_json(const struct facts *facts)
 	for (size_t i = 0; i < facts->pve.n_guests; i++)
 		json_add(guests, guest_json(facts, &facts->pve.guests[i], &arena));
 	json_put(document, "guests", known_array(guests, facts->pve.guests_known));
-	json_put(document, "encoders", json_null()); /* nothing was proven, so nothing is known */
+	static const char *const proven[] = { "ffmpeg", "encoders", "decoders", "filters", "choice" };
+	for (size_t i = 0; i < sizeof proven / sizeof *proven; i++)
+		json_put(document, proven[i], json_null()); /* nothing was proven, so nothing is known */
 	for (size_t i = 0; i < facts->n_blind; i++) {
 		json_t *spot = json_object();
 		json_put(spot, "target", json_raw_text(facts->blind[i].target));

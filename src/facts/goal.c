@@ -356,11 +356,12 @@ static bool add_once(struct words *words, const char *value, struct arena *arena
 	return true;
 }
 
-static bool add_codec(void *field, struct goal *goal, const char *value, struct arena *arena, struct err *err)
+static bool add_encoder(void *field, struct goal *goal, const char *value, struct arena *arena, struct err *err)
 {
 	(void)goal;
-	if (!among(value, "h264 hevc hevc10 av1"))
-		return refuse(err, arena, value, "a codec: h264, hevc, hevc10 or av1");
+	if (!among(value, "h264 hevc hevc10 av1 nvenc qsv vaapi vulkan software"))
+		return refuse(err, arena, value,
+		        "a codec (h264, hevc, hevc10, av1) or a way (nvenc, qsv, vaapi, vulkan, software)");
 	return add_once(field, value, arena, err);
 }
 
@@ -379,7 +380,7 @@ static bool add_rule(void *field, struct goal *goal, const char *value, struct a
 /* ---- the keys --------------------------------------------------------------- */
 
 #define AT(member) offsetof(struct goal, member)
-#define CODECS "h264, hevc, hevc10, av1"
+#define ENCODERS "h264, hevc, hevc10, av1, nvenc, qsv, vaapi, vulkan, software"
 
 const struct goal_key goal_keys[] = {
 	{ "gpu", "gpu", "auto | nvidia | intel | amd | PCI address", "the GPU to ferry", AT(gpu), .set = set_gpu },
@@ -395,9 +396,10 @@ const struct goal_key goal_keys[] = {
 	{ "service.url", "url", "http://HOST[:PORT]", "where it answers", AT(service.url), .set = set_url },
 	{ "service.token_file", "token-file", "PATH", "a file that holds its API token", AT(service.token_file),
 	        .set = set_home_path },
-	{ "encoder.prefer", "prefer", CODECS, "codecs to choose, best first", AT(prefer), .list = true,
-	        .set = add_codec },
-	{ "encoder.veto", "veto", CODECS, "codecs never to choose", AT(veto), .list = true, .set = add_codec },
+	{ "encoder.prefer", "prefer", ENCODERS, "codecs and ways to encode, best first", AT(prefer), .list = true,
+	        .set = add_encoder },
+	{ "encoder.veto", "veto", ENCODERS, "codecs and ways never to choose", AT(veto), .list = true,
+	        .set = add_encoder },
 	{ "window", "window", "HH:MM-HH:MM", "when guests may stop or the node reboot, in the node's time zone",
 	        AT(window_from), .set = set_window },
 	{ "confirm", "confirm-within", "90s | 10m | 1h", "after a reboot: revert unless confirmed in time",

@@ -21,7 +21,7 @@ struct goal {
 		enum service_kind kind;
 		const char *compose, *name, *url, *token_file;
 	} service;
-	struct words prefer, veto;      /* encoder: "h264", "hevc", "hevc10", "av1" */
+	struct words prefer, veto;      /* encoder: codecs ("hevc10") and ways ("nvenc") */
 	int64_t window_from, window_to; /* minutes of the day; UNKNOWN_NUMBER; from > to: over midnight */
 	int64_t confirm_seconds;        /* UNKNOWN_NUMBER: default */
 	const char *affinity;           /* a CPU list as PVE has it: "0-3,8" */

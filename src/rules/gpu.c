@@ -38,15 +38,20 @@ static enum verdict card_encoder(const struct scene *scene, struct answer *answe
 		return answer_unknown(answer, "which encoders %s has is not in the table",
 		        check_device(scene->gpu->pci, answer->arena));
 	const char *codecs = gpu_codecs_text(model->encode, answer->arena);
-	const struct words *wanted = &scene->goal->prefer;
-	bool fits = !wanted->n;
-	for (size_t i = 0; i < wanted->n; i++)
-		fits |= !codec_bit(wanted->word[i]) || (model->encode & codec_bit(wanted->word[i]));
-	if (fits)
+	const struct words *preferred = &scene->goal->prefer;
+	struct words wanted = { 0 };
+	bool fits = false;
+	for (size_t i = 0; i < preferred->n; i++) {
+		unsigned bit = codec_bit(preferred->word[i]);
+		if (bit) /* else it is a way to encode, which a card's ids do not tell */
+			*arena_push(answer->arena, wanted.word, wanted.n) = preferred->word[i];
+		fits |= model->encode & bit;
+	}
+	if (fits || !wanted.n)
 		return answer_ok(answer, "%s encodes %s (%s)", model_name(scene->gpu), codecs, model->engine);
 	answer_step(answer, "in the goal prefer one of: %s", codecs);
 	return answer_broken(answer, "%s cannot encode %s; it encodes %s", model_name(scene->gpu),
-	        check_join(wanted, " or ", answer->arena), codecs);
+	        check_join(&wanted, " or ", answer->arena), codecs);
 }
 
 #define BAR_SMALL ((uint64_t)256 << 20) /* what a card shows without resizable BAR */
