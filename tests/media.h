@@ -25,6 +25,7 @@ struct stage {
 	const struct stage_node *nodes;
 	const char *fdinfo;  /* of every process that is looked at; NULL: none */
 	const char *foreign; /* of a process that is not ours */
+	const char *nvml;    /* the library that is asked; NULL: none */
 };
 
 static inline int stage_probe_open(struct world *world, const char *path)
@@ -128,7 +129,7 @@ static inline const char *stage_log(struct stage *stage)
 
 static inline void stage_close(struct stage *stage)
 {
-	static const char *const left[] = { "", ".log", ".once", ".pid" };
+	static const char *const left[] = { "", ".log", ".once", ".pid", ".said" };
 	for (size_t i = 0; i < COUNT(left); i++)
 		unlink(arena_printf(&stage->arena, "%s%s", stage->path, left[i]));
 	rmdir(stage->folder);

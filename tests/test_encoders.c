@@ -86,6 +86,10 @@ static void test_lines(void **state)
 	        START "-init_hw_device vaapi=va:/dev/dri/renderD129 -filter_hw_device va -f lavfi "
 	              "-i testsrc2=s=1280x720:r=30 -frames:v 120 -vf format=nv12,hwupload -c:v hevc_vaapi "
 	              "-rc_mode VBR -b:v 4M -maxrate 4M -bufsize 8M -f null -");
+	says(PROBE_CLIP, (struct probe_for){ .device = &card, .encoder = encoder("hevc_nvenc", 10) },
+	        START "-init_hw_device cuda=cu:0 -filter_hw_device cu -f lavfi "
+	              "-i testsrc2=s=1280x720:r=30 -frames:v 300 -vf format=p010le,hwupload -c:v hevc_nvenc "
+	              "-profile:v main10 -b:v 4M -maxrate 4M -bufsize 8M -f null -");
 	says(PROBE_CLIP, (struct probe_for){ .device = &render, .encoder = encoder("mjpeg_vaapi", 8) },
 	        START "-init_hw_device vaapi=va:/dev/dri/renderD129 -filter_hw_device va -f lavfi "
 	              "-i testsrc2=s=1280x720:r=30 -frames:v 120 -vf format=nv12,hwupload -c:v mjpeg_vaapi -f null -");

@@ -125,6 +125,9 @@ static const struct {
 	        "va-entrypoint", FAILURE_UNSUPPORTED, 2 },
 	{ "[h264_vaapi @ 0x1] Driver does not support VBR RC mode (supported modes: CQP).\n", "va-huc", FAILURE_BROKEN,
 	        3 },
+	{ "[h264_vaapi @ 0x1] Driver does not support any RC mode compatible with selected options (supported modes: "
+	  "CQP).\n",
+	        "va-huc", FAILURE_BROKEN, 3 },
 	{ "[h264_vaapi @ 0x1] Hardware does not support encoding at size 64x32 (constraints: width 128-4096)\n",
 	        "va-size", FAILURE_UNSUPPORTED, 3 },
 	{ "[h264_vaapi @ 0x1] Failed to end picture encode issue: 24 (internal encoding error).\n", "va-encode",

@@ -126,7 +126,7 @@ static void accepts(void **state)
 		"{gpu: auto}", "{\"gpu\": \"auto\", \"accept\": []}", "gpu: auto\r\ninto: vm/100\r\n", "into: vm/999999999",
 		"reach: ssh://media.lan", "reach: ssh://root@[fe80::1]:22", "service: {kind: ffmpeg}", "service: {name: 123}",
 		"service: {url: 'https://[::1]:8920/emby'}", "service: {compose: '/srv/a b/docker-compose.yml'}",
-		"encoder: {prefer: [hevc10]}", "encoder: {prefer: []}\ngpu: auto", "window: 00:00-23:59", "confirm: 90s",
+		"encoder: {prefer: [hevc10]}", "encoder: {prefer: [nvenc, hevc, software], veto: [vaapi]}", "encoder: {prefer: []}\ngpu: auto", "window: 00:00-23:59", "confirm: 90s",
 		"confirm: 1h", "confirm: 24h", "affinity: 3", "affinity: 0,2,4-7", "hugepages: any", "hugepages: 2",
 		"remove_raw_lxc: true", "remove_raw_lxc: True", "accept: [ct.gid]", "new: {disk: 1T}",
 		"service: {token_file: ~/emby.token}", "service: {compose: /srv/\xc3\xa4/compose.yml}",
@@ -381,7 +381,8 @@ static void sets_by_flags(void **state)
 	assert_int_equal(goal.prefer.n, 3);
 	assert_string_equal(goal.prefer.word[2], "av1");
 	assert_false(goal_set(&goal, "prefer", "hevc10,vp9", &arena, &err));
-	assert_string_equal(err.text, "encoder.prefer: 'vp9' is not a codec: h264, hevc, hevc10 or av1");
+	assert_string_equal(err.text, "encoder.prefer: 'vp9' is not a codec (h264, hevc, hevc10, av1) or a way (nvenc, qsv, vaapi, "
+	        "vulkan, software)");
 	assert_int_equal(err.kind, ERR_USAGE);
 	assert_int_equal(goal.prefer.n, 3);
 	assert_true(goal_set(&goal, "accept", "vm.a", &arena, &err));

@@ -27,7 +27,7 @@ static const struct proofs *prove(struct stage *stage, const struct drm *drm, un
 {
 	struct err err = { 0 };
 	struct ffmpeg *ffmpeg = arena_new(&stage->arena, struct ffmpeg);
-	struct proof_options options = { .deadline_ms = deadline_ms };
+	struct proof_options options = { .deadline_ms = deadline_ms, .nvml = stage->nvml };
 	if (!stage->nodes)
 		stage->nodes = opens;
 	if (!ffmpeg_open(&stage->world, stage->path, &stage->arena, &err, ffmpeg))
@@ -105,6 +105,47 @@ static void test_engine(void **state)
 		stage.foreign = row[i].foreign;
 		is(stage_proof(prove(&stage, &intel, 0), PROOF_ENCODE, NULL, "h264_vaapi", 8), row[i].works,
 		        row[i].rung, row[i].reason, row[i].why);
+		stage_close(&stage);
+	}
+}
+
+/* NVIDIA's driver tells by process too, through its own library; here it is one of the tests'. */
+static void test_nvml(void **state)
+{
+	static const struct {
+		const char *said; /* of the process itself, where it says $$ */
+		int rung;
+		const char *why;
+	} row[] = {
+		{ "session $$ 60", RUNG_ENGINE, "" },
+		{ "process $$ 40", RUNG_ENGINE, "" },
+		{ "session 1 60\\nprocess 1 99", RUNG_FRAME, "cannot be seen" }, /* another one's */
+		{ "session $$ 0\\nprocess $$ 0", RUNG_FRAME, "cannot be seen" },
+		{ "count", RUNG_FRAME, "does not answer" },
+		{ "init", RUNG_FRAME, "does not answer" },
+		{ "hang", RUNG_FRAME, "cannot be seen" },
+		{ NULL, RUNG_FRAME, "is not here" },
+	};
+	(void)state;
+	const char *library = getenv("GPUFERRY_FAKE_NVML");
+	if (no_ffmpeg() || !library)
+		skip();
+	for (size_t i = 0; i < COUNT(row); i++) {
+		struct stage stage;
+		struct arena arena ARENA_SCOPED = { 0 };
+		/* what the library says stands there before it is asked, but for who encodes */
+		stage_open(&stage,
+		        arena_printf(&arena,
+		                "encoders=h264_nvenc filters=none hwaccels=none\nprintf \"%s\\n\" >\"$0.said\"\n"
+		                "act() { case \"$*\" in *' -f null -') sleep 0.5 ;; esac; }",
+		                row[i].said ? row[i].said : "none"));
+		stage.nvml = row[i].said ? library : "libgpuferry-none.so.1";
+		setenv("FAKE_NVML", arena_printf(&arena, "%s.said", stage.path), 1);
+		const struct proof *proof = stage_proof(prove(&stage, &nvidia, 0), PROOF_ENCODE, NULL, "h264_nvenc", 8);
+		is(proof, YES, row[i].rung, row[i].rung == RUNG_ENGINE ? "" : "unknown", row[i].why);
+		if (row[i].rung == RUNG_ENGINE)
+			assert_string_equal(proof->engine, "nvenc");
+		unsetenv("FAKE_NVML");
 		stage_close(&stage);
 	}
 }
@@ -407,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_real),
 		cmocka_unit_test(test_works),
 		cmocka_unit_test(test_engine),
+		cmocka_unit_test(test_nvml),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_hangs),
 		cmocka_unit_test(test_again),

@@ -637,6 +637,16 @@ CHANGE(wants_av1)
 	vm_gpu_is(lab, 0x10de, 0x2504, "nvidia");
 	lab->goal.prefer = words_of(lab, "av1");
 }
+CHANGE(wants_av1_or_nvenc)
+{
+	vm_gpu_is(lab, 0x10de, 0x2504, "nvidia");
+	lab->goal.prefer = words_of(lab, "nvenc av1 software");
+}
+CHANGE(wants_nvenc)
+{
+	vm_gpu_is(lab, 0x10de, 0x2504, "nvidia");
+	lab->goal.prefer = words_of(lab, "nvenc");
+}
 CHANGE(rebar_small)
 {
 	vm_gpu_is(lab, 0x8086, 0xe20b, "intel");
@@ -1674,6 +1684,8 @@ static const struct machine_case cases[] = {
 	{ "gpu.encoder", vm, no_encoder, BROKEN, "no video encoder" },
 	{ "gpu.encoder", vm, model_unknown, UNKNOWN_, NULL },
 	{ "gpu.encoder", vm, wants_av1, BROKEN, "cannot encode av1" },
+	{ "gpu.encoder", vm, wants_av1_or_nvenc, BROKEN, "cannot encode av1;" },
+	{ "gpu.encoder", vm, wants_nvenc, OK, "encodes h264" },
 	{ "gpu.rebar", vm, rebar_large, OK, NULL },
 	{ "gpu.rebar", vm, rebar_small, BROKEN, "256 MiB" },
 	{ "gpu.acs", vm, same, OK, NULL },

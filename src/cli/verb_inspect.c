@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "media/kept.h"
+#include "sys/nvml.h"
 
 static const char *or_unknown(const char *text)
 {
@@ -227,7 +228,7 @@ static bool prove(struct app *app, struct world *world, const char *label, struc
 			"they are proven only by the gpuferry of that very machine" };
 		return true;
 	}
-	struct kept_options options = { .ffmpeg = app->ffmpeg, .folder = place_kept(arena), .fresh = app->fresh };
+	struct kept_options options = { .ffmpeg = app->ffmpeg, .folder = place_kept(arena), .fresh = app->fresh, .proof.nvml = NVML_LIBRARY };
 	*ret = kept_proofs(world, &facts->drm, &options, arena, err);
 	return *ret;
 }

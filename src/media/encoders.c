@@ -22,23 +22,61 @@ const struct media_codec media_codecs[] = {
 
 #define RATE "-b:v 4M -maxrate 4M -bufsize 8M"
 
+#define UPLOADED .format = { "nv12", "p010le" }
+
 const struct media_way_row media_ways[WAYS] = {
-	[WAY_NVENC] = { "nvenc", NODE_NEEDS_NVIDIA, "-init_hw_device cuda=cu:{index} -filter_hw_device cu",
-	        "-init_hw_device cuda=cu:0 -filter_hw_device cu", "cu", "error", "hwupload", "scale_cuda", "cuda", "",
-	        { "nv12", "p010le" }, RATE },
-	/* through VA-API, as the node is named there; its own choice of a node is the first one */
-	[WAY_QSV] = { "qsv", NODE_NEEDS_INTEL,
-	        "-init_hw_device vaapi=va:{node},driver=iHD -init_hw_device qsv=qs@va -filter_hw_device qs", NULL, "qs",
-	        "error", "hwupload=extra_hw_frames=64", "vpp_qsv", "qsv", "_qsv", { "nv12", "p010le" }, RATE },
-	[WAY_VAAPI] = { "vaapi", NODE_NEEDS_RENDER, "-init_hw_device vaapi=va:{node} -filter_hw_device va", NULL, "va",
-	        "error", "hwupload", "scale_vaapi", "vaapi", "", { "nv12", "p010le" }, "-rc_mode VBR " RATE },
-	/* which device it took is told on a higher level alone */
-	[WAY_VULKAN] = { "vulkan", NODE_NEEDS_RENDER,
-	        "-init_hw_device drm=dr:{node} -init_hw_device vulkan=vk@dr -filter_hw_device vk",
-	        "-init_hw_device vulkan=vk -filter_hw_device vk", "vk", "verbose", "hwupload", "scale_vulkan", "vulkan",
-	        "", { "nv12", "p010le" }, RATE },
-	[WAY_SOFTWARE] = { "software", NODE_NEEDS_NONE, .level = "error", .format = { "yuv420p", "yuv420p10le" },
-	        .rate = RATE },
+	[WAY_NVENC] = { .name = "nvenc",
+	        .node = NODE_NEEDS_NVIDIA,
+	        .init = "-init_hw_device cuda=cu:{index} -filter_hw_device cu",
+	        .bare = "-init_hw_device cuda=cu:0 -filter_hw_device cu",
+	        .device = "cu",
+	        .level = "error",
+	        .upload = "hwupload",
+	        .scale = "scale_cuda",
+	        .hwaccel = "cuda",
+	        .rate = RATE,
+	        .frames = 300, /* NVML looks a few times a second */
+	        UPLOADED },
+	[WAY_QSV] = { .name = "qsv",
+	        .node = NODE_NEEDS_INTEL,
+	        /* through VA-API, where a node can be named; left to itself it takes the first one */
+	        .init = "-init_hw_device vaapi=va:{node},driver=iHD -init_hw_device qsv=qs@va -filter_hw_device qs",
+	        .device = "qs",
+	        .level = "error",
+	        .upload = "hwupload=extra_hw_frames=64",
+	        .scale = "vpp_qsv",
+	        .hwaccel = "qsv",
+	        .suffix = "_qsv",
+	        .rate = RATE,
+	        .frames = 120,
+	        UPLOADED },
+	[WAY_VAAPI] = { .name = "vaapi",
+	        .node = NODE_NEEDS_RENDER,
+	        .init = "-init_hw_device vaapi=va:{node} -filter_hw_device va",
+	        .device = "va",
+	        .level = "error",
+	        .upload = "hwupload",
+	        .scale = "scale_vaapi",
+	        .hwaccel = "vaapi",
+	        .rate = "-rc_mode VBR " RATE,
+	        .frames = 120,
+	        UPLOADED },
+	[WAY_VULKAN] = { .name = "vulkan",
+	        .node = NODE_NEEDS_RENDER,
+	        .init = "-init_hw_device drm=dr:{node} -init_hw_device vulkan=vk@dr -filter_hw_device vk",
+	        .bare = "-init_hw_device vulkan=vk -filter_hw_device vk",
+	        .device = "vk",
+	        .level = "verbose", /* only there it tells which device it took */
+	        .upload = "hwupload",
+	        .scale = "scale_vulkan",
+	        .hwaccel = "vulkan",
+	        .rate = RATE,
+	        .frames = 120,
+	        UPLOADED },
+	[WAY_SOFTWARE] = { .name = "software",
+	        .node = NODE_NEEDS_NONE,
+	        .level = "error",
+	        .format = { "yuv420p", "yuv420p10le" } },
 };
 
 #define LOW "-low_power 1"
@@ -100,6 +138,11 @@ const struct media_way_row *media_way(const char *name)
 	return NULL;
 }
 
+const char *media_decoder(const struct media_way_row *way, const struct media_codec *codec, struct arena *arena)
+{
+	return way->suffix ? arena_printf(arena, "%s%s", codec->name, way->suffix) : codec->decoder;
+}
+
 /* ---- command lines ------------------------------------------------------------ */
 
 #define QUIET "{order} {ffmpeg} -hide_banner -nostdin -v error "
@@ -119,10 +162,10 @@ static const char *const templates[] = {
 	[PROBE_DECODE] = QUIET "{init} -hwaccel {hwaccel} -hwaccel_device {device} -hwaccel_output_format {hwaccel} "
 	                       "-c:v {decoder} -f {demuxer} -i pipe:0 -frames:v 1 "
 	                       "-vf hwdownload,format={format},format={planar} -f rawvideo pipe:1",
-	[PROBE_CLIP] = QUIET "{init} -f lavfi -i testsrc2=s=1280x720:r=30 -frames:v 120 -vf {upload} "
+	[PROBE_CLIP] = QUIET "{init} -f lavfi -i testsrc2=s=1280x720:r=30 -frames:v {frames} -vf {upload} "
 	                     "-c:v {encoder} {options} {again} {rate} -f null -",
 };
-_Static_assert(PICTURE_WIDTH == 320 && PICTURE_HEIGHT == 192 && CLIP_FRAMES == 120, "as the command lines have it");
+_Static_assert(PICTURE_WIDTH == 320 && PICTURE_HEIGHT == 192, "as the command lines have it");
 
 struct value {
 	const char *name, *text;
@@ -198,12 +241,11 @@ const char *const *probe_argv(enum probe probe, const struct probe_for *what, st
 		{ "encoder", encoder ? encoder->name : NULL },
 		{ "options", encoder ? encoder->options : NULL },
 		{ "again", encoder && what->again ? encoder->again : NULL },
+		{ "frames", arena_printf(arena, "%u", way->frames) },
 		{ "rate", encoder && !encoder->constant ? way->rate : NULL },
 		{ "muxer", codec ? codec->muxer : NULL },
 		{ "demuxer", codec ? codec->demuxer : NULL },
-		{ "decoder", !codec                          ? NULL
-		             : way->decoder && *way->decoder ? arena_printf(arena, "%s%s", codec->name, way->decoder)
-		                                             : codec->decoder },
+		{ "decoder", codec ? media_decoder(way, codec, arena) : NULL },
 		{ "choice", what->decoder ? arena_printf(arena, "-c:v %s", what->decoder) : NULL },
 	};
 	struct words argv = { 0 }, words = text_split(arena, templates[probe], " ");

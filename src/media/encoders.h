@@ -28,9 +28,10 @@ struct media_way_row {
 	const char *level;          /* of ffmpeg's log while it opens */
 	const char *upload, *scale; /* filters; NULL: software */
 	const char *hwaccel;        /* also the pixel format of its frames */
-	const char *decoder;        /* what stands behind a codec's name where its decoders are of its own: "_qsv" */
+	const char *suffix;         /* of its decoders behind a codec's name: "_qsv"; NULL: a codec's usual ones */
 	const char *format[2];      /* frames before upload, of 8 and of 10 bits */
 	const char *rate;           /* a bit rate, as the media servers ask for one */
+	unsigned frames;            /* of the clip: long enough for what looks at the engines */
 };
 
 struct media_encoder {
@@ -49,6 +50,8 @@ extern const struct media_encoder media_encoders[]; /* name NULL at the end; a n
 const struct media_codec *media_codec(const char *name); /* NULL: none */
 /* The row of that name; NULL: none. */
 const struct media_way_row *media_way(const char *name);
+/* The decoder that a way's hardware stands behind: "hevc", "hevc_qsv". */
+const char *media_decoder(const struct media_way_row *way, const struct media_codec *codec, struct arena *arena);
 
 struct media_device {
 	enum media_way way;
@@ -66,9 +69,9 @@ enum probe {
 	PROBE_ENCODE,    /* upload, scale, encode: a stream */
 	PROBE_CHECK,     /* a stream, decoded in software: the picture at the stream's own depth */
 	PROBE_DECODE,    /* a stream, decoded by the device and downloaded: the picture */
-	PROBE_CLIP,      /* upload, encode CLIP_FRAMES of 1280x720 at a bit rate: nothing */
+	PROBE_CLIP,      /* upload, encode a clip of 1280x720 at a bit rate: nothing */
 };
-enum { PICTURE_WIDTH = 320, PICTURE_HEIGHT = 192, CLIP_FRAMES = 120 };
+enum { PICTURE_WIDTH = 320, PICTURE_HEIGHT = 192 };
 /* In samples: luma, then two planes of a quarter each. */
 enum { PICTURE_SAMPLES = PICTURE_WIDTH * PICTURE_HEIGHT * 3 / 2 };
 

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "media/engine.h"
+#include "sys/nvml.h"
 
 enum {
 	DEADLINE_MS = 15000, /* CUDA takes seconds where nothing keeps the card awake */
@@ -188,6 +189,8 @@ struct trial {
 	struct bytes input;
 	struct world *world; /* CLIP: to look at it */
 	struct engine_meter *meter;
+	struct nvml *nvml; /* NULL: nobody looks there */
+	int64_t pid;
 	struct run_job job;
 };
 
@@ -216,7 +219,10 @@ static struct trial *add(struct runner *runner, struct trials *trials, enum prob
 static void look(void *data, int64_t pid)
 {
 	struct trial *trial = data;
+	trial->pid = pid;
 	engine_watch(trial->world, pid, trial->meter);
+	if (trial->nvml)
+		nvml_look(trial->nvml);
 }
 
 static void run(struct runner *runner, struct trials *trials, unsigned at_once)
@@ -603,9 +609,16 @@ static void clip_ended(struct runner *runner, const struct trial *trial)
 		proof->works = works;
 		return;
 	}
+	if (use.busy == UNKNOWN && trial->nvml) {
+		use.busy = nvml_busy(trial->nvml, trial->pid);
+		use.name = use.busy == YES ? "nvenc" : NULL;
+	}
 	if (use.busy == UNKNOWN) {
+		const char *why = trial->nvml ? nvml_why(trial->nvml) : NULL;
 		proof->reason = failure_kind_name(FAILURE_UNKNOWN);
-		proof->why = "the frame is right; what the card's engines did for it cannot be seen here";
+		proof->why = arena_printf(runner->arena,
+		        "the frame is right; what the card's engines did for it cannot be seen here%s%s",
+		        why ? ": " : "", why ? why : "");
 		return;
 	}
 	proof->engine = use.name;
@@ -623,17 +636,26 @@ static void clip_ended(struct runner *runner, const struct trial *trial)
 static void clips(struct runner *runner)
 {
 	struct trials trials = { 0 };
+	struct nvml *nvml = NULL;
 	for (size_t i = 0; i < runner->n_items; i++) {
 		struct item *item = &runner->items[i];
 		if (!is_encode(item, false) || item->proof->works != YES || !is_ready(item->state))
 			continue;
+		bool nvidia = item->state->device.way == WAY_NVENC && runner->options.nvml;
+		if (nvidia && !nvml)
+			nvml = nvml_open(runner->options.nvml, runner->arena);
 		struct trial *trial = add(runner, &trials, PROBE_CLIP, item);
 		trial->world = runner->world;
 		trial->meter = arena_new(runner->arena, struct engine_meter);
+		trial->nvml = nvidia ? nvml : NULL;
 	}
 	run(runner, &trials, CLIPS_AT_ONCE);
+	if (nvml)
+		nvml_look(nvml);
 	for (size_t i = 0; i < trials.n; i++)
 		clip_ended(runner, &trials.list[i]);
+	if (nvml)
+		nvml_close(nvml);
 }
 
 /* ---- the list ------------------------------------------------------------------------------ */
@@ -687,8 +709,7 @@ static void list_decoders(struct runner *runner, struct state *state)
 		if (row->way != WAY_SOFTWARE)
 			continue;
 		const struct media_codec *codec = media_codec(row->codec);
-		const char *name =
-		        *way->decoder ? arena_printf(runner->arena, "%s%s", codec->name, way->decoder) : codec->decoder;
+		const char *name = media_decoder(way, codec, runner->arena);
 		bool listed = ffmpeg_lists(&ffmpeg->decoders, name) && ffmpeg_lists(&ffmpeg->hwaccels, way->hwaccel);
 		add_item(runner, state, PROOF_DECODE, name, codec, row->bits, listed, NULL);
 	}

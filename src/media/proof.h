@@ -54,6 +54,7 @@ struct proofs {
 struct proof_options {
 	unsigned deadline_ms; /* of one probe; 0: 15 seconds */
 	unsigned at_once;     /* 0: 4 */
+	const char *nvml;     /* NVIDIA's library that tells what its encoders do (nvml.h); NULL: it is not asked */
 };
 
 /* Runs what the devices of `drm` and this ffmpeg allow: some dozen short ones, beside each other. Never fails: what

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The few declarations that are used, after NVIDIA's NVML API reference: there is no header in Debian's main.
+ */
+#include "sys/nvml.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	EVERY_MS = 20,
+	LIFE_S = 120,
+	AFTER_KILL_MS = 1000,
+	BUSY_MAX = 64,
+	DEVICES_MAX = 32,
+	ROWS_MAX = 256, /* processes or sessions of one card */
+};
+
+/* What the child writes: whole, because it is far smaller than PIPE_BUF. */
+enum note_kind { NOTE_READY, NOTE_NO_LIBRARY, NOTE_NO_ANSWER, NOTE_BUSY };
+struct note {
+	enum note_kind kind;
+	unsigned pid;
+};
+
+struct nvml {
+	pid_t child;
+	int pidfd, notes; /* -1: closed */
+	enum note_kind state;
+	unsigned busy[BUSY_MAX];
+	size_t n_busy;
+};
+
+/* ---- in the child --------------------------------------------------------------- */
+
+typedef struct nvmlDevice_st *nvml_device;
+
+struct session { /* nvmlEncoderSessionInfo_t */
+	unsigned id, pid, vgpu, codec, width, height, fps, latency;
+};
+
+struct sample { /* nvmlProcessUtilizationSample_t */
+	unsigned pid;
+	unsigned long long time;
+	unsigned sm, memory, encoder, decoder;
+};
+
+struct calls {
+	int (*init)(void);
+	int (*count)(unsigned *);
+	int (*device)(unsigned, nvml_device *);
+	int (*sessions)(nvml_device, unsigned *, struct session *);
+	int (*processes)(nvml_device, struct sample *, unsigned *, unsigned long long);
+};
+
+static bool load(const char *library, struct calls *ret)
+{
+	static const char *const names[] = { "nvmlInit_v2", "nvmlDeviceGetCount_v2", "nvmlDeviceGetHandleByIndex_v2",
+		"nvmlDeviceGetEncoderSessions", "nvmlDeviceGetProcessUtilization" };
+	void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL), *found[5];
+	for (size_t i = 0; i < 5; i++) {
+		found[i] = handle ? dlsym(handle, names[i]) : NULL;
+		if (!found[i])
+			return false;
+	}
+	_Static_assert(sizeof *ret == sizeof found, "one member for each name, in their order");
+	memcpy(ret, found, sizeof found);
+	return true;
+}
+
+static void tell(int fd, enum note_kind kind, unsigned pid)
+{
+	const struct note note = { kind, pid };
+	if (write(fd, &note, sizeof note) != (ssize_t)sizeof note)
+		_exit(0); /* nobody listens any more */
+}
+
+static void look_at(const struct calls *calls, nvml_device device, int fd)
+{
+	struct session sessions[ROWS_MAX];
+	struct sample samples[ROWS_MAX];
+	unsigned n = ROWS_MAX;
+	if (calls->sessions(device, &n, sessions) == 0)
+		for (unsigned i = 0; i < n && i < ROWS_MAX; i++)
+			if (sessions[i].fps)
+				tell(fd, NOTE_BUSY, sessions[i].pid);
+	n = ROWS_MAX;
+	/* of the last second, as long as the driver has it: what encodes for a moment is seen too */
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	unsigned long long since = ((unsigned long long)now.tv_sec - 1) * 1000000;
+	if (calls->processes(device, samples, &n, since) == 0)
+		for (unsigned i = 0; i < n && i < ROWS_MAX; i++)
+			if (samples[i].encoder)
+				tell(fd, NOTE_BUSY, samples[i].pid);
+}
+
+static void child(const char *library, int fd)
+{
+	struct calls calls;
+	nvml_device devices[DEVICES_MAX];
+	unsigned n = 0;
+	/* nothing of ours stays open: whoever reads a pipe to its end must not wait for us */
+	int null = open("/dev/null", O_RDWR);
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	dup2(fd, 3);
+	syscall(SYS_close_range, 4U, ~0U, 0U);
+	if (!load(library, &calls)) {
+		tell(3, NOTE_NO_LIBRARY, 0);
+		_exit(0);
+	}
+	if (calls.init() != 0 || calls.count(&n) != 0) {
+		tell(3, NOTE_NO_ANSWER, 0);
+		_exit(0);
+	}
+	n = n < DEVICES_MAX ? n : DEVICES_MAX;
+	for (unsigned i = 0; i < n; i++)
+		if (calls.device(i, &devices[i]) != 0)
+			devices[i] = NULL;
+	tell(3, NOTE_READY, 0);
+	for (;;) {
+		for (unsigned i = 0; i < n; i++)
+			if (devices[i])
+				look_at(&calls, devices[i], 3);
+		struct pollfd listener = { 3, 0, 0 };
+		if (poll(&listener, 1, EVERY_MS) > 0) /* closed at the other end */
+			_exit(0);
+	}
+}
+
+/* ---- and here --------------------------------------------------------------------- */
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+struct nvml *nvml_open(const char *library, struct arena *arena)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC))
+		return NULL;
+	pid_t parent = getpid(), pid = fork();
+	if (pid == 0) {
+		sigset_t none;
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		signal(SIGPIPE, SIG_DFL);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(0);
+		alarm(LIFE_S);
+		child(library, ends[1]);
+	}
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		return NULL;
+	}
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	struct nvml *nvml = arena_new(arena, struct nvml);
+	*nvml = (struct nvml){ .child = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .notes = ends[0] };
+	return nvml;
+}
+
+void nvml_look(struct nvml *nvml)
+{
+	struct note note;
+	while (nvml->notes >= 0 && read(nvml->notes, &note, sizeof note) == (ssize_t)sizeof note) {
+		if (note.kind != NOTE_BUSY)
+			nvml->state = note.kind;
+		else if (nvml_busy(nvml, note.pid) != YES && nvml->n_busy < BUSY_MAX)
+			nvml->busy[nvml->n_busy++] = note.pid;
+	}
+}
+
+enum tri nvml_busy(const struct nvml *nvml, int64_t pid)
+{
+	for (size_t i = 0; i < nvml->n_busy; i++)
+		if (nvml->busy[i] == pid)
+			return YES;
+	return UNKNOWN;
+}
+
+const char *nvml_why(const struct nvml *nvml)
+{
+	return nvml->state == NOTE_NO_LIBRARY  ? "NVIDIA's library for it (libnvidia-ml) is not here"
+	       : nvml->state == NOTE_NO_ANSWER ? "NVIDIA's driver does not answer it"
+	                                       : NULL;
+}
+
+void nvml_close(struct nvml *nvml)
+{
+	if (nvml->notes >= 0)
+		close(nvml->notes);
+	nvml->notes = -1;
+	kill(nvml->child, SIGKILL);
+	/* one that sleeps in the kernel does not die of it: it is left alone then */
+	struct pollfd ended = { nvml->pidfd, POLLIN, 0 };
+	int64_t end = now_ms() + AFTER_KILL_MS;
+	for (int64_t left = AFTER_KILL_MS; nvml->pidfd >= 0 && left > 0 && poll(&ended, 1, (int)left) < 0;)
+		left = end - now_ms();
+	waitpid(nvml->child, NULL, WNOHANG);
+	if (nvml->pidfd >= 0)
+		close(nvml->pidfd);
+	nvml->pidfd = -1;
+}
