@@ -189,6 +189,17 @@ else
 	for file in "$work"/cache/gpuferry/proofs-*; do cat "$work/broken" >"$file"; done
 	prove --json
 	jq -e '.ffmpeg.kept == false' "$work/out" >/dev/null; ok "what is kept and broken is proven anew"
+	# neither it nor what it runs: a driver that compiles shaders would keep them in somebody's home
+	if command -v strace >/dev/null && strace -o "$work/trace" true 2>/dev/null; then
+		run env ASAN_OPTIONS=detect_leaks=0 XDG_CACHE_HOME="$work/cache" strace -f -qq -s 300 -o "$work/trace" \
+			${user-} "$gpuferry" inspect --encoders --fresh --json
+		grep -E 'O_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)|^[0-9]+ +(mkdir|rmdir|unlink|rename|link|symlink|chmod|fchmod|chown|fchown|truncate|ftruncate|mknod|mount|utime|setxattr)' \
+			"$work/trace" | grep -vE '"/dev/|ENOENT|EEXIST|EACCES|/proc/self/(oom|coredump|timerslack)' | grep -vF "\"$work/cache/gpuferry" >"$work/writes"
+		[ $code = 0 ] && [ ! -s "$work/writes" ] || { sed 's/^/# /' "$work/writes" | head -n 5; false; }
+		ok "only what is kept is written (strace)"
+	else
+		skip "only what is kept is written (strace)" "strace does not run here"
+	fi
 	prove --json --ffmpeg "$work/none"
 	[ $code = 1 ] && one_line; ok "an ffmpeg that is not there"
 	prove --json --ffmpeg /bin/true

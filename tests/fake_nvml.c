@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * A libnvidia-ml of one card, whose encoders do what a file says (its path is in FAKE_NVML): lines "session PID FPS",
- * "process PID PERCENT", "init" and "count" (they fail), "hang" (the driver never comes back). A made one, after the
+ * "process PID PERCENT", "init" and "count" (they fail), "hang" (the driver never comes back). Each look leaves a file
+ * beside it, FAKE_NVML.asked, so that a test can wait for it. A made one, after the
  * API reference: no driver was asked.
  */
 #include <stdio.h>
@@ -48,8 +49,20 @@ static int says(const char *word)
 	return lines(word, one, 1) > 0;
 }
 
+static void was_asked(void)
+{
+	char path[4096];
+	const char *said = getenv("FAKE_NVML");
+	if (!said || snprintf(path, sizeof path, "%s.asked", said) >= (int)sizeof path)
+		return;
+	FILE *file = fopen(path, "w");
+	if (file)
+		fclose(file);
+}
+
 int nvmlInit_v2(void)
 {
+	was_asked();
 	while (says("hang"))
 		sleep(1);
 	return says("init") ? 9 : 0;
@@ -83,6 +96,7 @@ int nvmlDeviceGetProcessUtilization(void *device, struct sample *ret, unsigned *
 	unsigned found[16][2];
 	(void)device;
 	(void)since;
+	was_asked();
 	*count = lines("process", found, 16);
 	for (unsigned i = 0; i < *count; i++)
 		ret[i] = (struct sample){ .pid = found[i][0], .encoder = found[i][1] };

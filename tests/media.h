@@ -129,7 +129,7 @@ static inline const char *stage_log(struct stage *stage)
 
 static inline void stage_close(struct stage *stage)
 {
-	static const char *const left[] = { "", ".log", ".once", ".pid", ".said" };
+	static const char *const left[] = { "", ".log", ".once", ".pid", ".said", ".said.asked" };
 	for (size_t i = 0; i < COUNT(left); i++)
 		unlink(arena_printf(&stage->arena, "%s%s", stage->path, left[i]));
 	rmdir(stage->folder);

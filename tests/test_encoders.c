@@ -8,6 +8,7 @@
 #include "media/ffmpeg.h"
 
 #define START "ffmpeg -hide_banner -nostdin -v error "
+#define KEPT_NOTHING "env MESA_SHADER_CACHE_DISABLE=true CUDA_CACHE_DISABLE=1 __GL_SHADER_DISK_CACHE=0 "
 #define SOURCE "-f lavfi -i testsrc2=s=640x384:r=30 -frames:v 1 "
 
 static const struct media_device card = { WAY_NVENC, "/dev/nvidia0", "0000:01:00.0", 0, false };
@@ -43,30 +44,32 @@ static void test_lines(void **state)
 	says(PROBE_REFERENCE, (struct probe_for){ 0 },
 	        START SOURCE "-vf format=yuv420p,scale=320:192,format=yuv420p -f rawvideo pipe:1");
 	says(PROBE_INIT, (struct probe_for){ .device = &card },
-	        START
+	        KEPT_NOTHING START
 	        "-init_hw_device cuda=cu:0 -filter_hw_device cu -f lavfi -i nullsrc=s=64x64 -frames:v 1 -f null -");
 	says(PROBE_INIT, (struct probe_for){ .device = &none_known },
-	        START
+	        KEPT_NOTHING START
 	        "-init_hw_device cuda=cu:0 -filter_hw_device cu -f lavfi -i nullsrc=s=64x64 -frames:v 1 -f null -");
 	says(PROBE_INIT, (struct probe_for){ .device = &second },
-	        "env CUDA_DEVICE_ORDER=PCI_BUS_ID " START "-init_hw_device cuda=cu:1 -filter_hw_device cu "
-	        "-f lavfi -i nullsrc=s=64x64 -frames:v 1 -f null -");
+	        KEPT_NOTHING "CUDA_DEVICE_ORDER=PCI_BUS_ID " START "-init_hw_device cuda=cu:1 -filter_hw_device cu "
+	                     "-f lavfi -i nullsrc=s=64x64 -frames:v 1 -f null -");
 	says(PROBE_INIT, (struct probe_for){ .device = &vulkan },
-	        "ffmpeg -hide_banner -nostdin -v verbose -init_hw_device vulkan=vk -filter_hw_device vk "
-	        "-f lavfi -i nullsrc=s=64x64 -frames:v 1 -f null -");
+	        KEPT_NOTHING "ffmpeg -hide_banner -nostdin -v verbose -init_hw_device vulkan=vk -filter_hw_device vk "
+	                     "-f lavfi -i nullsrc=s=64x64 -frames:v 1 -f null -");
 	says(PROBE_FILTER, (struct probe_for){ .device = &render, .bits = 10 },
-	        START "-init_hw_device vaapi=va:/dev/dri/renderD129 -filter_hw_device va " SOURCE
-	              "-vf format=p010le,hwupload,scale_vaapi=w=320:h=192,hwdownload,format=p010le,format=yuv420p10le "
-	              "-f rawvideo pipe:1");
+	        KEPT_NOTHING START
+	        "-init_hw_device vaapi=va:/dev/dri/renderD129 -filter_hw_device va " SOURCE
+	        "-vf format=p010le,hwupload,scale_vaapi=w=320:h=192,hwdownload,format=p010le,format=yuv420p10le "
+	        "-f rawvideo pipe:1");
 	says(PROBE_ENCODE, (struct probe_for){ .device = &card, .encoder = encoder("h264_nvenc", 8) },
-	        START "-init_hw_device cuda=cu:0 -filter_hw_device cu " SOURCE
-	              "-vf format=nv12,hwupload,scale_cuda=w=320:h=192 -c:v h264_nvenc -f h264 pipe:1");
+	        KEPT_NOTHING START "-init_hw_device cuda=cu:0 -filter_hw_device cu " SOURCE
+	                           "-vf format=nv12,hwupload,scale_cuda=w=320:h=192 -c:v h264_nvenc -f h264 pipe:1");
 	says(PROBE_ENCODE,
 	        (struct probe_for){
 	                .device = &intel, .encoder = encoder("hevc_qsv", 10), .again = true, .plain = true },
-	        START "-init_hw_device vaapi=va:/dev/dri/renderD128,driver=iHD -init_hw_device qsv=qs@va "
-	              "-filter_hw_device qs " SOURCE "-vf scale=320:192,format=p010le,hwupload=extra_hw_frames=64 "
-	              "-c:v hevc_qsv -profile:v main10 -low_power 1 -f hevc pipe:1");
+	        KEPT_NOTHING START "-init_hw_device vaapi=va:/dev/dri/renderD128,driver=iHD -init_hw_device qsv=qs@va "
+	                           "-filter_hw_device qs " SOURCE
+	                           "-vf scale=320:192,format=p010le,hwupload=extra_hw_frames=64 "
+	                           "-c:v hevc_qsv -profile:v main10 -low_power 1 -f hevc pipe:1");
 	says(PROBE_ENCODE, (struct probe_for){ .encoder = encoder("libsvtav1", 10) },
 	        START SOURCE "-vf scale=320:192,format=yuv420p10le -c:v libsvtav1 -preset 10 -f ivf pipe:1");
 	says(PROBE_CHECK, (struct probe_for){ .codec = media_codec("av1"), .decoder = "libdav1d" },
@@ -74,25 +77,27 @@ static void test_lines(void **state)
 	says(PROBE_CHECK, (struct probe_for){ .codec = media_codec("mpeg2") },
 	        START "-f mpegts -i pipe:0 -frames:v 1 -f rawvideo pipe:1");
 	says(PROBE_DECODE, (struct probe_for){ .device = &card, .codec = media_codec("hevc"), .bits = 10 },
-	        START "-init_hw_device cuda=cu:0 -filter_hw_device cu -hwaccel cuda -hwaccel_device cu "
-	              "-hwaccel_output_format cuda -c:v hevc -f hevc -i pipe:0 -frames:v 1 "
-	              "-vf hwdownload,format=p010le,format=yuv420p10le -f rawvideo pipe:1");
+	        KEPT_NOTHING START "-init_hw_device cuda=cu:0 -filter_hw_device cu -hwaccel cuda -hwaccel_device cu "
+	                           "-hwaccel_output_format cuda -c:v hevc -f hevc -i pipe:0 -frames:v 1 "
+	                           "-vf hwdownload,format=p010le,format=yuv420p10le -f rawvideo pipe:1");
 	says(PROBE_DECODE, (struct probe_for){ .device = &intel, .codec = media_codec("av1"), .bits = 8 },
-	        START
+	        KEPT_NOTHING START
 	        "-init_hw_device vaapi=va:/dev/dri/renderD128,driver=iHD -init_hw_device qsv=qs@va "
 	        "-filter_hw_device qs -hwaccel qsv -hwaccel_device qs -hwaccel_output_format qsv -c:v av1_qsv -f ivf "
 	        "-i pipe:0 -frames:v 1 -vf hwdownload,format=nv12,format=yuv420p -f rawvideo pipe:1");
 	says(PROBE_CLIP, (struct probe_for){ .device = &render, .encoder = encoder("hevc_vaapi", 8) },
-	        START "-init_hw_device vaapi=va:/dev/dri/renderD129 -filter_hw_device va -f lavfi "
-	              "-i testsrc2=s=1280x720:r=30 -frames:v 120 -vf format=nv12,hwupload -c:v hevc_vaapi "
-	              "-rc_mode VBR -b:v 4M -maxrate 4M -bufsize 8M -f null -");
+	        KEPT_NOTHING START "-init_hw_device vaapi=va:/dev/dri/renderD129 -filter_hw_device va -f lavfi "
+	                           "-i testsrc2=s=1280x720:r=30 -frames:v 120 -vf format=nv12,hwupload -c:v hevc_vaapi "
+	                           "-rc_mode VBR -b:v 4M -maxrate 4M -bufsize 8M -f null -");
 	says(PROBE_CLIP, (struct probe_for){ .device = &card, .encoder = encoder("hevc_nvenc", 10) },
-	        START "-init_hw_device cuda=cu:0 -filter_hw_device cu -f lavfi "
-	              "-i testsrc2=s=1280x720:r=30 -frames:v 300 -vf format=p010le,hwupload -c:v hevc_nvenc "
-	              "-profile:v main10 -b:v 4M -maxrate 4M -bufsize 8M -f null -");
+	        KEPT_NOTHING START
+	        "-init_hw_device cuda=cu:0 -filter_hw_device cu -f lavfi "
+	        "-i testsrc2=s=1280x720:r=30 -frames:v 300 -vf format=p010le,hwupload -c:v hevc_nvenc "
+	        "-profile:v main10 -b:v 4M -maxrate 4M -bufsize 8M -f null -");
 	says(PROBE_CLIP, (struct probe_for){ .device = &render, .encoder = encoder("mjpeg_vaapi", 8) },
-	        START "-init_hw_device vaapi=va:/dev/dri/renderD129 -filter_hw_device va -f lavfi "
-	              "-i testsrc2=s=1280x720:r=30 -frames:v 120 -vf format=nv12,hwupload -c:v mjpeg_vaapi -f null -");
+	        KEPT_NOTHING START
+	        "-init_hw_device vaapi=va:/dev/dri/renderD129 -filter_hw_device va -f lavfi "
+	        "-i testsrc2=s=1280x720:r=30 -frames:v 120 -vf format=nv12,hwupload -c:v mjpeg_vaapi -f null -");
 }
 
 /* A path is one word, whatever stands in it; and what stands in a value is no placeholder. */
@@ -103,9 +108,9 @@ static void test_words(void **state)
 	struct media_device odd = { WAY_VAAPI, "/dev/dri/a b {index}", NULL, 7, false };
 	struct probe_for what = { .ffmpeg = "/opt/my {node} ffmpeg/ff", .device = &odd, .bits = 8 };
 	const char *const *argv = probe_argv(PROBE_FILTER, &what, &arena);
-	assert_string_equal(argv[0], "/opt/my {node} ffmpeg/ff");
-	assert_string_equal(argv[5], "-init_hw_device");
-	assert_string_equal(argv[6], "vaapi=va:/dev/dri/a b {index}");
+	assert_string_equal(argv[4], "/opt/my {node} ffmpeg/ff");
+	assert_string_equal(argv[9], "-init_hw_device");
+	assert_string_equal(argv[10], "vaapi=va:/dev/dri/a b {index}");
 }
 
 static void test_tables(void **state)

@@ -133,14 +133,23 @@ static void test_nvml(void **state)
 	for (size_t i = 0; i < COUNT(row); i++) {
 		struct stage stage;
 		struct arena arena ARENA_SCOPED = { 0 };
-		/* what the library says stands there before it is asked, but for who encodes */
-		stage_open(&stage,
-		        arena_printf(&arena,
-		                "encoders=h264_nvenc filters=none hwaccels=none\nprintf \"%s\\n\" >\"$0.said\"\n"
-		                "act() { case \"$*\" in *' -f null -') sleep 0.5 ;; esac; }",
-		                row[i].said ? row[i].said : "none"));
+		/* looked at twice while it encodes: what was seen at the first is told by then */
+		stage_open(&stage, arena_printf(&arena,
+		                           "encoders=h264_nvenc filters=none hwaccels=none\n"
+		                           "asked() { i=0; rm -f \"$0.said.asked\"; while [ ! -e \"$0.said.asked\" ] "
+		                           "&& [ $i -lt %d ]; "
+		                           "do i=$((i + 1)); sleep 0.05; done; }\n"
+		                           "act() { case \"$*\" in *' -frames:v 300 '*) printf \"%s\\n\" >\"$0.said\"; "
+		                           "asked; asked ;; esac; }",
+		                           row[i].rung == RUNG_ENGINE ? 200 : 10, row[i].said ? row[i].said : "none"));
 		stage.nvml = row[i].said ? library : "libgpuferry-none.so.1";
 		setenv("FAKE_NVML", arena_printf(&arena, "%s.said", stage.path), 1);
+		if (row[i].said && !strstr(row[i].said, "$$")) { /* it is asked as soon as it is loaded */
+			FILE *file = fopen(arena_printf(&arena, "%s.said", stage.path), "w");
+			assert_non_null(file);
+			fprintf(file, "%s\n", row[i].said);
+			fclose(file);
+		}
 		const struct proof *proof = stage_proof(prove(&stage, &nvidia, 0), PROOF_ENCODE, NULL, "h264_nvenc", 8);
 		is(proof, YES, row[i].rung, row[i].rung == RUNG_ENGINE ? "" : "unknown", row[i].why);
 		if (row[i].rung == RUNG_ENGINE)

@@ -145,14 +145,16 @@ const char *media_decoder(const struct media_way_row *way, const struct media_co
 
 /* ---- command lines ------------------------------------------------------------ */
 
-#define QUIET "{order} {ffmpeg} -hide_banner -nostdin -v error "
+/* a driver that compiles shaders keeps them in the home of whoever asks; a probe leaves nothing behind */
+#define NOTHING_KEPT "env MESA_SHADER_CACHE_DISABLE=true CUDA_CACHE_DISABLE=1 __GL_SHADER_DISK_CACHE=0"
+#define QUIET "{first} {ffmpeg} -hide_banner -nostdin -v error "
 /* detailed everywhere, and moving: a frame of black, of green or from another moment is none of it */
 #define SOURCE "-f lavfi -i testsrc2=s=640x384:r=30 -frames:v 1 "
 #define SMALL "320:192"
 
 static const char *const templates[] = {
 	[PROBE_REFERENCE] = QUIET SOURCE "-vf format=yuv420p,scale=" SMALL ",format=yuv420p -f rawvideo pipe:1",
-	[PROBE_INIT] = "{order} {ffmpeg} -hide_banner -nostdin -v {level} {init} -f lavfi -i nullsrc=s=64x64 "
+	[PROBE_INIT] = "{first} {ffmpeg} -hide_banner -nostdin -v {level} {init} -f lavfi -i nullsrc=s=64x64 "
 	               "-frames:v 1 -f null -",
 	[PROBE_FILTER] = QUIET "{init} " SOURCE "-vf {graph},hwdownload,format={format},format={planar} "
 	                       "-f rawvideo pipe:1",
@@ -226,7 +228,9 @@ const char *const *probe_argv(enum probe probe, const struct probe_for *what, st
 	const char *format = way->format[deep];
 	const struct value values[VALUES_MAX] = {
 		{ "ffmpeg", what->ffmpeg },
-		{ "order", device && device->several ? "env CUDA_DEVICE_ORDER=PCI_BUS_ID" : NULL },
+		{ "first", !device           ? NULL
+		           : device->several ? NOTHING_KEPT " CUDA_DEVICE_ORDER=PCI_BUS_ID"
+		                             : NOTHING_KEPT },
 		{ "level", way->level },
 		{ "init", device && device->node ? way->init : way->bare },
 		{ "node", device ? device->node : NULL },
