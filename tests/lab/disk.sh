@@ -67,7 +67,7 @@ if [ ! -e "$image" ]; then
 	mkdir "$work/job"
 	echo '. /lab/first; echo "== end"; sync; echo o >/proc/sysrq-trigger' >"$work/job/job"
 	sh "$lab/pack.sh" "$work/job" "$work/job.tar"
-	"$folder/build/tests/lab_board" "$lab/machines/intel-4060ti.machine" "$folder/disk.result" "$folder/disk.log" 600 \
+	"$folder/build/tests/lab_board" "$lab/machines/intel-4060ti.machine" "$folder/disk.result" "$folder/disk.log" 1800 \
 		disk "$work/disk.qcow2" "$work/job.tar"
 	grep -q '^== end' "$folder/disk.result" || { tail -n 5 "$folder/disk.result" "$folder/disk.log" >&2; exit 1; }
 	mv "$work/disk.qcow2" "$image"

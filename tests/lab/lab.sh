@@ -29,30 +29,30 @@ group-off         iommu-off     group   240
 # boot:MS, after the machine began its second boot; then=MACHINE is what the journey goes on with when it has ended the first;
 # disk=KIND is the disk's (disk.sh); others go to the journey.
 full='
-whole             intel-4060ti  whole       1500
-whole-uefi        uefi          whole       1500 disk=uefi
-unconfirmed       intel-4060ti  revert      1500 how=time
-second-boot       intel-4060ti  revert      1500 how=second-boot
-emergency         intel-4060ti  revert      1500 how=emergency
-no-cluster        intel-4060ti  revert      1500 how=no-cluster
-script-emergency  intel-4060ti  script      1500 how=emergency
-script-chroot     intel-4060ti  script      1500 how=chroot
-script-root       intel-4060ti  script      1500 how=root
-twins             twins         twins       1500
-twins-moved       twins         twins       1500 then=twins-moved
-wrong-file        intel-4060ti  inherited   1500 how=wrong-file
-never-made        intel-4060ti  inherited   1500 how=never-made
-stale             intel-4060ti  inherited   1500 how=stale
-emergency-uefi    uefi          revert      1500 disk=uefi how=emergency
-script-chroot-uefi uefi         script      1500 disk=uefi how=chroot
-ct-docker         two-virtio    docker      1500 disk=containers
-ct-unprivileged   two-virtio    ct          1500 disk=containers way=unprivileged
-ct-privileged     two-virtio    ct          1500 disk=containers way=privileged
-ct-raw            two-virtio    raw_lines   1500 disk=containers
-cut-file          intel-4060ti  killed      1500 power=9:150
-cut-initramfs     intel-4060ti  killed      1500 power=12:20000
-cut-boot          intel-4060ti  killed      1500 power=13:4000
-cut-going-on      intel-4060ti  killed      1500 power=boot:30000
+whole             intel-4060ti  whole       2400
+whole-uefi        uefi          whole       2400 disk=uefi
+unconfirmed       intel-4060ti  revert      2400 how=time
+second-boot       intel-4060ti  revert      2400 how=second-boot
+emergency         intel-4060ti  revert      2400 how=emergency
+no-cluster        intel-4060ti  revert      2400 how=no-cluster
+script-emergency  intel-4060ti  script      2400 how=emergency
+script-chroot     intel-4060ti  script      2400 how=chroot
+script-root       intel-4060ti  script      2400 how=root
+twins             twins         twins       2400
+twins-moved       twins         twins       2400 then=twins-moved
+wrong-file        intel-4060ti  inherited   2400 how=wrong-file
+never-made        intel-4060ti  inherited   2400 how=never-made
+stale             intel-4060ti  inherited   2400 how=stale
+emergency-uefi    uefi          revert      2400 disk=uefi how=emergency
+script-chroot-uefi uefi         script      2400 disk=uefi how=chroot
+ct-docker         two-virtio    docker      2400 disk=containers
+ct-unprivileged   two-virtio    ct          2400 disk=containers way=unprivileged
+ct-privileged     two-virtio    ct          2400 disk=containers way=privileged
+ct-raw            two-virtio    raw_lines   2400 disk=containers
+cut-file          intel-4060ti  killed      2400 power=9:150
+cut-initramfs     intel-4060ti  killed      2400 power=12:20000
+cut-boot          intel-4060ti  killed      2400 power=13:4000
+cut-going-on      intel-4060ti  killed      2400 power=boot:30000
 '
 # Parts of the run that is recorded for the cuts, in their order: each begins where its pattern stands for the N-th time in
 # what the journey says (result) or on the console (log).
