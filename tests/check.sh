@@ -34,7 +34,7 @@ strict() { # no warning in a release build, with gcc and with clang
 	} && ninja -C build-check/clang
 }
 
-scripts() { shellcheck -x -s sh -S warning ./do .ci/run tests/*.sh tests/lab/*.sh machines/*.sh man/*.sh src/exec/embed.sh; }
+scripts() { shellcheck -x -s sh -S warning ./do .ci/run tests/*.sh tests/lab/*.sh tests/lab/containers/pct machines/*.sh man/*.sh src/exec/embed.sh; }
 
 tidy() {
 	git ls-files 'src/*.c' | xargs -P "$(nproc)" -n 5 clang-tidy -p build-check/clang --quiet --warnings-as-errors='*'

@@ -34,18 +34,18 @@ tree() { # FOLDER
 		visitor:x:1001:
 	END
 }
-make_ct() { # UNPRIVILEGED LINE...: the CT's file as Proxmox writes it, with these lines behind the others
-	mkdir -p "$place/rootfs"
+make_ct() { # privileged|unprivileged LINE...: the CT's file as Proxmox writes it, with these lines behind the others
+	way=$1
+	shift
 	tree "$place/rootfs"
 	{
 		printf '%s\n' 'arch: amd64' 'cores: 2' 'features: nesting=1' 'hostname: jellyfin' 'memory: 512' 'ostype: debian' \
 			"rootfs: local:$id/vm-$id-disk-0.raw,size=8G" 'swap: 512'
-		[ "$1" = 0 ] || echo "unprivileged: 1"
-		shift
-		printf '%s\n' "$@"
-	} | grep . >"$conf"
+		[ "$way" = privileged ] || echo 'unprivileged: 1'
+		[ $# = 0 ] || printf '%s\n' "$@"
+	} >"$conf"
 	chmod 640 "$conf"
-	[ "$(grep -c unprivileged "$conf")" = 0 ] || chown -hR 100000:100000 "$place/rootfs"
+	[ "$way" = privileged ] || chown -hR 100000:100000 "$place/rootfs"
 	cp "$conf" /var/lib/lab/conf
 }
 inside() { # COMMAND...; with a pipe: to a terminal, which the port is, LXC would open one inside
@@ -65,8 +65,8 @@ look() { # NAME: which node is inside, as whose, and who may use it
 	run "$1-right" as jellyfin open_node "/dev/dri/$(node_of $card)"
 	run "$1-wrong" as visitor open_node "/dev/dri/$(node_of $card)"
 }
-make_and_open() { # NUMBER: somebody inside makes himself a node, as root
-	inside sh -c "mknod /root/own c ${1%:*} ${1#*:} && echo made && open_node /root/own; rm -f /root/own"
+make_and_open() { # NUMBER: root inside makes himself a node
+	inside sh -c "rm -f /root/own && mknod /root/own c ${1%:*} ${1#*:} && echo made && open_node /root/own"
 }
 restart() {
 	must stop pct stop $id
