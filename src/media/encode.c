@@ -149,7 +149,7 @@ static struct encode_choice choose_of(
 		struct encode_passed *passed = &choice.passed[i];
 		if (passed->proof == choice.best)
 			continue;
-		if (!passed->why) {
+		if (!passed->why && choice.best) { /* without an obstacle there is a best one */
 			compare(choice.best, passed->proof, wish, &why);
 			passed->why = arena_printf(arena, "it works too; %s goes first: %s", choice.best->name, why);
 		}
