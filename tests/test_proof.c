@@ -424,6 +424,33 @@ static void test_pictures(void **state)
 	(void)state;
 }
 
+/* Upload, a scaler of its own and download, for real: the processor plays the GPU. So the line is one that ffmpeg
+ * takes, what comes back is near enough, and yet no GPU is seen in it. */
+static void test_played(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	const struct media_device device = { .way = WAY_VULKAN };
+	const struct probe_for what = { .ffmpeg = "/usr/bin/ffmpeg", .device = &device, .bits = 8 };
+	static const enum probe probes[] = { PROBE_INIT, PROBE_REFERENCE, PROBE_FILTER };
+	struct run_job jobs[COUNT(probes)] = { 0 };
+	struct world *world = world_open_root(NULL, false, &arena, NULL);
+	for (size_t i = 0; i < COUNT(probes); i++)
+		jobs[i].command =
+		        (struct command){ .argv = probe_argv(probes[i], &what, &arena), .deadline_ms = 60000 };
+	if (!no_ffmpeg())
+		world_run_each(world, jobs, COUNT(jobs), 2, &arena);
+	world_close(world);
+	if (no_ffmpeg() || jobs[0].error || jobs[0].outcome.status || !proof_is_played(jobs[0].outcome.err)) {
+		print_message("no Vulkan device here that the processor plays (mesa-vulkan-drivers)\n");
+		arena_release(&arena);
+		skip();
+	}
+	int64_t psnr = proof_psnr(jobs[1].outcome.out, jobs[2].outcome.out, 8);
+	if (psnr < 300 || psnr == 999)
+		fail_msg("%lld: %s", (long long)psnr, jobs[2].outcome.err.data);
+}
+
 /* Debian's ffmpeg, and no GPU: all that it lists is tried or has a reason, and nothing of the hardware works. */
 static void test_real(void **state)
 {
@@ -455,6 +482,7 @@ int main(void)
 		cmocka_unit_test(test_pictures),
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_real),
+		cmocka_unit_test(test_played),
 		cmocka_unit_test(test_works),
 		cmocka_unit_test(test_engine),
 		cmocka_unit_test(test_nvml),
