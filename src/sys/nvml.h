@@ -22,3 +22,28 @@ enum tri nvml_busy(const struct nvml *nvml, int64_t pid);
 const char *nvml_why(const struct nvml *nvml);
 /* Ends the child, and waits no longer than a second for it. */
 void nvml_close(struct nvml *nvml);
+
+/* ---- for a process of one's own: each of these hangs where the driver does ---- */
+
+enum { NVML_CARDS_MAX = 32 };
+
+/* UNKNOWN_NUMBER: the driver does not tell. */
+struct nvml_card {
+	char pci[32];                    /* "0000:01:00.0" */
+	int64_t busy, encoder, decoder;  /* percent */
+	int64_t sessions;                /* of its encoders */
+	int64_t memory_used, memory;     /* bytes */
+	int64_t temperature;             /* degrees Celsius */
+	int64_t milliwatts, millijoules; /* now, and since the driver was loaded */
+};
+
+struct nvml_cards {
+	struct nvml_card card[NVML_CARDS_MAX];
+	unsigned n;
+};
+
+struct nvml_api;
+/* NULL with the reason, a sentence: the library is not here (*ret_absent), or the driver does not answer it. */
+struct nvml_api *nvml_load(const char *library, struct arena *arena, const char **ret_why, bool *ret_absent);
+/* False with the reason: it answers no more. */
+bool nvml_read(struct nvml_api *api, struct nvml_cards *ret, const char **ret_why);
