@@ -31,7 +31,7 @@ struct app {
 	const char *color; /* "auto", "always", "never" */
 	bool json, quiet, all;
 	bool yes, dry_run, wait, reboot, confirm, resume, later, list, encoders, fresh;
-	const char *run, *fail, *cut, *keep, *ffmpeg;
+	const char *run, *fail, *cut, *keep, *ffmpeg, *listen, *every;
 	struct words typed; /* the options as they were typed, --host left out */
 	bool input_used;    /* standard input was the goal */
 	bool colored;       /* standard output takes colours */
@@ -70,6 +70,7 @@ int verb_plan(struct app *app, int argc, char **argv);
 int verb_apply(struct app *app, int argc, char **argv);
 int verb_rollback(struct app *app, int argc, char **argv);
 int verb_rehearse(struct app *app, int argc, char **argv);
+int verb_serve(struct app *app, int argc, char **argv);
 int verb_record(struct app *app, int argc, char **argv);
 
 /* Reads the command line into app; words that are no options are left in argv[0..ret). -1: wrong usage, err says why.
