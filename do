@@ -3,15 +3,16 @@
 set -eu
 cd "$(dirname "$0")"
 
-build_packages="gcc meson ninja-build pkg-config libjansson-dev libarchive-dev libmd-dev libyaml-dev libpci-dev libsmartcols-dev scdoc pci.ids"
-test_packages="ffmpeg jq perl libjson-xs-perl qemu-guest-agent libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client strace cpio gzip zstd xz-utils util-linux dosfstools"
+build_packages="gcc meson ninja-build pkg-config libjansson-dev libarchive-dev libmd-dev libyaml-dev libpci-dev libsmartcols-dev libmicrohttpd-dev scdoc pci.ids"
+test_packages="ffmpeg jq perl libjson-xs-perl qemu-guest-agent libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client prometheus strace cpio gzip zstd xz-utils util-linux dosfstools"
 check_packages="clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc git mmdebstrap util-linux"
 deb_packages="build-essential debhelper lintian"
 lab_packages="qemu-system-x86 qemu-utils pciutils pci.ids busybox cpio kmod make linux-headers-amd64 jq mmdebstrap fdisk e2fsprogs dosfstools ovmf"
 
 say() { printf '%s\n' "$*" >&2; }
 
-# Installs the packages that are missing, and only then asks the package server.
+# Installs the packages that are missing, and only then asks the package server. Daemons that come along (sshd,
+# Prometheus) are not started by it.
 need() {
 	missing=
 	for package in "$@"; do
@@ -27,7 +28,7 @@ need() {
 	log=$(mktemp)
 	# shellcheck disable=SC2086
 	if $root apt-get update -qq >"$log" 2>&1 &&
-		$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1; then
+		$root env DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1; then
 		rm -f "$log"
 	else
 		tail -n 15 "$log" >&2
@@ -92,15 +93,16 @@ task_check() { # static checks, fuzzing for a fixed count, the slow tests, Debia
 	sh tests/check.sh "$@"
 }
 
-task_bench() { # ratios in one run: ./do bench inspect, plan
+task_bench() { # ratios in one run: ./do bench inspect, plan, serve
 	# shellcheck disable=SC2086
 	need $build_packages libcmocka-dev pciutils hyperfine time dash
 	sh tests/bench.sh "$@"
 }
 
-task_docs() { # rewrites what is printed: docs/rules.md from the tables, the README's examples
+task_docs() { # rewrites what is printed: docs/rules.md and docs/metrics.md from the tables, the README's examples
 	release
 	./build-release/gpuferry --print rules >docs/rules.md
+	./build-release/gpuferry --print metrics >docs/metrics.md
 	sh tests/readme-update.sh ./build-release/gpuferry
 }
 

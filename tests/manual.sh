@@ -29,6 +29,8 @@ cat "$work/missing"
 [ "$(statements | wc -l)" -gt 40 ] && [ ! -s "$work/missing" ]; ok "gpuferry.machine(5) has every statement of docs/machines.md"
 "$gpuferry" --print rules >"$work/rules.md"
 cmp "$work/rules.md" "$source/docs/rules.md" >"$work/out" 2>&1; ok "docs/rules.md is what the tables print (./do docs)"
+"$gpuferry" --print metrics >"$work/metrics.md"
+cmp "$work/metrics.md" "$source/docs/metrics.md" >"$work/out" 2>&1; ok "docs/metrics.md is what the table prints (./do docs)"
 # every key of the JSON documents is described
 for machine in amd-4060ti guide-wrong iommu-off shared-slot; do
 	for verb in inspect verify "plan --gpu nvidia --into vm/100" rehearse "rollback --list"; do

@@ -91,6 +91,7 @@ usage "a time that is none" --every soon
 usage "a time that is too short" --every 1s
 usage "two goals" one.yaml two.yaml
 usage "a goal that is not there" "$work/none.yaml"
+usage "what a goal has and this verb has no use for" --into vm/100
 
 # ---- what it answers, on a machine without a GPU ---------------------------------------------------------------------
 
@@ -136,7 +137,7 @@ refused() { # NAME CODES TEXT: one of the codes, or the connection is cut, and n
 }
 refused "a path that is none" 404 "GET /$mark HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 refused "a zero byte in a path" 404 "GET /health%%00$mark HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-refused "a raw zero byte" "400 404 cut" "GET /health\000$mark HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+refused "a raw zero byte, which ends the path" "200 400 404 cut" "GET /health\000$mark HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 refused "a way out" 404 "GET /../../etc/passwd?$mark HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 refused "another site as path" "400 404" "GET http://evil/metrics$mark HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 refused "a Host of another site" 421 "GET /metrics HTTP/1.1\r\nHost: zzq.example.org\r\nConnection: close\r\n\r\n"

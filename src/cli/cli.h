@@ -144,5 +144,5 @@ struct libscols_line *out_row(struct libscols_table *table, struct libscols_line
 void out_cell(struct libscols_line *line, unsigned column, const char *text, const struct app *app, enum colour colour);
 void out_table_end(struct libscols_table *table);
 
-/* Completion and manual lists: "bash", "zsh", "verbs", "options", "rules". */
+/* Completion and manual lists: "bash", "zsh", "verbs", "options", "rules", "metrics". */
 bool complete_print(const char *what);

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "rehearse/machine.h"
 #include "rules/rules.h"
+#include "serve/metrics.h"
 
 static void print_words(bool (*each)(size_t i, const char **ret), const char *between)
 {
@@ -230,6 +231,12 @@ static void print_rules(void)
 	fputs(rules_document(&arena), stdout);
 }
 
+static void print_metrics(void)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	fputs(metrics_document(&arena), stdout);
+}
+
 bool complete_print(const char *what)
 {
 	static const struct {
@@ -243,12 +250,13 @@ bool complete_print(const char *what)
 		{ "goal", print_manual_goal },
 		{ "rules", print_rules },
 		{ "machines", print_machines },
+		{ "metrics", print_metrics },
 	};
 	for (size_t i = 0; i < sizeof prints / sizeof *prints; i++)
 		if (strcmp(what, prints[i].what) == 0) {
 			prints[i].print();
 			return true;
 		}
-	fputs("gpuferry: --print: one of bash zsh verbs options goal rules machines\n", stderr);
+	fputs("gpuferry: --print: one of bash zsh verbs options goal rules machines metrics\n", stderr);
 	return false;
 }
