@@ -4,7 +4,7 @@
  */
 #include "test.h"
 
-#include "serve/health.h"
+#include "serve/serve.h"
 
 #define ROW(name, codec, way, device, works, rung, reason, why)                                                        \
 	{                                                                                                              \
@@ -222,6 +222,39 @@ static void test_document(void **unused)
 	assert_string_equal(health_time(0, &arena), "1970-01-01T00:00:00Z");
 }
 
+/* Which proofs are about the GPU that is wanted. */
+static void test_gpu(void **unused)
+{
+	static struct drm_node node[] = { { .name = "renderD128", .pci = "0000:00:02.0", .driver = "i915" },
+		{ .name = "renderD129", .pci = "0000:0a:00.0", .driver = "amdgpu" },
+		{ .name = "card2", .pci = NULL, .driver = NULL } };
+	static const struct drm drm = { .nodes = node, .n = COUNT(node) };
+	static const struct {
+		const char *way, *pci;
+		enum tri works;
+		const char *of; /* those that it is about */
+	} row[] = {
+		{ "software", "", YES, "auto nvidia intel amd 0000:00:02.0" },
+		{ "nvenc", "0000:01:00.0", YES, "auto nvidia 0000:01:00.0" },
+		{ "nvenc", "", NO, "auto nvidia" },
+		{ "qsv", "0000:00:02.0", YES, "auto intel 0000:00:02.0" },
+		{ "vaapi", "0000:00:02.0", NO, "auto intel 0000:00:02.0" },
+		{ "vaapi", "0000:0a:00.0", YES, "auto amd 0000:0a:00.0" },
+		{ "vaapi", "", NO, "auto nvidia intel amd 0000:00:02.0 0000:01:00.0 0000:0a:00.0" },
+		{ "vulkan", "", YES, "auto" },
+	};
+	static const char *const all[] = { "auto", "nvidia", "intel", "amd", "0000:00:02.0", "0000:01:00.0",
+		"0000:0a:00.0" };
+	(void)unused;
+	for (size_t i = 0; i < COUNT(row); i++) {
+		const struct proof proof = { .way = row[i].way, .pci = row[i].pci, .works = row[i].works };
+		assert_true(serve_is_of(&proof, NULL, &drm));
+		for (size_t j = 0; j < COUNT(all); j++)
+			if (i && serve_is_of(&proof, all[j], &drm) != text_has_word(row[i].of, all[j], " "))
+				fail_msg("row %zu of %s", i, all[j]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_nodes),
 		cmocka_unit_test(test_document),
+		cmocka_unit_test(test_gpu),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,7 +176,8 @@ bool serve_is_of(const struct proof *proof, const char *gpu, const struct drm *d
 	for (size_t i = 0; !*of && i < sizeof drivers / sizeof *drivers; i++)
 		if (strcmp(driver, drivers[i].driver) == 0)
 			of = drivers[i].gpu;
-	return strcmp(of, gpu) == 0;
+	/* where no card is known, a failure may be this one's; a success is not to be counted as it */
+	return strcmp(of, gpu) == 0 || (!*of && !*proof->pci && proof->works != YES);
 }
 
 /* A proof of before counts if it is not older than the next one would be. */

@@ -19,5 +19,5 @@ struct serve_options {
 /* Serves until SIGTERM or SIGINT; ready is told where, once it answers. False with err: it could not begin. */
 bool serve_run(const struct serve_options *options, void (*ready)(void *data, const char *where), void *data,
         struct arena *arena, struct err *err);
-/* Is the proof about such a GPU? drivers: of the nodes, by address. Software is of all. Pure. */
+/* Is the proof about such a GPU, by its way and the driver of its card? Software is of all. Pure. */
 bool serve_is_of(const struct proof *proof, const char *gpu, const struct drm *drm);
