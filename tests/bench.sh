@@ -5,9 +5,10 @@ cd "$(dirname "$0")/.."
 build="build-bench"
 gpuferry=$build/gpuferry
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+serving=
+trap '[ -z "$serving" ] || kill $serving; rm -rf "$work"' EXIT
 [ -f $build/build.ninja ] || meson setup $build --buildtype=release -Db_lto=false >"$work/log"
-ninja -C $build --quiet gpuferry tests/bench_exec >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
+ninja -C $build --quiet gpuferry tests/bench_exec tests/serve_client >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
 
 # Median wall time of each COMMAND (a plan with steps ends with 3), runs interleaved by hyperfine's own warm-up and 30 runs.
 median() { hyperfine --shell=none --ignore-failure --warmup 3 --runs "${RUNS:-30}" --export-json "$work/time.json" "$@" >/dev/null 2>&1; }
@@ -73,8 +74,35 @@ bench_plan() {
 		tail -n 1
 }
 
+# What it costs to be watched, on this machine as it is: nanoseconds on a processor, of the loop and of who looks for it.
+bench_serve() {
+	CACHE_DIRECTORY="$work" "$gpuferry" serve --listen 127.0.0.1:0 >"$work/serve" 2>&1 &
+	serving=$!
+	client=$build/tests/serve_client
+	until [ -s "$work/serve" ]; do sleep 0.1; done
+	port=$(sed -n 's/^http:.*:\([0-9]*\): .*/\1/p' "$work/serve")
+	until printf 'GET /metrics HTTP/1.0\r\n\r\n' | "$client" raw "$port" 2>"$work/log" | grep -q '^gpuferry_proofs_total{result="[a-z]*"} 1'; do
+		sleep 1
+	done
+	sleep 2
+	ticks=$(cut -d')' -f2 /proc/$serving/stat | awk '{ print $14 + $15 }') # of children that ended: the proof
+	# shellcheck disable=SC2046
+	spent() { cat /proc/$serving/schedstat $(sed 's,[0-9][0-9]*,/proc/&/schedstat,g' /proc/$serving/task/$serving/children) | awk '{ s += $1 } END { printf "%.0f", s }'; }
+	before=$(spent)
+	sleep "${IDLE:-30}"
+	after=$(spent)
+	for page in /metrics /health; do
+		"$client" load "$port" $page 64 5 | sed "s,\$, requests a second of $page; 64 connections,"
+	done
+	sed -n 's/VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' /proc/$serving/status |
+		awk -v idle="${IDLE:-30}" -v spent=$((after - before)) -v ticks="$ticks" '{ printf "%.1f MiB resident at most; idle %.3f %% of a processor; the first proof took %.1f s of one\n", $1 / 1024, spent / idle / 1e7, ticks / 100 }'
+	kill $serving
+	wait $serving || :
+	serving=
+}
+
 case ${1-all} in
-inspect | plan) "bench_$1" ;;
-all) bench_inspect && bench_plan ;;
-*) echo "bench: inspect and plan are what can be measured" >&2; exit 2 ;;
+inspect | plan | serve) "bench_$1" ;;
+all) bench_inspect && bench_plan && bench_serve ;;
+*) echo "bench: inspect, plan and serve are what can be measured" >&2; exit 2 ;;
 esac

@@ -6,7 +6,7 @@ set -u
 gpuferry=${GPUFERRY:-build/gpuferry}
 client=${GPUFERRY_CLIENT:-build/tests/serve_client}
 source=${GPUFERRY_SOURCE:-.}
-export XDG_CACHE_HOME="$work/cache"
+export CACHE_DIRECTORY="$work/cache"
 pids=
 trap 'for pid in $pids; do kill -9 "$pid" 2>/dev/null; done; rm -rf "$work"' EXIT
 
