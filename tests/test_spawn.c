@@ -199,6 +199,41 @@ static void test_each(void **state)
 	(void)state;
 }
 
+/* Two long ones are read beside each other, line by line, while they run. */
+static void long_ones_are_read_while_they_run(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct spawned *list[3] = { 0 };
+	struct bytes line;
+	struct outcome outcome = { 0 };
+	static const char *const counts[] = { "sh", "-c", "for i in 1 2 3; do echo a$i; sleep 0.1; done; echo b; printf c; exit 3", NULL };
+	static const char *const says[] = { "sh", "-c",
+		"echo first >&2; yes | head -c 1000000 >&2; echo last >&2; head -c 300000 /dev/zero; echo; echo end; exec sleep 60", NULL };
+	static const char *const none[] = { "no-such-program", NULL };
+	assert_int_equal(spawn_begin(none, &arena, &list[0]), ENOENT);
+	assert_int_equal(spawn_begin(counts, &arena, &list[0]), 0);
+	assert_int_equal(spawn_begin(says, &arena, &list[2]), 0);
+	char seen[64] = "";
+	bool end = false;
+	for (int i = 0; i < 1000 && !(spawn_ended(list[0]) && end); i++) {
+		spawn_wait(list, 3, -1, 100);
+		while (spawn_line(list[0], &line))
+			snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%.*s ", (int)line.size, line.data);
+		while (spawn_line(list[2], &line))
+			end |= line.size == 3 && memcmp(line.data, "end", 3) == 0;
+	}
+	assert_string_equal(seen, "a1 a2 a3 b ");
+	spawn_end(&list[0], &arena, &outcome);
+	assert_int_equal(outcome.status, 3);
+	assert_null(list[0]);
+	spawn_end(&list[2], &arena, &outcome); /* still asleep */
+	assert_int_equal(outcome.status, 137);
+	assert_true(text_starts(outcome.err.data, "first\n") && outcome.err.size <= 128 * 1024);
+	assert_true(text_ends(outcome.err.data, "\nlast\n"));
+	spawn_end(&list[1], &arena, &outcome);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +245,7 @@ int main(void)
 		cmocka_unit_test(deadline_ends_the_whole_group),
 		cmocka_unit_test(child_left_behind_is_not_waited_for),
 		cmocka_unit_test(output_has_a_limit),
+		cmocka_unit_test(long_ones_are_read_while_they_run),
 		cmocka_unit_test(no_descriptor_leaks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

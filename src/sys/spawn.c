@@ -378,3 +378,113 @@ int spawn_run(const struct command *command, struct arena *arena, struct outcome
 		*ret = job.outcome;
 	return job.error;
 }
+
+/* ---- a long one ----------------------------------------------------------- */
+
+enum { LINE_MAX_BYTES = 65536, SAID_MAX = 128 * 1024 };
+
+struct spawned {
+	struct child child;
+	size_t taken; /* of its output */
+	bool ended;
+};
+
+int spawn_begin(const char *const *argv, struct arena *arena, struct spawned **ret)
+{
+	struct run_job job = { .command = { .argv = argv, .output_max = SIZE_MAX / 4 } };
+	struct child child;
+	if (!begin(&job, arena, &child))
+		return job.error;
+	struct spawned *spawned = arena_new(arena, struct spawned);
+	spawned->child = child;
+	*ret = spawned;
+	return 0;
+}
+
+/* Lines that were taken make room; one that never ends is dropped. */
+static void shrink_output(struct spawned *spawned)
+{
+	struct stream *out = &spawned->child.stream[0];
+	if (spawned->taken) {
+		memmove(out->data, out->data + spawned->taken, out->size - spawned->taken);
+		out->size -= spawned->taken;
+		spawned->taken = 0;
+	}
+	if (out->size > LINE_MAX_BYTES && !memchr(out->data, '\n', out->size))
+		out->size = 0;
+}
+
+static void shrink_said(struct stream *said)
+{
+	enum { KEPT = SAID_MAX / 2 };
+	if (said->size <= SAID_MAX)
+		return;
+	memmove(said->data + KEPT, said->data + said->size - KEPT, KEPT);
+	said->size = SAID_MAX;
+}
+
+static void take_what_it_said(struct spawned *spawned, const struct pollfd polls[POLLS])
+{
+	struct child *child = &spawned->child;
+	for (int i = 0; i < 2; i++)
+		if (polls[2 + i].revents && drain(&child->out[i], &child->stream[i]))
+			shrink_said(&child->stream[1]);
+	if (polls[0].revents) {
+		drain_rest(child);
+		spawned->ended = true;
+	}
+}
+
+void spawn_wait(struct spawned *const *list, size_t n, int wake, unsigned ms)
+{
+	struct pollfd polls[SPAWN_AT_ONCE_MAX * POLLS + 1];
+	size_t n_polls = 0;
+	for (size_t i = 0; i < n && i < SPAWN_AT_ONCE_MAX; i++) {
+		if (!list[i] || list[i]->ended)
+			continue;
+		shrink_output(list[i]);
+		ask(&list[i]->child, polls + n_polls);
+		n_polls += POLLS;
+	}
+	polls[n_polls] = (struct pollfd){ wake, POLLIN, 0 };
+	if (poll(polls, n_polls + 1, (int)ms) <= 0)
+		return;
+	n_polls = 0;
+	for (size_t i = 0; i < n && i < SPAWN_AT_ONCE_MAX; i++) {
+		if (!list[i] || list[i]->ended)
+			continue;
+		take_what_it_said(list[i], polls + n_polls);
+		n_polls += POLLS;
+	}
+}
+
+bool spawn_line(struct spawned *spawned, struct bytes *ret)
+{
+	struct stream *out = &spawned->child.stream[0];
+	if (out->size == spawned->taken)
+		return false;
+	const char *from = out->data + spawned->taken, *end = memchr(from, '\n', out->size - spawned->taken);
+	if (!end)
+		return false;
+	*ret = (struct bytes){ from, (size_t)(end - from) };
+	spawned->taken += ret->size + 1;
+	return true;
+}
+
+bool spawn_ended(const struct spawned *spawned)
+{
+	const struct stream *out = &spawned->child.stream[0];
+	return spawned->ended &&
+	       (out->size == spawned->taken || !memchr(out->data + spawned->taken, '\n', out->size - spawned->taken));
+}
+
+void spawn_end(struct spawned **spawned, struct arena *arena, struct outcome *ret)
+{
+	struct run_job job = { 0 };
+	if (!*spawned)
+		return;
+	finish(&job, &(*spawned)->child, true, arena);
+	*spawned = NULL;
+	if (ret)
+		*ret = job.outcome;
+}

@@ -10,3 +10,18 @@ int spawn_run(const struct command *command, struct arena *arena, struct outcome
  * deadline, counted from its own begin. Fills error and outcome of each. */
 enum { SPAWN_AT_ONCE_MAX = 16 };
 void spawn_run_each(struct run_job *jobs, size_t n, unsigned at_once, struct arena *arena);
+
+/* A long one, read while it runs. */
+struct spawned;
+/* Begins it, as above but without an input and a deadline. 0 or errno. */
+int spawn_begin(const char *const *argv, struct arena *arena, struct spawned **ret);
+/* Waits until one of them says something or has ended, `wake` can be read (-1: none), or the time is over. A NULL in
+ * the list is nobody. */
+void spawn_wait(struct spawned *const *list, size_t n, int wake, unsigned ms);
+/* The next whole line of its standard output, without its end; valid until the next call. False: none is there yet. */
+bool spawn_line(struct spawned *spawned, struct bytes *ret);
+/* It has ended, and all its lines were taken. */
+bool spawn_ended(const struct spawned *spawned);
+/* Ends its whole group where it still runs; what it said on standard error comes back, of much the beginning and the
+ * end. *spawned is NULL afterwards; NULL before: nothing happens. */
+void spawn_end(struct spawned **spawned, struct arena *arena, struct outcome *ret);

@@ -4,13 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
-#include "base/text.h"
 #include "sys/file.h"
 
 static int write_all(int fd, struct bytes content)
@@ -55,14 +56,14 @@ static int open_beside(const char *path, unsigned mode, char beside[PATH_MAX])
 	return -EEXIST;
 }
 
-static int replace(const char *path, struct bytes content, unsigned mode)
+static int replace(const char *path, struct bytes content, unsigned mode, bool synced)
 {
 	char beside[PATH_MAX];
 	int fd = open_beside(path, mode, beside);
 	if (fd < 0)
 		return -fd;
 	int error = write_all(fd, content);
-	if (!error && fsync(fd))
+	if (!error && synced && fsync(fd))
 		error = errno;
 	if (close(fd) && !error)
 		error = errno;
@@ -70,7 +71,7 @@ static int replace(const char *path, struct bytes content, unsigned mode)
 		error = errno;
 	if (error)
 		unlink(beside);
-	return error ? error : sync_folder(path);
+	return error || !synced ? error : sync_folder(path);
 }
 
 /* A device or FIFO (/dev/null, /dev/stdout) is written into, never replaced by a file. */
@@ -88,13 +89,13 @@ bool store_write(const char *path, struct bytes content, unsigned mode, struct e
 	if (strcmp(path, "-") == 0)
 		error = write_all(STDOUT_FILENO, content);
 	else if (stat(path, &stat_there))
-		error = errno == ENOENT ? replace(path, content, mode) : errno;
+		error = errno == ENOENT ? replace(path, content, mode, true) : errno;
 	else if (S_ISDIR(stat_there.st_mode))
 		error = EISDIR;
 	else if (!S_ISREG(stat_there.st_mode))
 		error = write_into(path, content);
 	else
-		error = realpath(path, real) ? replace(real, content, mode) : errno;
+		error = realpath(path, real) ? replace(real, content, mode, true) : errno;
 	return error ? failed(err, error, path) : true;
 }
 
@@ -129,4 +130,109 @@ bool store_folder(const char *path, unsigned mode, struct err *err)
 	if (stat(path, &stat_there))
 		return failed(err, errno, path);
 	return S_ISDIR(stat_there.st_mode) ? true : failed(err, ENOTDIR, path);
+}
+
+bool store_put(const char *path, struct bytes content, struct err *err)
+{
+	int error = replace(path, content, 0644, false);
+	return error ? failed(err, error, path) : true;
+}
+
+/* ---- what a program writes for us --------------------------------------------- */
+
+/* "dir/" of "dir/name", "" of "name" */
+static const char *folder_of(const char *path, struct arena *arena)
+{
+	const char *slash = strrchr(path, '/');
+	return arena_strndup(arena, path, slash ? (size_t)(slash - path) + 1 : 0);
+}
+
+bool store_work(const char *folder, const char *path, struct arena *arena, struct err *err, const char **ret)
+{
+	char *made = folder ? arena_printf(arena, "%s/gpuferry-XXXXXX", folder)
+	                    : arena_printf(arena, "%s.gpuferry-XXXXXX", folder_of(path, arena));
+	if (!mkdtemp(made))
+		return err_errno(err, errno, "%s", text_shown(arena, folder ? folder : path));
+	*ret = made;
+	return true;
+}
+
+static int join(int to, int from, uint64_t skip)
+{
+	char *data = malloc(1 << 18);
+	if (!data)
+		abort();
+	int error = lseek(from, (off_t)skip, SEEK_SET) < 0 ? errno : 0;
+	while (!error) {
+		ssize_t got = read(from, data, 1 << 18);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			error = got ? errno : 0;
+			break;
+		}
+		error = write_all(to, (struct bytes){ data, (size_t)got });
+	}
+	free(data);
+	return error;
+}
+
+bool store_join(const char *to, const char *from, uint64_t skip, struct err *err)
+{
+	int in FD_SCOPED = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (in < 0)
+		return failed(err, errno, from);
+	int out FD_SCOPED = open(to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int error = out < 0 ? errno : join(out, in, skip);
+	return error ? failed(err, error, to) : true;
+}
+
+bool store_take(const char *from, const char *to, bool replace_it, struct err *err)
+{
+	int fd FD_SCOPED = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	mode_t mask = umask(0);
+	umask(mask);
+	if (fd < 0 || fchmod(fd, 0666 & ~mask) || fsync(fd))
+		return failed(err, errno, from);
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, replace_it ? 0 : RENAME_NOREPLACE))
+		return failed(err, errno, to);
+	int error = sync_folder(to);
+	return error ? failed(err, error, to) : true;
+}
+
+void store_remove(const char *path)
+{
+	unlink(path);
+}
+
+void store_clear(const char *folder)
+{
+	DIR *open_folder FOLDER_SCOPED = opendir(folder);
+	for (struct dirent *entry; open_folder && (entry = readdir(open_folder));)
+		unlinkat(dirfd(open_folder), entry->d_name, 0);
+	rmdir(folder);
+}
+
+bool store_there(const char *path)
+{
+	struct stat stat_there;
+	return lstat(path, &stat_there) == 0;
+}
+
+bool store_same(const char *left, const char *right)
+{
+	struct stat left_stat, right_stat;
+	return stat(left, &left_stat) == 0 && stat(right, &right_stat) == 0 && left_stat.st_dev == right_stat.st_dev &&
+	       left_stat.st_ino == right_stat.st_ino;
+}
+
+bool store_room(const char *folder, struct err *err, uint64_t *ret_bytes, bool *ret_memory)
+{
+	struct statfs room;
+	struct arena arena ARENA_SCOPED = { 0 };
+	if (statfs(folder, &room))
+		return err_errno(err, errno, "%s", text_shown(&arena, folder));
+	*ret_bytes = (uint64_t)room.f_bavail * (uint64_t)room.f_bsize;
+	*ret_memory = room.f_type == TMPFS_MAGIC || room.f_type == RAMFS_MAGIC;
+	return true;
 }

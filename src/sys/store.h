@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * gpuferry's own files (tapes, what was proven, later history): whole or not at all.
+ * gpuferry's own files (tapes, what was proven, what was encoded, later history): whole or not at all.
  */
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/text.h"
 
 /* Writes beside the path, syncs, renames, syncs the directory. mode as for open. Nothing is left on failure.
  * "-" is standard output; a link is followed; a device or FIFO is written into and never replaced. */
@@ -13,3 +14,22 @@ bool store_write(const char *path, struct bytes content, unsigned mode, struct e
 bool store_read(const char *path, size_t max, struct arena *arena, struct err *err, struct bytes *ret);
 /* Makes a folder and those above it, as far as they are not there. */
 bool store_folder(const char *path, unsigned mode, struct err *err);
+
+/* The same as store_write for a file that is made anew every few seconds: whole at any moment, but not synced. */
+bool store_put(const char *path, struct bytes content, struct err *err);
+
+/* ---- what a program writes for us ---- */
+/* A new folder of its own, for this user alone, in `folder` or beside `path` (one of them NULL). */
+bool store_work(const char *folder, const char *path, struct arena *arena, struct err *err, const char **ret);
+/* Puts what `from` holds behind what `to` holds (made where it is not there), without its first `skip` bytes. */
+bool store_join(const char *to, const char *from, uint64_t skip, struct err *err);
+/* Syncs a file and gives it its last name, in one moment. Without `replace` nothing that has it is replaced. */
+bool store_take(const char *from, const char *to, bool replace, struct err *err);
+void store_remove(const char *path); /* as far as it goes */
+void store_clear(const char *folder); /* the files in it, and it */
+/* Is something there, be it a link to nowhere? */
+bool store_there(const char *path);
+/* The same file by two names? */
+bool store_same(const char *left, const char *right);
+/* How much room is left where the folder is; *ret_memory: that room is the machine's memory. */
+bool store_room(const char *folder, struct err *err, uint64_t *ret_bytes, bool *ret_memory);
