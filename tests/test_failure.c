@@ -150,7 +150,7 @@ static const struct {
 	        FAILURE_ABSENT, -1 },
 	{ "av_interleaved_write_frame(): No space left on device\n", "disk-full", FAILURE_OUTPUT, 3 },
 	{ "in.mkv: Invalid data found when processing input\n", "input-invalid", FAILURE_INPUT, 3 },
-	{ "[mov,mp4 @ 0x1] moov atom not found\nin.mp4: Invalid data found when processing input\n", "input-invalid",
+	{ "[mov,mp4 @ 0x1] moov atom not found\nin.mp4: Invalid data found when processing input\n", "input-cut",
 	        FAILURE_INPUT, 3 },
 	{ "[mov,mp4 @ 0x1] moov atom not found\n", "input-cut", FAILURE_INPUT, 3 },
 };

@@ -25,10 +25,10 @@ const struct failure_row failure_rows[] = {
 	/* neither the GPU's fault nor its driver's */
 	{ "disk-full", FAILURE_OUTPUT, 3, "No space left on device", NULL, "the disk of the output is full",
 	        "make room, or name another place" },
-	{ "input-invalid", FAILURE_INPUT, 3, "Invalid data found when processing input", NULL,
-	        "the input is no video, or it is damaged", "look at it with ffprobe" },
 	{ "input-cut", FAILURE_INPUT, 3, "moov atom not found", NULL, "the input is cut: its index is missing",
 	        "copy it again, or repair it" },
+	{ "input-invalid", FAILURE_INPUT, 3, "Invalid data found when processing input", NULL,
+	        "the input is no video, or it is damaged", "look at it with ffprobe" },
 
 	/* what this ffmpeg lacks */
 	{ "encoder-not-built", FAILURE_BUILD, -1, "Unknown encoder '", NULL,

@@ -213,6 +213,17 @@ void store_clear(const char *folder)
 	rmdir(folder);
 }
 
+enum store_kind store_kind(const char *path, struct err *err)
+{
+	struct stat found;
+	struct arena arena ARENA_SCOPED = { 0 };
+	if (stat(path, &found)) {
+		err_errno(err, errno, "%s", text_shown(&arena, path));
+		return STORE_UNKNOWN;
+	}
+	return S_ISREG(found.st_mode) ? STORE_FILE : S_ISDIR(found.st_mode) ? STORE_FOLDER : STORE_OTHER;
+}
+
 bool store_there(const char *path)
 {
 	struct stat stat_there;

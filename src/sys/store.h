@@ -25,8 +25,11 @@ bool store_work(const char *folder, const char *path, struct arena *arena, struc
 bool store_join(const char *to, const char *from, uint64_t skip, struct err *err);
 /* Syncs a file and gives it its last name, in one moment. Without `replace` nothing that has it is replaced. */
 bool store_take(const char *from, const char *to, bool replace, struct err *err);
-void store_remove(const char *path); /* as far as it goes */
+void store_remove(const char *path);  /* as far as it goes */
 void store_clear(const char *folder); /* the files in it, and it */
+/* What a name leads to. STORE_UNKNOWN with err: nothing, or it cannot be told. */
+enum store_kind { STORE_UNKNOWN, STORE_FILE, STORE_FOLDER, STORE_OTHER };
+enum store_kind store_kind(const char *path, struct err *err);
 /* Is something there, be it a link to nowhere? */
 bool store_there(const char *path);
 /* The same file by two names? */

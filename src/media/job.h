@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * One file to be encoded: what is wished made definite, and every command line that the way there needs. Pure.
+ *
+ * Video and audio are two programs: when the one that works on hardware fails, software goes on with the video at a
+ * frame that is known, and the audio was never touched. Video is cut into segments that begin with a keyframe and carry
+ * their parameter sets, so that those of two encoders can follow each other. Times are the input's own, from zero, in
+ * all of them; a second video program therefore goes on exactly where the first one ended.
+ */
+#pragma once
+#include "media/encode.h"
+#include "media/input.h"
+
+enum job_form { JOB_MP4, JOB_MATROSKA, JOB_HLS };
+
+struct job_wish {
+	const char *codec;      /* NULL: any */
+	unsigned width, height; /* at most; 0: as it is. Never enlarged, the shape stays */
+	int64_t bit_rate;       /* a second; UNKNOWN_NUMBER */
+	int64_t quality;        /* as the encoders count it, less is better; UNKNOWN_NUMBER */
+	const char *audio;      /* "aac", "copy", "none" */
+	int64_t subtitle;       /* which is drawn into the picture, from 0; UNKNOWN_NUMBER: none */
+	bool keep_hdr;          /* else HDR becomes SDR */
+};
+
+struct job {
+	const struct input *input;
+	const char *output;
+	enum job_form form;
+	struct job_wish wish;
+	unsigned width, height, bits; /* of the output's video */
+	bool tone_map, with_audio;
+	const char *codec; /* NULL: any, until an engine is found */
+};
+
+/* What encodes, and how much of the way there it does. */
+struct job_engine {
+	const struct media_encoder *encoder;
+	const struct proof *proof;
+	struct media_device device;
+	bool software;
+	bool decodes;         /* the frames never leave the card */
+	const char *tone_map; /* its filter; NULL: the processor does it */
+};
+
+enum { JOB_SEGMENT_SECONDS = 3 };
+
+/* Decides what the wish leaves open. False with err: no such output, or the wishes cannot go together. */
+bool job_make(const struct input *input, const char *output, const struct job_wish *wish, struct arena *arena,
+        struct err *err, struct job *ret);
+/* For encode_choose. */
+struct encode_job job_encode(const struct job *job);
+/* How `best` is put to use. filters: what this ffmpeg lists; NULL: not asked, as nothing is to be tone mapped. False
+ * with err: it cannot be used for this job. */
+bool job_engine(const struct job *job, const struct proofs *proofs, const struct proof *best, const struct drm *drm,
+        const struct words *filters, struct arena *arena, struct err *err, struct job_engine *ret);
+/* The software that can go on for it; NULL: none was proven. */
+const struct proof *job_software(const struct proofs *proofs, const struct proof *best);
+
+/* Command lines, NULL at the end. */
+struct job_tools {
+	const char *ffmpeg, *version;
+	const struct words *filters; /* as above */
+};
+/* One program for all of it, as one would type it: what `transcode --print` shows. It cannot go on in software. */
+const char *const *job_direct(
+        const struct job *job, const struct job_engine *engine, const struct job_tools *tools, struct arena *arena);
+/* The video from a frame on, as segments; says each one and its progress on standard output. */
+struct job_from {
+	unsigned segment; /* the first one's number */
+	int64_t after_us; /* frames before it are there already; 0: none is */
+};
+const char *const *job_video(const struct job *job, const struct job_engine *engine, const struct job_tools *tools,
+        const struct job_from *from, const char *pattern, struct arena *arena);
+/* The audio: into one file, or as segments for HLS. */
+const char *const *job_audio(const struct job *job, const struct job_tools *tools, const char *to, struct arena *arena);
+/* What was encoded after the first encoder failed, moved to time zero: NUT tells no decoding times, and those of a
+ * first frame can only be known where it is the first of a file. */
+const char *const *job_rebase(
+        const struct job_tools *tools, const char *from, int64_t start_us, const char *to, struct arena *arena);
+/* Video and audio become the output. list: the video is a list of two (job_list), and starts then. */
+const char *const *job_join(const struct job *job, const struct job_tools *tools, const char *video, bool list,
+        int64_t start_us, const char *audio, const char *to, struct arena *arena);
+/* For ffmpeg's concat demuxer: the second file begins `apart_us` after the first. */
+const char *job_list(const char *first, const char *second, int64_t apart_us, struct arena *arena);
+
+/* A path as ffmpeg's segment muxer takes it as a part of its pattern. */
+const char *job_pattern(const char *path, struct arena *arena);
+/* A value inside a filter graph: no sign in it means anything there. */
+const char *job_filter_value(const char *value, struct arena *arena);
+/* Bytes that the output will about have, to ask for room. */
+uint64_t job_size(const struct job *job);
+/* What is said of the stream in a playlist, bits a second. */
+int64_t job_rate(const struct job *job);
