@@ -91,7 +91,8 @@ static const struct {
 	        "-segment_start_number 7 file:w/v%05d" },
 	{ &film, "out.m3u8", PLAIN, "libx264", 8, "", { 0, 0 }, AUDIO,
 	        "/f -hide_banner -nostdin -v error -y -copyts -start_at_zero {guards} -i file:/films/a.mkv -map 0:1 "
-	        "-c:a aac -ac 2 -b:a 192k -vn -sn -dn -map_metadata -1 -map_chapters -1 -avoid_negative_ts disabled "
+	        "-c:a aac -ac 2 -b:a 192k -vn -sn -dn -map_metadata -1 -map_chapters -1 "
+	        "-progress pipe:1 -stats_period 1 -avoid_negative_ts disabled "
 	        "-f stream_segment -segment_format mpegts -segment_format_options avoid_negative_ts=disabled "
 	        "-segment_time 3 -segment_list pipe:1 -segment_list_type csv -segment_list_size 0 file:w/v%05d" },
 	/* tone mapping: scaled before it in software, on the card where its filter is there */

@@ -32,6 +32,8 @@ struct app {
 	bool json, quiet, all;
 	bool yes, dry_run, wait, reboot, confirm, resume, later, list, encoders, fresh;
 	const char *run, *fail, *cut, *keep, *ffmpeg, *listen, *every;
+	bool print, overwrite, keep_hdr;
+	const char *codec, *size, *bitrate, *quality, *audio, *burn, *work, *stall; /* as they were typed */
 	struct words typed; /* the options as they were typed, --host left out */
 	bool input_used;    /* standard input was the goal */
 	bool colored;       /* standard output takes colours */
@@ -72,6 +74,7 @@ int verb_rollback(struct app *app, int argc, char **argv);
 int verb_rehearse(struct app *app, int argc, char **argv);
 int verb_serve(struct app *app, int argc, char **argv);
 int verb_record(struct app *app, int argc, char **argv);
+int verb_transcode(struct app *app, int argc, char **argv);
 
 /* Reads the command line into app; words that are no options are left in argv[0..ret). -1: wrong usage, err says why.
  */
@@ -133,6 +136,9 @@ void out_verb_help(const struct app *app, const struct verb *verb);
 struct proofs;
 void show_proofs(const struct app *app, const struct proofs *proofs, struct arena *arena);
 void show_proofs_json(const struct app *app, const struct proofs *proofs, json_t *document, struct arena *arena);
+struct encode_choice;
+/* The others with the reason why each was not taken: [{encoder, way, device, why}]. */
+json_t *show_passed_json(const struct encode_choice *choice);
 
 struct libscols_table;
 struct libscols_line;

@@ -9,7 +9,7 @@
 
 const struct option_row option_rows[] = {
 	{ "json", 'j', NULL, "print JSON: stable keys, null is unknown", NULL, OPTION_FLAG, MEMBER(json),
-	        "inspect verify plan apply rollback rehearse" },
+	        "inspect verify plan apply rollback rehearse transcode" },
 	{ "quiet", 'q', NULL, "print less: the findings without the chain, the machine without what was not seen", NULL,
 	        OPTION_FLAG, MEMBER(quiet), NULL },
 	{ "all", 'a', NULL, "print all: every question of the chain, everything that was not seen, whole files", NULL,
@@ -51,9 +51,30 @@ const struct option_row option_rows[] = {
 	        "prove what encodes, decodes and scales here, by doing it with the ffmpeg of this machine; what was proven "
 	        "is kept for a day, as long as the machine stays the same",
 	        NULL, OPTION_FLAG, MEMBER(encoders), "inspect" },
-	{ "ffmpeg", 0, "PATH", "prove with this ffmpeg, such as /usr/lib/jellyfin-ffmpeg/ffmpeg", "program", OPTION_VALUE,
-	        MEMBER(ffmpeg), "inspect serve" },
-	{ "fresh", 0, NULL, "prove anew, whatever is kept", NULL, OPTION_FLAG, MEMBER(fresh), "inspect" },
+	{ "ffmpeg", 0, "PATH", "prove and encode with this ffmpeg, such as /usr/lib/jellyfin-ffmpeg/ffmpeg", "program",
+	        OPTION_VALUE, MEMBER(ffmpeg), "inspect serve transcode" },
+	{ "fresh", 0, NULL, "prove anew, whatever is kept", NULL, OPTION_FLAG, MEMBER(fresh), "inspect transcode" },
+	{ "print", 0, NULL, "print the command line that would be run, for any service to use, and run nothing else", NULL,
+	        OPTION_FLAG, MEMBER(print), "transcode" },
+	{ "codec", 0, "CODEC", "h264, hevc or av1; else the first of them that hardware encodes, h264 for HLS",
+	        "h264 hevc av1", OPTION_VALUE, MEMBER(codec), "transcode" },
+	{ "size", 0, "SIZE", "at most so large: a height (720), or a box (1280x720). The shape stays, nothing is enlarged",
+	        "", OPTION_VALUE, MEMBER(size), "transcode" },
+	{ "bitrate", 0, "RATE", "of the video, in bits a second: 4M, 2500k; else a quality", "", OPTION_VALUE,
+	        MEMBER(bitrate), "transcode" },
+	{ "quality", 0, "N", "as the encoders count it, 1 to 63, less is better; else what is usual for the codec", "",
+	        OPTION_VALUE, MEMBER(quality), "transcode" },
+	{ "audio", 0, "HOW", "aac (stereo), copy, or none", "aac copy none", OPTION_VALUE, MEMBER(audio), "transcode" },
+	{ "burn", 0, "N", "draw the N-th subtitle into the picture, from 1; the others, and all without it, are dropped", "",
+	        OPTION_VALUE, MEMBER(burn), "transcode" },
+	{ "keep-hdr", 0, NULL, "HDR stays HDR (HEVC or AV1 of 10 bits); else it is tone mapped to SDR", NULL, OPTION_FLAG,
+	        MEMBER(keep_hdr), "transcode" },
+	{ "work", 0, "DIR", "where a file is in the making, such as a tmpfs with room for it; else beside the output",
+	        "folder", OPTION_VALUE, MEMBER(work), "transcode" },
+	{ "stall", 0, "SECONDS", "how long hardware may give no frame before software goes on; 2", "", OPTION_VALUE,
+	        MEMBER(stall), "transcode" },
+	{ "overwrite", 0, NULL, "replace an output that is there already", NULL, OPTION_FLAG, MEMBER(overwrite),
+	        "transcode" },
 	{ "listen", 0, "ADDRESS", "where to answer: 127.0.0.1:9786 (the usual one), [::1]:0 (any free port), or a path for a socket",
 	        "", OPTION_VALUE, MEMBER(listen), "serve" },
 	{ "every", 0, "TIME", "prove again after that time, as 90s, 10m (the usual one) or 1h", "", OPTION_VALUE, MEMBER(every),
@@ -122,7 +143,7 @@ static bool check(const struct app *app, struct err *err)
 	return true;
 }
 
-enum { ROWS_MAX = 64, GOAL_FIRST = 1024 }; /* what getopt_long answers: 256 + row, GOAL_FIRST + goal key */
+enum { ROWS_MAX = 128, GOAL_FIRST = 1024 }; /* what getopt_long answers: 256 + row, GOAL_FIRST + goal key */
 
 /* The tables in getopt's form: the options, then the goal's keys as flags. */
 static void getopt_rows(struct option *longs, char *shorts)

@@ -204,15 +204,9 @@ void show_proofs(const struct app *app, const struct proofs *proofs, struct aren
 
 /* ---- JSON ---------------------------------------------------------------------------- */
 
-static json_t *choice_json(const struct encode_job *job, const struct encode_choice *choice)
+json_t *show_passed_json(const struct encode_choice *choice)
 {
-	json_t *object = json_object(), *passed = json_array();
-	json_put(object, "codec", json_text(job->codec));
-	json_put(object, "bits", json_number(job->bits));
-	json_put(object, "encoder", json_text(choice->best ? choice->best->name : NONE));
-	json_put(object, "way", json_text(choice->best ? choice->best->way : NONE));
-	json_put(object, "device", json_text(choice->best ? choice->best->device : NONE));
-	json_put(object, "why", json_raw_text(choice->why));
+	json_t *passed = json_array();
 	for (size_t i = 0; i < choice->n_passed; i++) {
 		json_t *other = json_object();
 		json_put(other, "encoder", json_text(choice->passed[i].proof->name));
@@ -221,7 +215,19 @@ static json_t *choice_json(const struct encode_job *job, const struct encode_cho
 		json_put(other, "why", json_raw_text(choice->passed[i].why));
 		json_add(passed, other);
 	}
-	json_put(object, "passed_over", passed);
+	return passed;
+}
+
+static json_t *choice_json(const struct encode_job *job, const struct encode_choice *choice)
+{
+	json_t *object = json_object();
+	json_put(object, "codec", json_text(job->codec));
+	json_put(object, "bits", json_number(job->bits));
+	json_put(object, "encoder", json_text(choice->best ? choice->best->name : NONE));
+	json_put(object, "way", json_text(choice->best ? choice->best->way : NONE));
+	json_put(object, "device", json_text(choice->best ? choice->best->device : NONE));
+	json_put(object, "why", json_raw_text(choice->why));
+	json_put(object, "passed_over", show_passed_json(choice));
 	return object;
 }
 

@@ -52,5 +52,12 @@ const struct verb verbs[] = {
 	        .help = "records this machine, redacted, for a bug report or a rehearsal",
 	        .examples = "record pve.tape\nrecord --host ssh://root@pve pve.tape.gz\n",
 	        .run = verb_record },
+	{ .name = "transcode",
+	        .args = "INPUT OUTPUT",
+	        .help = "encodes a film with the best encoder that works here, and goes on in software when it fails",
+	        .wishes = "prefer veto",
+	        .examples = "transcode film.mkv film.mp4\ntranscode --size 720 --bitrate 4M film.mkv film.m3u8\n"
+	                    "transcode --print film.mkv film.mp4\n",
+	        .run = verb_transcode },
 	{ 0 },
 };

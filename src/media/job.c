@@ -564,7 +564,7 @@ const char *const *job_audio(const struct job *job, const struct job_tools *tool
 	put(&line, "%s", own_times);
 	put_input(&line, job);
 	put_audio(&line, job);
-	put(&line, "-vn %s", bare);
+	put(&line, "-vn %s -progress pipe:1 -stats_period 1", bare);
 	if (job->form == JOB_HLS) {
 		put_segments(&line, "mpegts", "", 0, to);
 		return ended(&line);

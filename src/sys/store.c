@@ -157,33 +157,39 @@ bool store_work(const char *folder, const char *path, struct arena *arena, struc
 	return true;
 }
 
-static int join(int to, int from, uint64_t skip)
+static int join(int to, int from, struct bytes mark)
 {
-	char *data = malloc(1 << 18);
+	enum { CHUNK = 1 << 18, MARK_WITHIN = 65536 };
+	char *data = malloc(CHUNK);
 	if (!data)
 		abort();
-	int error = lseek(from, (off_t)skip, SEEK_SET) < 0 ? errno : 0;
-	while (!error) {
-		ssize_t got = read(from, data, 1 << 18);
+	int error = 0;
+	for (bool looked = !mark.size; !error;) {
+		ssize_t got = read(from, data, looked ? CHUNK : MARK_WITHIN);
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got <= 0) {
-			error = got ? errno : 0;
+		if (got < 0)
+			error = errno;
+		if (got <= 0 && looked)
 			break;
-		}
-		error = write_all(to, (struct bytes){ data, (size_t)got });
+		const char *begin = looked || got < 0 ? data : memmem(data, (size_t)got, mark.data, mark.size);
+		if (!error && !begin)
+			error = EINVAL;
+		if (!error)
+			error = write_all(to, (struct bytes){ begin, (size_t)(data + got - begin) });
+		looked = true;
 	}
 	free(data);
 	return error;
 }
 
-bool store_join(const char *to, const char *from, uint64_t skip, struct err *err)
+bool store_join(const char *to, const char *from, struct bytes mark, struct err *err)
 {
 	int in FD_SCOPED = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (in < 0)
 		return failed(err, errno, from);
 	int out FD_SCOPED = open(to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int error = out < 0 ? errno : join(out, in, skip);
+	int error = out < 0 ? errno : join(out, in, mark);
 	return error ? failed(err, error, to) : true;
 }
 

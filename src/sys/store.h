@@ -21,8 +21,9 @@ bool store_put(const char *path, struct bytes content, struct err *err);
 /* ---- what a program writes for us ---- */
 /* A new folder of its own, for this user alone, in `folder` or beside `path` (one of them NULL). */
 bool store_work(const char *folder, const char *path, struct arena *arena, struct err *err, const char **ret);
-/* Puts what `from` holds behind what `to` holds (made where it is not there), without its first `skip` bytes. */
-bool store_join(const char *to, const char *from, uint64_t skip, struct err *err);
+/* Puts what `from` holds behind what `to` holds (made where it is not there), from where `mark` stands in its first
+ * 64 KiB on; a mark of size 0: all of it. */
+bool store_join(const char *to, const char *from, struct bytes mark, struct err *err);
 /* Syncs a file and gives it its last name, in one moment. Without `replace` nothing that has it is replaced. */
 bool store_take(const char *from, const char *to, bool replace, struct err *err);
 void store_remove(const char *path);  /* as far as it goes */

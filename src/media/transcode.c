@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Two programs run beside each other, video and audio (job.h), and tell of their segments. A segment that was told is
+ * complete. Where hardware fails, software begins at the first frame that is in none; its segments have other names, so
+ * that a program which cannot be killed writes into nothing of ours.
+ *
+ * HLS: the playlists are made here, and name what is complete. A file: segments are gathered in a stream for each
+ * encoder, and joined with the audio at the end.
+ */
+#include "media/transcode.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "media/playlist.h"
+#include "sys/spawn.h"
+#include "sys/stop.h"
+#include "sys/store.h"
+
+enum { START_MS = 15000, STALL_MS = 2000, SOFTWARE_STALL_MS = 120000, LOOK_MS = 100, TELL_MS = 200 };
+
+/* Where NUT's frames begin, behind the headers: those of the first segment serve all of one encoder. */
+static const char nut_syncpoint[] = "NK\xe4\xad\xee\xca\x45\x69";
+
+enum { VIDEO, AUDIO, PROGRAMS };
+
+struct run {
+	struct world *world;
+	const struct job *job;
+	const struct transcode_options *options;
+	struct arena *arena;
+	struct err *err;
+	struct transcode_result *result;
+	bool hls;
+	const char *stem;        /* HLS: the output without its ending */
+	const char *work, *last; /* a file: the folders for what is in the making, and for the whole */
+	struct spawned *program[PROGRAMS];
+	struct segments segments[PROGRAMS];
+	size_t shown[PROGRAMS]; /* in a playlist */
+	size_t audio_breaks;    /* number of the audio's segment that follows another encoder's; 0: none */
+	bool master, stopped, audio_done, disk_full;
+	int64_t began, tried; /* in ms: all of it, and the attempt that runs */
+	int64_t sign, told;   /* when the video last gave something, and when that was last told */
+	int64_t failed_sign;  /* of the attempt before; -1 */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+static int64_t end_of(const struct segments *segments)
+{
+	return segments->n ? segments->list[segments->n - 1].end_us : 0;
+}
+
+/* ---- names ---------------------------------------------------------------------------- */
+
+/* 'v': the first encoder's video, 's': software that goes on, 'a': audio */
+static const char *segment_path(const struct run *run, char kind, size_t number, struct arena *arena)
+{
+	return run->hls ? arena_printf(arena, "%s.%c%05zu.ts", run->stem, kind, number)
+	                : arena_printf(arena, "%s/%c%05zu.nut", run->work, kind, number);
+}
+
+static const char *segment_pattern(const struct run *run, char kind, struct arena *arena)
+{
+	const char *stem = job_pattern(run->hls ? run->stem : run->work, arena);
+	return run->hls ? arena_printf(arena, "%s.%c%%05d.ts", stem, kind)
+	                : arena_printf(arena, "%s/%c%%05d.nut", stem, kind);
+}
+
+static char kind_of(const struct run *run)
+{
+	return run->result->n_attempts > 1 ? 's' : 'v';
+}
+
+static const char *in_work(const struct run *run, const char *name, struct arena *arena)
+{
+	return arena_printf(arena, "%s/%s", run->work, name);
+}
+
+static const char *playlist_path(const struct run *run, int of, struct arena *arena)
+{
+	if (!run->job->with_audio)
+		return run->job->output;
+	return arena_printf(arena, "%s.%s.m3u8", run->stem, of == VIDEO ? "video" : "audio");
+}
+
+/* ---- HLS -------------------------------------------------------------------------------- */
+
+static bool put_playlist(struct run *run, int of, const char *path, size_t n, bool has_ended)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *text = playlist_media(&run->segments[of], n, has_ended, &arena);
+	run->shown[of] = n;
+	return store_put(path, (struct bytes){ text, strlen(text) }, run->err);
+}
+
+static void note_first(struct run *run)
+{
+	if (run->result->first_ms == UNKNOWN_NUMBER)
+		run->result->first_ms = now_ms() - run->began;
+	run->result->output = true;
+}
+
+/* Of the audio as much as of the video, so that the two end together at any moment. */
+static size_t audio_to_show(const struct run *run, bool has_ended)
+{
+	const struct segments *audio = &run->segments[AUDIO];
+	size_t n = 0;
+	while (n < audio->n && (has_ended || audio->list[n].start_us < end_of(&run->segments[VIDEO])))
+		n++;
+	return n;
+}
+
+static bool publish(struct run *run, bool has_ended)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	const struct job *job = run->job;
+	size_t n_video = run->segments[VIDEO].n, n_audio = job->with_audio ? audio_to_show(run, has_ended) : 0;
+	bool alone = !job->with_audio || (has_ended && !run->segments[AUDIO].n);
+	if (!run->hls || !n_video)
+		return true;
+	if ((n_video > run->shown[VIDEO] || has_ended) &&
+	        !put_playlist(run, VIDEO, alone ? job->output : playlist_path(run, VIDEO, &arena), n_video, has_ended))
+		return false;
+	if (n_audio && (n_audio > run->shown[AUDIO] || has_ended)) {
+		if (run->audio_breaks && run->audio_breaks < n_audio)
+			run->segments[AUDIO].list[run->audio_breaks].breaks = true;
+		if (!put_playlist(run, AUDIO, playlist_path(run, AUDIO, &arena), n_audio, has_ended))
+			return false;
+	}
+	if (!alone && n_audio && !run->master) {
+		const char *text = playlist_master(file_name(playlist_path(run, VIDEO, &arena)),
+		        file_name(playlist_path(run, AUDIO, &arena)), job_rate(job), job->width, job->height, &arena);
+		run->master = true;
+		if (!store_put(job->output, (struct bytes){ text, strlen(text) }, run->err))
+			return false;
+	}
+	if (alone || run->master)
+		note_first(run);
+	return true;
+}
+
+/* ---- what the programs say ----------------------------------------------------------------- */
+
+/* Puts a complete segment where it belongs. */
+static bool take_segment(struct run *run, int of, int64_t end_us)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct segments *segments = &run->segments[of];
+	char kind = of == AUDIO ? 'a' : kind_of(run);
+	size_t number = segments->n;
+	int64_t start_us = end_of(segments);
+	const char *path = segment_path(run, kind, number, &arena);
+	struct transcode_attempt *attempt = &run->result->attempt[run->result->n_attempts - 1];
+	bool first = of == VIDEO && attempt->segments == 0;
+	if (of == VIDEO)
+		attempt->segments++;
+	*arena_push(run->arena, segments->list, segments->n) = (struct segment){
+		.name = run->hls ? arena_strdup(run->arena, file_name(path)) : NULL,
+		.start_us = start_us,
+		.end_us = end_us,
+		.breaks = first && number,
+	};
+	if (run->hls) {
+		run->disk_full |= !publish(run, false);
+		return !run->disk_full;
+	}
+	if (run->result->first_ms == UNKNOWN_NUMBER)
+		run->result->first_ms = now_ms() - run->began;
+	const char *stream = in_work(run, kind == 's' ? "s.nut" : "v.nut", &arena);
+	const struct bytes mark = { nut_syncpoint, first ? 0 : sizeof nut_syncpoint - 1 };
+	bool joined = store_join(stream, path, mark, run->err);
+	store_remove(path);
+	return joined;
+}
+
+static void tell(struct run *run, enum transcode_what what, const struct transcode_attempt *attempt, int64_t frame)
+{
+	const struct input *input = run->job->input;
+	int64_t now = now_ms(), of_us = input->video_us > 0 ? input->video_us : input->duration_us;
+	if (!run->options->tell || (what == TRANSCODE_PROGRESS && now - run->told < TELL_MS))
+		return;
+	run->told = now;
+	int64_t done_us = (int64_t)((double)frame * input->rate_den / input->rate_num * 1e6);
+	int64_t from_us = attempt && attempt->first ? run->segments[VIDEO].list[attempt->first - 1].end_us : 0;
+	int64_t ran = attempt ? now - run->tried : 0;
+	struct transcode_event event = { what, attempt, from_us + done_us, of_us, UNKNOWN_NUMBER, UNKNOWN_NUMBER };
+	if (of_us > 0 && event.at_us > of_us)
+		event.at_us = of_us;
+	if (ran > 0 && done_us > 0)
+		event.speed = done_us / ran;
+	if (event.speed > 0 && of_us > 0)
+		event.left_s = (of_us - event.at_us) / 1000 / event.speed;
+	run->options->tell(run->options->data, &event);
+}
+
+static void gives_sign(struct run *run)
+{
+	run->sign = now_ms();
+	if (run->failed_sign >= 0)
+		run->result->attempt[0].silent_ms = run->sign - run->failed_sign;
+	run->failed_sign = -1;
+}
+
+static bool take_line(struct run *run, int of, struct bytes line)
+{
+	struct transcode_attempt *attempt = &run->result->attempt[run->result->n_attempts - 1];
+	int64_t end_us, frame;
+	if (playlist_segment_line(line, &end_us)) {
+		if (of == VIDEO)
+			gives_sign(run);
+		return take_segment(run, of, end_us);
+	}
+	if (of == VIDEO && playlist_frame_line(line, &frame) && frame > attempt->frames) {
+		attempt->frames = frame;
+		gives_sign(run);
+		tell(run, TRANSCODE_PROGRESS, attempt, frame);
+	}
+	return true;
+}
+
+static bool take_lines(struct run *run)
+{
+	struct bytes line;
+	for (int of = 0; of < PROGRAMS; of++)
+		while (run->program[of] && spawn_line(run->program[of], &line))
+			if (!take_line(run, of, line))
+				return false;
+	return true;
+}
+
+static bool fail_with(struct run *run, const char *what, const struct failure *failure)
+{
+	run->disk_full |= failure->kind == FAILURE_OUTPUT;
+	err_set(run->err, failure->kind == FAILURE_INPUT ? ERR_INPUT : ERR_SYSTEM, "%s: %s", what,
+	        failure_why(failure, run->arena));
+	return failure->cure ? err_hint(run->err, "%s", failure->cure) : false;
+}
+
+/* Has the audio ended, and well? */
+static bool look_at_audio(struct run *run)
+{
+	struct outcome outcome;
+	if (!run->program[AUDIO] || !spawn_ended(run->program[AUDIO]))
+		return true;
+	spawn_end(&run->program[AUDIO], run->arena, &outcome);
+	if (outcome.status) {
+		struct failure failure = failure_of(outcome.status, false, outcome.err, run->arena);
+		return fail_with(run, "the audio", &failure);
+	}
+	run->audio_done = true;
+	return publish(run, false);
+}
+
+/* ---- one attempt ------------------------------------------------------------------------------ */
+
+static bool begin(struct run *run, int of, const char *const *argv)
+{
+	int error = spawn_begin(argv, run->arena, &run->program[of]);
+	return error ? err_errno(run->err, error, "%s", text_shown(run->arena, run->options->tools.ffmpeg)) : true;
+}
+
+static bool begin_audio(struct run *run)
+{
+	struct arena *arena = run->arena;
+	const char *to = run->hls ? segment_pattern(run, 'a', arena) : in_work(run, "audio", arena);
+	return !run->job->with_audio || run->program[AUDIO] || run->audio_done ||
+	       begin(run, AUDIO, job_audio(run->job, &run->options->tools, to, arena));
+}
+
+/* The first frame that is in no complete segment: half a frame behind the last one's end. */
+static struct job_from next_from(const struct run *run)
+{
+	const struct segments *video = &run->segments[VIDEO];
+	const struct input *input = run->job->input;
+	int64_t half = (int64_t)(5e5 * input->rate_den / input->rate_num);
+	return (struct job_from){ (unsigned)video->n, video->n ? end_of(video) - half : 0 };
+}
+
+static int64_t limit_of(const struct run *run, const struct transcode_attempt *attempt)
+{
+	const struct transcode_options *options = run->options;
+	if (attempt->engine->software)
+		return SOFTWARE_STALL_MS;
+	if (attempt->frames == 0)
+		return options->start_ms ? options->start_ms : START_MS;
+	return options->stall_ms ? options->stall_ms : STALL_MS;
+}
+
+/* Until the video's program ends, is silent for too long, or all shall stop. False with err: the job has failed. */
+static bool watch(struct run *run, struct transcode_attempt *attempt, bool *ret_stalled)
+{
+	while (!spawn_ended(run->program[VIDEO])) {
+		spawn_wait(run->program, PROGRAMS, stop_fd(), LOOK_MS);
+		run->stopped = stop_asked();
+		if (run->stopped)
+			return true;
+		if (!take_lines(run) || !look_at_audio(run))
+			return false;
+		*ret_stalled = now_ms() - run->sign > limit_of(run, attempt);
+		if (*ret_stalled)
+			return true;
+	}
+	return take_lines(run);
+}
+
+/* An encoder that drops the end and claims success; what is missing is asked of software, which may find the same. */
+static bool is_short(const struct run *run)
+{
+	int64_t whole = run->job->input->video_us;
+	return whole > 0 && end_of(&run->segments[VIDEO]) + 1000000 + whole / 100 < whole;
+}
+
+static void ended_how(struct run *run, struct transcode_attempt *attempt, const struct outcome *outcome, bool stalled)
+{
+	attempt->failed = true;
+	if (outcome->status || stalled)
+		attempt->failure = failure_of(outcome->status, stalled, outcome->err, run->arena);
+	else if (!attempt->engine->software && is_short(run))
+		attempt->failure = (struct failure){ "short", FAILURE_BROKEN, 0,
+			"it ended before the input does, and claimed success", NULL, "" };
+	else
+		attempt->failed = false;
+}
+
+static bool try_once(struct run *run, const struct job_engine *engine)
+{
+	struct transcode_result *result = run->result;
+	struct transcode_attempt *attempt = &result->attempt[result->n_attempts++];
+	struct job_from from = next_from(run);
+	struct outcome outcome = { 0 };
+	bool stalled = false;
+	*attempt = (struct transcode_attempt){ .engine = engine, .first = from.segment, .silent_ms = UNKNOWN_NUMBER };
+	run->sign = run->tried = now_ms();
+	tell(run, TRANSCODE_BEGINS, attempt, 0);
+	const char *pattern = segment_pattern(run, kind_of(run), run->arena);
+	if (!begin(run, VIDEO, job_video(run->job, engine, &run->options->tools, &from, pattern, run->arena)) ||
+	        !begin_audio(run) || !watch(run, attempt, &stalled))
+		return false;
+	spawn_end(&run->program[VIDEO], run->arena, &outcome);
+	attempt->ms = now_ms() - run->tried;
+	if (!run->stopped)
+		ended_how(run, attempt, &outcome, stalled);
+	/* what it had begun is nobody's */
+	store_remove(segment_path(run, kind_of(run), run->segments[VIDEO].n, run->arena));
+	return true;
+}
+
+static bool encode(struct run *run)
+{
+	const struct transcode_options *options = run->options;
+	struct transcode_attempt *first = &run->result->attempt[0], *last = first;
+	if (!try_once(run, options->engine))
+		return false;
+	bool other = options->software && !options->engine->software && first->failure.kind != FAILURE_OUTPUT;
+	if (!run->stopped && first->failed && other) {
+		run->failed_sign = run->sign;
+		run->audio_breaks = run->shown[AUDIO];
+		tell(run, TRANSCODE_FALLS_BACK, first, first->frames);
+		last = &run->result->attempt[1];
+		if (!try_once(run, options->software))
+			return false;
+	}
+	if (run->stopped || !last->failed)
+		return true;
+	return fail_with(run, last->engine->encoder->name, &last->failure);
+}
+
+static bool await_audio(struct run *run)
+{
+	int64_t since = now_ms();
+	struct bytes line;
+	while (run->program[AUDIO] && !run->stopped) {
+		spawn_wait(run->program, PROGRAMS, stop_fd(), LOOK_MS);
+		run->stopped = stop_asked();
+		while (spawn_line(run->program[AUDIO], &line)) {
+			since = now_ms();
+			if (!take_line(run, AUDIO, line))
+				return false;
+		}
+		if (!look_at_audio(run))
+			return false;
+		if (now_ms() - since > SOFTWARE_STALL_MS)
+			return err_set(run->err, ERR_TIMEOUT, "the audio: it gives nothing any more");
+	}
+	return true;
+}
+
+/* ---- a file's end -------------------------------------------------------------------------------- */
+
+/* Runs one of the short ones, stopped as the long ones are. */
+static bool finish_with(struct run *run, const char *what, const char *const *argv)
+{
+	struct spawned *program = NULL;
+	struct outcome outcome;
+	int error = spawn_begin(argv, run->arena, &program);
+	if (error)
+		return err_errno(run->err, error, "%s", argv[0]);
+	while (!spawn_ended(program) && !(run->stopped = stop_asked()))
+		spawn_wait(&program, 1, stop_fd(), LOOK_MS);
+	spawn_end(&program, run->arena, &outcome);
+	if (run->stopped || !outcome.status)
+		return true;
+	struct failure failure = failure_of(outcome.status, false, outcome.err, run->arena);
+	return fail_with(run, what, &failure);
+}
+
+/* When its first frame is shown. */
+static bool start_of(struct run *run, const char *path, int64_t *ret_us)
+{
+	const char *ffprobe = input_ffprobe(run->world, run->options->tools.ffmpeg, run->arena);
+	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file", "-f", "nut",
+		"-show_entries", "format=start_time", "-of", "csv=p=0", "-i", input_url(path, run->arena), NULL };
+	struct outcome outcome;
+	if (!ffprobe ||
+	        world_run(run->world, &(struct command){ .argv = argv, .deadline_ms = 60000 }, run->arena, &outcome) ||
+	        !input_seconds(text_trimmed(run->arena, outcome.out), ret_us))
+		return err_set(run->err, ERR_SYSTEM, "%s: its times cannot be read", text_shown(run->arena, path));
+	return true;
+}
+
+/* The streams of two encoders become one for the muxer: a list of both. */
+static bool put_list(struct run *run, const char *first, const char *second, const char *list, int64_t *ret_start)
+{
+	struct arena *arena = run->arena;
+	const char *moved = in_work(run, "s.mov", arena);
+	int64_t start, next;
+	if (!start_of(run, first, &start) || !start_of(run, second, &next) ||
+	        !finish_with(run, "moving", job_rebase(&run->options->tools, second, next, moved, arena)))
+		return false;
+	store_remove(second);
+	const char *text = job_list(file_name(first), file_name(moved), next - start, arena);
+	*ret_start = start;
+	return store_put(list, (struct bytes){ text, strlen(text) }, run->err);
+}
+
+static bool join_file(struct run *run)
+{
+	struct arena *arena = run->arena;
+	const char *first = in_work(run, "v.nut", arena), *second = in_work(run, "s.nut", arena), *video = first;
+	const char *audio = run->job->with_audio ? in_work(run, "audio", arena) : NULL;
+	const char *whole = arena_printf(arena, "%s/whole", run->last);
+	bool two = run->result->n_attempts > 1 && run->result->attempt[0].segments && run->result->attempt[1].segments;
+	int64_t start = 0;
+	tell(run, TRANSCODE_JOINS, NULL, 0);
+	if (!run->result->attempt[0].segments)
+		video = second;
+	if (two) {
+		video = in_work(run, "list", arena);
+		if (!put_list(run, first, second, video, &start))
+			return false;
+	}
+	if (run->stopped)
+		return true;
+	if (!finish_with(run, "joining video and audio",
+	            job_join(run->job, &run->options->tools, video, two, start, audio, whole, arena)))
+		return false;
+	if (run->stopped || !store_take(whole, run->job->output, run->options->replace, run->err))
+		return run->stopped;
+	run->result->output = true;
+	return true;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------- */
+
+static const char *folder_of(const char *path, struct arena *arena)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? arena_strndup(arena, path, slash == path ? 1 : (size_t)(slash - path)) : ".";
+}
+
+bool transcode_may(const struct job *job, bool replace, struct arena *arena, struct err *err)
+{
+	const char *folder = folder_of(job->output, arena), *shown = text_shown(arena, job->output);
+	enum store_kind kind = store_kind(folder, err);
+	if (kind == STORE_UNKNOWN)
+		return false;
+	if (kind != STORE_FOLDER)
+		return err_set(err, ERR_INPUT, "%s: is no folder", text_shown(arena, folder));
+	if (store_same(job->input->path, job->output))
+		return err_set(err, ERR_USAGE, "%s: the output is the input", shown);
+	if (!store_there(job->output))
+		return true;
+	if (store_kind(job->output, NULL) == STORE_FOLDER)
+		return err_set(err, ERR_INPUT, "%s: is a folder", shown);
+	if (replace)
+		return true;
+	err_set(err, ERR_INPUT, "%s: is there already", shown);
+	return err_hint(err, "--overwrite replaces it, once the new one is whole");
+}
+
+/* Memory that is full takes the whole machine along; of a disk it is only asked where the size was given. */
+static bool has_room(const struct run *run, const char *folder, unsigned times)
+{
+	uint64_t room, needed = job_size(run->job) * times;
+	bool memory;
+	if (!store_room(folder, run->err, &room, &memory))
+		return false;
+	if (room >= needed || (!memory && run->job->wish.bit_rate == UNKNOWN_NUMBER))
+		return true;
+	err_set(run->err, ERR_INPUT, "%s: %" PRIu64 " MiB are free%s, about %" PRIu64 " MiB are needed",
+	        text_shown(run->arena, folder), room >> 20, memory ? " in this memory" : "", (needed >> 20) + 1);
+	return err_hint(run->err, "%s", memory ? "work on a disk, or ask for a lower bit rate" : "make room");
+}
+
+static bool prepare(struct run *run)
+{
+	const struct job *job = run->job;
+	struct arena *arena = run->arena;
+	const char *folder = folder_of(job->output, arena), *work = run->options->work;
+	if (!transcode_may(job, run->options->replace, arena, run->err))
+		return false;
+	if (run->hls) {
+		run->stem = arena_strndup(arena, job->output, (size_t)(strrchr(job->output, '.') - job->output));
+		/* an older one of that name is over: its segments are overwritten */
+		store_remove(job->output);
+		return has_room(run, folder, 1);
+	}
+	if (!has_room(run, folder, work ? 1 : 2) || (work && !has_room(run, work, 1)))
+		return false;
+	if (!store_work(NULL, job->output, arena, run->err, &run->last))
+		return false;
+	run->work = run->last;
+	return !work || store_work(work, NULL, arena, run->err, &run->work);
+}
+
+/* On a full disk the last segment may have been told of and not be there whole. */
+static void drop_last(struct run *run)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	for (int of = 0; of < PROGRAMS; of++) {
+		struct segments *segments = &run->segments[of];
+		if (segments->n)
+			store_remove(arena_printf(
+			        &arena, "%s/%s", folder_of(run->stem, &arena), segments->list[--segments->n].name));
+	}
+}
+
+/* What can be played is closed; if there is nothing, nothing is left. whole: nothing went wrong. */
+static bool close_hls(struct run *run, bool whole)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *folder = folder_of(run->stem, &arena);
+	if (run->disk_full)
+		drop_last(run);
+	bool some = run->segments[VIDEO].n && (!run->job->with_audio || run->segments[AUDIO].n || run->audio_done);
+	for (int of = 0; of < PROGRAMS; of++) {
+		/* what no list names */
+		struct segments *segments = &run->segments[of];
+		size_t kept = !some ? 0 : of == AUDIO ? audio_to_show(run, whole) : segments->n;
+		for (size_t i = kept; i < segments->n; i++)
+			store_remove(arena_printf(&arena, "%s/%s", folder, segments->list[i].name));
+		store_remove(segment_path(run, of == AUDIO ? 'a' : kind_of(run), segments->n, &arena));
+		segments->n = kept;
+	}
+	if (some)
+		return publish(run, true);
+	store_remove(run->job->output);
+	for (int of = 0; of < PROGRAMS; of++)
+		store_remove(playlist_path(run, of, &arena));
+	run->result->output = false;
+	return true;
+}
+
+static bool go(struct run *run)
+{
+	if (!encode(run) || !await_audio(run))
+		return false;
+	run->result->video_us = end_of(&run->segments[VIDEO]);
+	run->result->segments = (unsigned)run->segments[VIDEO].n;
+	if (run->stopped)
+		return true;
+	if (!run->segments[VIDEO].n)
+		return err_set(run->err, ERR_INPUT, "%s: no frame of it could be decoded",
+		        text_shown(run->arena, run->job->input->path));
+	if (is_short(run))
+		run->result->end = TRANSCODE_SHORT;
+	return run->hls || join_file(run);
+}
+
+bool transcode_run(struct world *world, const struct job *job, const struct transcode_options *options,
+        struct arena *arena, struct err *err, struct transcode_result *ret)
+{
+	struct transcode_result result = { .first_ms = UNKNOWN_NUMBER };
+	struct err own = { 0 };
+	struct run run = { .world = world,
+		.job = job,
+		.options = options,
+		.arena = arena,
+		.err = &own,
+		.result = &result,
+		.hls = job->form == JOB_HLS,
+		.began = now_ms(),
+		.failed_sign = -1 };
+	bool done = prepare(&run);
+	bool prepared = done;
+	done = done && go(&run);
+	for (int of = 0; of < PROGRAMS; of++)
+		spawn_end(&run.program[of], arena, NULL);
+	if (run.stopped)
+		result.end = TRANSCODE_STOPPED;
+	result.video_us = end_of(&run.segments[VIDEO]);
+	result.segments = (unsigned)run.segments[VIDEO].n;
+	if (!done && err)
+		*err = own; /* the first failure is the one that is told */
+	if (prepared && run.hls && !close_hls(&run, done && !run.stopped) && done)
+		done = err_wrap(&own, "closing the playlist");
+	if (run.work && run.work != run.last)
+		store_clear(run.work);
+	if (run.last)
+		store_clear(run.last);
+	result.ms = now_ms() - run.began;
+	if (err && !done && !err->kind)
+		*err = own;
+	*ret = result;
+	return done;
+}
