@@ -39,7 +39,8 @@ before=
 for word; do
 	shift
 	case $before in
-	-init_hw_device | -filter_hw_device | -hwaccel | -hwaccel_device | -hwaccel_output_format | -rc_mode | -low_power)
+	-init_hw_device | -filter_hw_device | -hwaccel | -hwaccel_device | -hwaccel_output_format | -rc_mode | -low_power | \
+		-rc | -cq | -no-scenecut | -forced-idr)
 		before=
 		continue
 		;;
@@ -49,7 +50,8 @@ for word; do
 			case $word in
 			*_*) set -- "$@" -preset "$(case $word in av1*) echo 12 ;; *) echo ultrafast ;; esac)" ;;
 			esac
-			set -- "$@" -c:v "$(software "$word")"
+			# shellcheck disable=SC2086
+			set -- "$@" -c:v "$(software "$word")" ${hardware-}
 			before=
 			continue
 			;;
@@ -64,7 +66,8 @@ for word; do
 	esac
 	before=$word
 	case $word in
-	-init_hw_device | -filter_hw_device | -hwaccel | -hwaccel_device | -hwaccel_output_format | -rc_mode | -low_power | -c:v) ;;
+	-init_hw_device | -filter_hw_device | -hwaccel | -hwaccel_device | -hwaccel_output_format | -rc_mode | -low_power | -c:v | \
+		-rc | -cq | -no-scenecut | -forced-idr) ;;
 	*) set -- "$@" "$word" ;;
 	esac
 done

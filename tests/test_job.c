@@ -69,8 +69,8 @@ static const struct {
 	        "-vf format=nv12,hwupload,scale_cuda=w=1280:h=720:format=nv12 -fps_mode vfr -c:v h264_nvenc "
 	        "-b:v 4000000 -maxrate 4000000 -bufsize 8000000 -g 72 -force_key_frames 'expr:gte(t,n_forced*3)' "
 	        "-forced-idr 1 -no-scenecut 1 -map 0:1 -c:a copy -sn -dn -map_metadata -1 -map_chapters -1 "
-	        "-avoid_negative_ts disabled -f hls -hls_time 3 -hls_playlist_type event -hls_segment_type mpegts "
-	        "-hls_segment_filename 'file:-o %%%05d.ts' 'file:-o %.m3u8'" },
+	        "-avoid_negative_ts disabled -f hls -hls_time 3 -hls_playlist_type event -hls_segment_type mpegts -hls_segment_options avoid_negative_ts=disabled "
+	        "-hls_segment_filename file:-o__-31be1d1b%05d.ts 'file:-o %.m3u8'" },
 	/* decoded, scaled and encoded on the card; software goes on at a frame */
 	{ &film, "out.mkv", { "h264", 0, 720, -1, 20, "none", -1, false }, "h264_vaapi", 8, "", { 0, 0 }, VIDEO,
 	        "/f -hide_banner -nostdin -v error -y -copyts -start_at_zero "

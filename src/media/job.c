@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/digest.h"
+
 /* ---- tables ----------------------------------------------------------------------- */
 
 static const struct {
@@ -466,9 +468,18 @@ static void put_tag(struct line *line, const struct job *job, const char *codec,
 		put(line, "-tag:v %s", two ? "hev1" : "hvc1");
 }
 
-static const char *without_ending(const char *path, struct arena *arena)
+const char *job_stem(const char *output, struct arena *arena)
 {
-	return arena_strndup(arena, path, (size_t)(strrchr(path, '.') - path));
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+	const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
+	char *stem = arena_strndup(arena, name, (size_t)(strrchr(name, '.') - name));
+	const char *mark = "";
+	for (char *sign = stem; *sign; sign++)
+		if (!strchr(plain, *sign)) {
+			*sign = '_';
+			mark = arena_printf(arena, "-%.8s", digest_sha256((struct bytes){ name, strlen(name) }, arena));
+		}
+	return arena_printf(arena, "%.*s%s%s", (int)(name - output), output, stem, mark);
 }
 
 const char *job_pattern(const char *path, struct arena *arena)
@@ -504,10 +515,11 @@ const char *const *job_direct(
 	if (job->form == JOB_HLS) {
 		put(&line,
 		        "-avoid_negative_ts disabled -f hls -hls_time %d -hls_playlist_type event "
-		        "-hls_segment_type mpegts -hls_segment_filename",
+		        "-hls_segment_type mpegts -hls_segment_options avoid_negative_ts=disabled "
+		        "-hls_segment_filename",
 		        JOB_SEGMENT_SECONDS);
 		put_word(&line,
-		        arena_printf(arena, "file:%s%%05d.ts", job_pattern(without_ending(job->output, arena), arena)));
+		        arena_printf(arena, "file:%s%%05d.ts", job_pattern(job_stem(job->output, arena), arena)));
 	} else {
 		put(&line, "-f %s", muxer_of(job));
 	}

@@ -84,6 +84,9 @@ const char *const *job_join(const struct job *job, const struct job_tools *tools
 /* For ffmpeg's concat demuxer: the second file begins `apart_us` after the first. */
 const char *job_list(const char *first, const char *second, int64_t apart_us, struct arena *arena);
 
+/* Before the names of an HLS output's parts: its folder and name, with nothing in it that a URI would have to spell
+ * otherwise. ffmpeg itself takes such a spelling for the name. */
+const char *job_stem(const char *output, struct arena *arena);
 /* A path as ffmpeg's segment muxer takes it as a part of its pattern. */
 const char *job_pattern(const char *path, struct arena *arena);
 /* A value inside a filter graph: no sign in it means anything there. */

@@ -524,7 +524,7 @@ static bool prepare(struct run *run)
 	if (!transcode_may(job, run->options->replace, arena, run->err))
 		return false;
 	if (run->hls) {
-		run->stem = arena_strndup(arena, job->output, (size_t)(strrchr(job->output, '.') - job->output));
+		run->stem = job_stem(job->output, arena);
 		/* an older one of that name is over: its segments are overwritten */
 		store_remove(job->output);
 		return has_room(run, folder, 1);

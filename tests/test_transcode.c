@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Whatever hardware does in the middle of a film, every frame is there once, at its time, and the audio is that of a
+ * direct run. Each frame of the clip shows its number; the hardware is libx264 with other keyframes, B-frames and
+ * parameter sets (tests/fake_ffmpeg.sh), which fails at a byte (tests/dies.c).
+ *
+ * GPUFERRY_RUNS=500 GPUFERRY_SEED=7: so many runs that fail at a byte that a seed gives.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+#include "media.h"
+#include "media/playlist.h"
+#include "media/transcode.h"
+#include "sys/spawn.h"
+
+enum { BITS = 16, CLIP_SECONDS = 8 };
+
+#define ROW(name, way)                                                                                                 \
+	{                                                                                                              \
+		PROOF_ENCODE, name, "h264", 8, way, "", "", YES, YES, 4, "", "", "", "", 1, 400, "", 1, false          \
+	}
+static struct proof list[] = { ROW("h264_nvenc", "nvenc"), ROW("libx264", "software") };
+static const struct proofs proofs = { .list = list, .n = COUNT(list) };
+static const struct drm drm = { 0 };
+
+static char base[] = "/tmp/gpuferry-film-XXXXXX";
+static struct arena shared;
+static const char *clip;
+
+static struct outcome run_program(struct arena *arena, const char *const *argv)
+{
+	struct outcome outcome = { 0 };
+	const struct command command = { .argv = argv, .deadline_ms = 120000, .output_max = 64 << 20 };
+	assert_int_equal(spawn_run(&command, arena, &outcome), 0);
+	if (outcome.status)
+		fail_msg("%s: %s", text_sh_line(arena, argv), outcome.err.data);
+	return outcome;
+}
+
+static void run_line(const char *line)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct words words = text_split(&arena, line, " ");
+	*arena_push(&arena, words.word, words.n) = NULL;
+	run_program(&arena, words.word);
+}
+
+/* ---- what comes out ------------------------------------------------------------------------ */
+
+struct seen {
+	unsigned frames;
+	bool in_order; /* each number once, from 0 */
+	const char *times, *audio;
+	const char *said; /* by the decoder */
+};
+
+static struct seen look(const char *path, struct arena *arena)
+{
+	struct seen seen = { .in_order = true };
+	const char *const numbers[] = { "ffmpeg", "-v", "error", "-i", path, "-map", "0:v", "-vsync", "drop", "-vf",
+		"format=gray,crop=256:2:0:30,scale=256:1:flags=neighbor", "-f", "rawvideo", "-", NULL };
+	const char *const times[] = { "ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries",
+		"frame=best_effort_timestamp_time", "-of", "csv=p=0", path, NULL };
+	const char *const audio[] = { "ffmpeg", "-v", "error", "-i", path, "-map", "0:a", "-f", "md5", "-", NULL };
+	struct outcome decoded = run_program(arena, numbers);
+	seen.said = decoded.err.data;
+	seen.frames = (unsigned)(decoded.out.size / 256);
+	for (unsigned i = 0; i < seen.frames; i++) {
+		unsigned number = 0;
+		for (unsigned bit = 0; bit < BITS; bit++)
+			number |= ((unsigned char)decoded.out.data[i * 256 + bit * 16 + 8] > 128 ? 1U : 0U) << bit;
+		seen.in_order &= number == i;
+	}
+	/* a keyframe's line ends in a comma where side data would stand */
+	struct words list_of_times = text_split(arena, run_program(arena, times).out.data, ",\n");
+	seen.times = "";
+	char *text = arena_alloc(arena, 16 * list_of_times.n + 1), *end = text;
+	for (size_t i = 0; i < list_of_times.n; i++)
+		end += sprintf(end, "%.15s ", list_of_times.word[i]);
+	seen.times = text;
+	seen.audio = run_program(arena, audio).out.data;
+	return seen;
+}
+
+static const char *const endings[] = { "mp4", "mkv", "m3u8" };
+static struct seen direct[COUNT(endings)];
+
+/* ---- a run ------------------------------------------------------------------------------------ */
+
+struct film {
+	struct stage stage;
+	struct input input;
+	struct job job;
+	struct job_engine hardware, software;
+	struct transcode_options options;
+	struct transcode_result result;
+	struct err err;
+	bool done;
+	bool kill; /* whoever encodes on hardware, from outside */
+};
+
+static struct film *film_open(struct film *film, const char *script, const char *ending)
+{
+	const struct job_wish wish = { "h264", 0, 0, UNKNOWN_NUMBER, UNKNOWN_NUMBER, "aac", UNKNOWN_NUMBER, false };
+	struct err err = { 0 };
+	*film = (struct film){ 0 };
+	struct arena *arena = &stage_open(&film->stage, script)->arena;
+	const char *output = arena_printf(arena, "%s/it's 100%% out.%s", film->stage.folder, ending);
+	if (!input_probe(film->stage.real, "/usr/bin/ffmpeg", clip, arena, &err, &film->input) ||
+	        !job_make(&film->input, output, &wish, arena, &err, &film->job) ||
+	        !job_engine(&film->job, &proofs, &list[0], &drm, NULL, arena, &err, &film->hardware) ||
+	        !job_engine(&film->job, &proofs, &list[1], &drm, NULL, arena, &err, &film->software))
+		fail_msg("%s", err.text);
+	film->options = (struct transcode_options){ .tools = { film->stage.path, "5.1", NULL },
+		.engine = &film->hardware,
+		.software = &film->software,
+		.stall_ms = 20000, /* where nothing hangs, a machine under load is not taken for one that does */
+		.start_ms = 60000 };
+	return film;
+}
+
+static void kill_hardware(void *data, const struct transcode_event *event)
+{
+	struct film *film = data;
+	struct arena arena ARENA_SCOPED = { 0 };
+	if (!film->kill || event->what != TRANSCODE_PROGRESS || event->attempt->engine != &film->hardware)
+		return;
+	const char *path = arena_printf(&arena, "/proc/self/task/%d/children", getpid());
+	struct words pids = text_split(&arena, test_read(&arena, path).data, " ");
+	for (size_t i = 0; i < pids.n; i++) {
+		struct bytes line = test_read(&arena, arena_printf(&arena, "/proc/%s/cmdline", pids.word[i]));
+		if (memmem(line.data, line.size, "\0-an", 5))
+			kill(atoi(pids.word[i]), SIGKILL);
+	}
+}
+
+static void film_run(struct film *film)
+{
+	film->options.tell = kill_hardware;
+	film->options.data = film;
+	film->done = transcode_run(
+	        film->stage.real, &film->job, &film->options, &film->stage.arena, &film->err, &film->result);
+}
+
+/* How many things are in the folder beside the program. */
+static unsigned left_over(struct film *film)
+{
+	struct words names;
+	unsigned n = 0;
+	assert_int_equal(world_list(film->stage.real, film->stage.folder, &film->stage.arena, &names), 0);
+	for (size_t i = 0; i < names.n; i++)
+		n += !text_starts(names.word[i], "ffmpeg");
+	return n;
+}
+
+static void film_close(struct film *film)
+{
+	struct words names;
+	assert_int_equal(world_list(film->stage.real, film->stage.folder, &film->stage.arena, &names), 0);
+	for (size_t i = 0; i < names.n; i++)
+		unlink(arena_printf(&film->stage.arena, "%s/%s", film->stage.folder, names.word[i]));
+	stage_close(&film->stage);
+}
+
+static size_t form_of(const char *ending)
+{
+	size_t i = 0;
+	while (strcmp(endings[i], ending) != 0)
+		i++;
+	return i;
+}
+
+static void check_film(struct film *film, const char *ending, const char *name)
+{
+	if (!film->done)
+		fail_msg("%s, %s: %s", name, ending, film->err.text);
+	const struct seen seen = look(film->job.output, &film->stage.arena), *as = &direct[form_of(ending)];
+	if (seen.frames != as->frames || !seen.in_order)
+		fail_msg("%s, %s: %u frames, not %u, or not in order", name, ending, seen.frames, as->frames);
+	if (*seen.said)
+		fail_msg("%s, %s: the decoder says: %s", name, ending, seen.said);
+	if (strcmp(seen.times, as->times) != 0)
+		fail_msg("%s, %s: other times:\n%.99s\n%.99s", name, ending, seen.times, as->times);
+	if (strcmp(seen.audio, as->audio) != 0)
+		fail_msg("%s, %s: other audio", name, ending);
+	assert_int_equal(film->result.end, TRANSCODE_WHOLE);
+	assert_true(film->result.output);
+}
+
+/* ---- the cases --------------------------------------------------------------------------------- */
+
+/* What the script does with the program that encodes on hardware. */
+#define HARDWARE "act() { case \"$*\" in *stream_segment*nvenc* | *nvenc*stream_segment*) on_hardware ;; esac; }\n"
+#define DIES "export LD_PRELOAD=\"$GPUFERRY_DIES\" "
+#define OTHER "hardware='-x264-params keyint=37:min-keyint=5:bframes=3:b-pyramid=normal:ref=5:open-gop=0'\n"
+
+static const struct {
+	const char *name, *script;
+	enum failure_kind kind;
+	unsigned least, most; /* segments of it */
+	unsigned stall_ms;
+	bool kill;
+} row[] = {
+	{ "well", "on_hardware() { :; }", FAILURE_UNKNOWN, 3, 3, 0, false },
+	{ "the limit", "on_hardware() { say '[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: out of memory (10): (no details)'; }",
+	        FAILURE_LIMIT, 0, 0, 0, false },
+	{ "no driver", "on_hardware() { say '[AVHWDeviceContext @ 0x1] Cannot load libcuda.so.1'; }", FAILURE_ABSENT, 0, 0, 0,
+	        false },
+	{ "hangs at the start", "on_hardware() { hang; }", FAILURE_BROKEN, 0, 0, 700, false },
+	{ "the first frame", "on_hardware() { " DIES "DIES_AT=1 DIES_HOW=segv; }", FAILURE_BROKEN, 0, 0, 0, false },
+	{ "in a segment", "on_hardware() { " DIES "DIES_AT=250000 DIES_HOW=kill; }", FAILURE_BROKEN, 1, 2, 0, false },
+	{ "with a text", "on_hardware() { " DIES "DIES_AT=250000 DIES_HOW=exit DIES_SAYS='CUDA_ERROR_OUT_OF_MEMORY: x'; }",
+	        FAILURE_LIMIT, 1, 2, 0, false },
+	{ "between segments", "on_hardware() { " DIES "DIES_LINE=1 DIES_HOW=kill; }", FAILURE_BROKEN, 1, 1, 0, false },
+	{ "hangs", "on_hardware() { " DIES "DIES_AT=250000 DIES_HOW=hang; }", FAILURE_BROKEN, 1, 2, 700, false },
+	{ "leaves early", "on_hardware() { " DIES "DIES_LINE=1 DIES_HOW=leave; }", FAILURE_BROKEN, 1, 1, 0, false },
+	/* it waits to be killed from outside */
+	{ "kill -9", "on_hardware() { " DIES "DIES_AT=250000 DIES_HOW=hang; }", FAILURE_BROKEN, 0, 2, 0, true },
+};
+
+static void one_case(size_t i, const char *ending)
+{
+	struct film film;
+	struct arena arena ARENA_SCOPED = { 0 };
+	film_open(&film,
+	        arena_printf(&arena, "GPUFERRY_DIES=%s\n" OTHER HARDWARE "%s", getenv("GPUFERRY_DIES"), row[i].script),
+	        ending);
+	if (row[i].stall_ms) {
+		film.options.stall_ms = row[i].stall_ms;
+		film.options.start_ms = 1500;
+	}
+	film.kill = row[i].kill;
+	film_run(&film);
+	check_film(&film, ending, row[i].name);
+	const struct transcode_attempt *first = &film.result.attempt[0];
+	bool fails = i > 0;
+	assert_int_equal(film.result.n_attempts, fails ? 2 : 1);
+	assert_int_equal(first->failed, fails);
+	if (fails && (first->failure.kind != row[i].kind || !*failure_why(&first->failure, &arena)))
+		fail_msg("%s: %s", row[i].name, failure_why(&first->failure, &arena));
+	if (first->segments < row[i].least || first->segments > row[i].most)
+		fail_msg("%s, %s: %u segments", row[i].name, ending, first->segments);
+	if (fails)
+		printf("# %s, %s: %u segments, silent for %lld ms\n", row[i].name, ending, first->segments,
+		        (long long)first->silent_ms);
+	assert_true(!fails || (first->silent_ms >= 0 && first->silent_ms < 20000));
+	if (film.job.form != JOB_HLS)
+		assert_int_equal(left_over(&film), 1);
+	film_close(&film);
+}
+
+static void test_cases(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(row); i++)
+		for (size_t form = 0; form < COUNT(endings); form++)
+			if (form != 1 || i == 0 || i == 5) /* two files of one kind differ in the muxer alone */
+				one_case(i, endings[form]);
+}
+
+/* ---- by seed --------------------------------------------------------------------------------------- */
+
+static uint64_t next_random(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+static uint64_t number_of(const char *variable, uint64_t otherwise)
+{
+	const char *text = getenv(variable);
+	uint64_t number;
+	return text && text_number(text, 10, UINT32_MAX, &number) ? number : otherwise;
+}
+
+static void test_seeds(void **state)
+{
+	(void)state;
+	static const char *const how[] = { "kill", "segv", "hang", "exit", "leave" };
+	uint64_t runs = number_of("GPUFERRY_RUNS", 4), first = number_of("GPUFERRY_SEED", 1), fallen = 0;
+	int64_t silent = 0;
+	for (uint64_t i = 0; i < runs; i++) {
+		struct film film;
+		struct arena arena ARENA_SCOPED = { 0 };
+		uint64_t seed = (first + i) * 0x9e3779b97f4a7c15U;
+		unsigned at = (unsigned)(next_random(&seed) % 450000), frames = (unsigned)(next_random(&seed) % 4),
+		         keys = 12 + (unsigned)(next_random(&seed) % 90), refs = 1 + (unsigned)(next_random(&seed) % 6);
+		const char *dies = how[next_random(&seed) % COUNT(how)], *ending = endings[next_random(&seed) % COUNT(endings)];
+		const char *name = arena_printf(&arena, "seed %llu: %s at %u, -bf %u -g %u", (unsigned long long)(first + i), dies,
+		        at, frames, keys);
+		film_open(&film,
+		        arena_printf(&arena,
+		                "hardware='-x264-params keyint=%u:min-keyint=1:bframes=%u:ref=%u:cabac=%u'\n" HARDWARE
+		                "on_hardware() { export LD_PRELOAD=%s DIES_AT=%u DIES_HOW=%s; }",
+		                keys, frames, refs, at % 2, getenv("GPUFERRY_DIES"), at, dies),
+		        ending);
+		if (strcmp(dies, "hang") == 0)
+			film.options.stall_ms = film.options.start_ms = 1500;
+		film_run(&film);
+		check_film(&film, ending, name);
+		fallen += film.result.n_attempts > 1;
+		if (film.result.attempt[0].silent_ms > silent)
+			silent = film.result.attempt[0].silent_ms;
+		film_close(&film);
+	}
+	printf("# %llu runs, %llu fell back, silent for at most %lld ms\n", (unsigned long long)runs,
+	        (unsigned long long)fallen, (long long)silent);
+}
+
+/* ---- when nothing goes on ------------------------------------------------------------------------------ */
+
+static void test_failures(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *script, *ending, *says;
+		bool output;
+	} fail[] = {
+		{ "the audio fails", "act() { case \"$*\" in *' -vn '*) say 'no aac here' ;; esac; }", "mp4", "no aac here", false },
+		{ "software fails too", "act() { case \"$*\" in *' -an '*) say 'nothing works' ;; esac; }", "mp4", "nothing works",
+		        false },
+		{ "software fails too", "act() { case \"$*\" in *' -an '*) say 'nothing works' ;; esac; }", "m3u8",
+		        "nothing works", false },
+		{ "software fails later", "act() { case \"$*\" in *stream_segment*-an* | *-an*stream_segment*) " DIES
+		        "DIES_LINE=1 DIES_HOW=kill ;; esac; }", "m3u8", "signal 9", true },
+		{ "the disk is full",
+		        "act() { case \"$*\" in *-an*) " DIES "DIES_AT=14000 DIES_HOW=exit "
+		        "DIES_SAYS='av_interleaved_write_frame(): No space left on device' ;; esac; }",
+		        "m3u8", "disk", false },
+		{ "the disk is full later",
+		        "act() { case \"$*\" in *-an*) " DIES "DIES_AT=250000 DIES_HOW=exit "
+		        "DIES_SAYS='av_interleaved_write_frame(): No space left on device' ;; esac; }",
+		        "m3u8", "disk", true },
+		{ "joining fails", "act() { case \"$*\" in *' -c copy '*) say 'cannot join' ;; esac; }", "mp4", "cannot join",
+		        false },
+	};
+	for (size_t i = 0; i < COUNT(fail); i++) {
+		struct film film;
+		struct arena arena ARENA_SCOPED = { 0 };
+		film_open(&film, arena_printf(&arena, "GPUFERRY_DIES=%s\n%s", getenv("GPUFERRY_DIES"), fail[i].script),
+		        fail[i].ending);
+		film_run(&film);
+		if (film.done || !strstr(film.err.text, fail[i].says))
+			fail_msg("%s: %d %s", fail[i].name, film.done, film.err.text);
+		assert_true(!film.result.output || fail[i].output); /* the audio may not have come that far */
+		if (film.result.output) {
+			struct seen seen = look(film.job.output, &film.stage.arena);
+			assert_true(seen.frames >= 70 && seen.in_order && !*seen.said);
+		} else if (left_over(&film)) {
+			fail_msg("%s: something is left", fail[i].name);
+		}
+		film_close(&film);
+	}
+}
+
+static void test_places(void **state)
+{
+	(void)state;
+	struct film film;
+	film_open(&film, "act() { :; }", "mp4");
+	struct arena *arena = &film.stage.arena;
+	FILE *there = fopen(film.job.output, "w");
+	fputs("older", there);
+	fclose(there);
+	film_run(&film);
+	assert_false(film.done);
+	assert_non_null(strstr(film.err.text, "is there already"));
+	assert_string_equal(test_read(arena, film.job.output).data, "older");
+	film.options.replace = true;
+	film.options.work = "/dev/shm";
+	film_run(&film);
+	check_film(&film, "mp4", "replaced");
+	assert_int_equal(left_over(&film), 1);
+	/* memory that it does not fit into */
+	film.job.wish.bit_rate = 1000000000;
+	film.input.duration_us = (int64_t)100000 * 3600 * 1000;
+	film_run(&film);
+	assert_false(film.done);
+	assert_non_null(strstr(film.err.text, "MiB are free"));
+	film.job.output = clip;
+	film_run(&film);
+	assert_false(film.done);
+	assert_non_null(strstr(film.err.text, "the output is the input"));
+	film_close(&film);
+}
+
+/* ---- playlists ---------------------------------------------------------------------------------------------- */
+
+static void test_playlists(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct segment segment[] = { { "it's #1,%.ts", 0, 3003000, false }, { "b.ts", 3003000, 9000000, true } };
+	const struct segments segments = { segment, 2 };
+	assert_string_equal(playlist_media(&segments, 2, true, &arena),
+	        "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:EVENT\n"
+	        "#EXT-X-INDEPENDENT-SEGMENTS\n#EXTINF:3.003000,\nit%27s%20%231%2C%25.ts\n#EXT-X-DISCONTINUITY\n"
+	        "#EXTINF:5.997000,\nb.ts\n#EXT-X-ENDLIST\n");
+	assert_null(strstr(playlist_media(&segments, 1, false, &arena), "b.ts"));
+	static const struct {
+		const char *line;
+		int64_t end;
+	} line[] = { { "v00000.nut,0.000000,3.044708", 3044708 }, { "\"a,b.ts\",3.0,6.5", 6500000 }, { "frame=3", -1 },
+		{ "a,b,c", -1 }, { "a,1.0", -1 }, { ",,", -1 }, { "", -1 } };
+	for (size_t i = 0; i < COUNT(line); i++) {
+		int64_t end = -1;
+		assert_int_equal(playlist_segment_line(bytes_of(line[i].line), &end), line[i].end >= 0);
+		assert_int_equal(end, line[i].end);
+	}
+	int64_t frame = 0;
+	assert_true(playlist_frame_line(bytes_of("frame=  120"), &frame) && frame == 120);
+	assert_false(playlist_frame_line(bytes_of("frame=x"), &frame) || playlist_frame_line(bytes_of("fps=12"), &frame));
+}
+
+static int make_films(void **state)
+{
+	(void)state;
+	if (!mkdtemp(base))
+		return -1;
+	clip = arena_printf(&shared, "%s/clip.mp4", base);
+	run_line(arena_printf(&shared,
+	        "ffmpeg -v error -y -f lavfi -i "
+	        "color=black:s=256x64:r=24000/1001,format=gray,geq=lum='if(bitand(N\\,pow(2\\,floor(X/16)))\\,235\\,16)',"
+	        "noise=c0s=6:c0f=t,format=yuv420p -f lavfi -i sine=f=440:r=48000:b=2 -t %d -c:v libx264 -preset ultrafast "
+	        "-g 60 -bf 2 -c:a aac %s",
+	        CLIP_SECONDS, clip));
+	for (size_t i = 0; i < COUNT(endings); i++) {
+		struct film film;
+		film_open(&film, "act() { :; }", endings[i]);
+		film.job.output = arena_printf(&shared, "%s/direct.%s", base, endings[i]);
+		const struct job_tools tools = { "/usr/bin/ffmpeg", "5.1", NULL };
+		run_program(&shared, job_direct(&film.job, &film.software, &tools, &shared));
+		direct[i] = look(film.job.output, &shared);
+		film_close(&film);
+		if (!direct[i].in_order || direct[i].frames < 150)
+			return -1;
+	}
+	return 0;
+}
+
+static int drop_films(void **state)
+{
+	(void)state;
+	DIR *folder = opendir(base);
+	for (struct dirent *entry; folder && (entry = readdir(folder));)
+		unlinkat(dirfd(folder), entry->d_name, 0);
+	if (folder)
+		closedir(folder);
+	rmdir(base);
+	arena_release(&shared);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_playlists),
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_seeds),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_places),
+	};
+	return cmocka_run_group_tests(tests, make_films, drop_films);
+}
