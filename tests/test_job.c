@@ -35,11 +35,11 @@ static const struct drm drm = { .nodes = nodes, .n = COUNT(nodes) };
 
 static struct input_subtitle subtitles[] = { { 2, false }, { 3, true } };
 static const struct input film = { "/films/a.mkv", true, 0, 600000000, 10000000, 0, "h264", 1920, 1080, 8, true, false,
-	RANGE_SDR, 24000, 1001, 600000000, 1, subtitles, 2 },
+	RANGE_SDR, 24000, 1001, true, 600000000, 1, subtitles, 2 },
                           hdr = { "b.mkv", true, 0, 600000000, 10000000, 0, "hevc", 3840, 2160, 10, true, false,
-	                          RANGE_HDR10, 50, 1, 600000000, -1, NULL, 0 },
+	                          RANGE_HDR10, 50, 1, true, 600000000, -1, NULL, 0 },
                           cast = { "c.ts", false, 1400000, -1, -1, 1, "mpeg2", 1440, 1080, 8, true, true, RANGE_SDR, 25,
-	                          1, -1, 0, subtitles, 1 };
+	                          1, false, -1, 0, subtitles, 1 };
 
 #define PLAIN                                                                                                          \
 	{                                                                                                              \
@@ -217,6 +217,35 @@ static void test_numbers(void **state)
 	assert_false(input_ratio("0/0", &num, &den) || input_ratio("25", &num, &den) || input_ratio("25/x", &num, &den));
 }
 
+/* Decoding times are told anew: by the rate, or where there is none just before the first frame. */
+static void test_joining(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	const struct job_tools tools = { "/f", "5.1", NULL };
+	const struct job_wish plain = { NULL, 0, 0, -1, -1, "aac", -1, false };
+	const struct job_stream stream = { "w/v.nut", 41708, 2 }, list_of_two = { "w/list", 41708, 4 };
+	struct job job, other;
+	assert_true(job_make(&film, "o.mp4", &plain, &arena, NULL, &job));
+	assert_true(job_make(&cast, "o.mkv", &plain, &arena, NULL, &other));
+	job.codec = "hevc";
+	assert_string_equal(text_sh_line(&arena, job_join(&job, &tools, &stream, false, "w/audio", "w/whole", &arena)),
+	        "/f -hide_banner -nostdin -v error -y -copyts -protocol_whitelist file -f nut -i file:w/v.nut "
+	        "-protocol_whitelist file -i file:w/audio -map 0:v -map 1:a -c copy "
+	        "-bsf:v 'setts=pts=PTS:dts=STARTPTS+(N-2)*1001/24000/TB' -sn -dn -map_metadata -1 -map_chapters -1 -tag:v hvc1 "
+	        "-f mp4 file:w/whole");
+	assert_string_equal(text_sh_line(&arena, job_join(&job, &tools, &list_of_two, true, NULL, "w/whole", &arena)),
+	        "/f -hide_banner -nostdin -v error -y -copyts -protocol_whitelist file -itsoffset 0.041708 -f concat "
+	        "-i file:w/list -map 0:v -c copy -bsf:v 'setts=pts=PTS:dts=STARTPTS+(N-4)*1001/24000/TB' -sn -dn "
+	        "-map_metadata -1 -map_chapters -1 -tag:v hev1 -f mp4 file:w/whole");
+	assert_string_equal(text_sh_line(&arena, job_rebase(&other, &tools, &stream, "w/s.mov", &arena)),
+	        "/f -hide_banner -nostdin -v error -y -copyts -itsoffset -0.041708 -protocol_whitelist file -f nut "
+	        "-i file:w/v.nut -map 0:v -c copy -bsf:v 'setts=pts=PTS:dts=if(lt(N\\,16)\\,STARTPTS-16+N\\,DTS)' -f mov "
+	        "file:w/s.mov");
+	assert_string_equal(job_list("v.nut", "s.mov", 6006000, &arena),
+	        "ffconcat version 1.0\nfile v.nut\nduration 6.006000\nfile s.mov\n");
+}
+
 /* What ffmpeg's own parser makes of a value: a name in a graph that is whole again. */
 static void test_filter_values(void **state)
 {
@@ -323,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_joining),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_filter_values),
 		cmocka_unit_test(test_inputs),

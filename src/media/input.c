@@ -118,6 +118,19 @@ static bool is_picture(const json_t *stream)
 	       json_integer_value(json_object_get(disposition, "timed_thumbnails"));
 }
 
+/* Matroska has it in a tag: "00:01:12.075000000". */
+static int64_t tagged_duration(const json_t *stream)
+{
+	const char *text = json_string_at(json_object_get(stream, "tags"), "DURATION");
+	unsigned hours, minutes;
+	int64_t us;
+	int read = 0;
+	if (!text || sscanf(text, "%2u:%2u:%n", &hours, &minutes, &read) != 2 || !read || minutes > 59 ||
+	        !input_seconds(text + read, &us))
+		return UNKNOWN_NUMBER;
+	return ((int64_t)hours * 60 + minutes) * 60000000 + us;
+}
+
 static bool take_video(const json_t *stream, struct arena *arena, struct input *input)
 {
 	const char *codec = json_string_at(stream, "codec_name"), *format = json_string_at(stream, "pix_fmt");
@@ -137,7 +150,12 @@ static bool take_video(const json_t *stream, struct arena *arena, struct input *
 		input->rate_num = 25;
 		input->rate_den = 1;
 	}
-	input->video_us = seconds_at(stream, "duration", UNKNOWN_NUMBER);
+	unsigned num, den;
+	if (average && input_ratio(average, &num, &den)) {
+		double apart = (double)num / den / ((double)input->rate_num / input->rate_den) - 1;
+		input->steady = apart > -0.01 && apart < 0.01;
+	}
+	input->video_us = seconds_at(stream, "duration", tagged_duration(stream));
 	return true;
 }
 
@@ -228,7 +246,7 @@ bool input_probe(struct world *world, const char *ffmpeg, const char *path, stru
 		input_formats, "-show_entries",
 		"format=format_name,start_time,duration,bit_rate:stream=index,codec_name,codec_type,width,height,"
 		"pix_fmt,r_frame_rate,avg_frame_rate,duration,color_transfer,channels:stream_disposition=attached_pic,"
-		"timed_thumbnails:stream_side_data=rotation",
+		"timed_thumbnails:stream_side_data=rotation:stream_tags=DURATION",
 		"-of", "json", "-i", input_url(path, arena), NULL };
 	struct outcome outcome;
 	int error = world_run(world, &(struct command){ .argv = argv, .deadline_ms = PROBE_MS }, arena, &outcome);

@@ -26,6 +26,7 @@ struct input {
 	bool turned;     /* it is to be rotated when it is shown */
 	enum input_range range;
 	unsigned rate_num, rate_den; /* frames a second: the finest that all timestamps fit */
+	bool steady;                 /* and they all come at that rate */
 	int64_t video_us;            /* how long the video is; UNKNOWN_NUMBER */
 	int audio;                   /* index of the first audio stream; -1: none */
 	struct input_subtitle *subtitles;

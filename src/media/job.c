@@ -587,14 +587,33 @@ const char *const *job_audio(const struct job *job, const struct job_tools *tool
 	return ended(&line);
 }
 
-const char *const *job_rebase(
-        const struct job_tools *tools, const char *from, int64_t start_us, const char *to, struct arena *arena)
+/* By the rate, which takes frames of a steady one, and the muxer's own unit of time: for Matroska ffmpeg 5 counts in
+ * another one than it says. */
+bool job_joins_two(const struct job *job)
+{
+	return job->input->steady && job->form == JOB_MP4;
+}
+
+/* Without it ffmpeg's own guess is right but for the first frames of a stream; those get times just before.
+ */
+static void put_decoding_times(struct line *line, const struct job *job, const struct job_stream *stream)
+{
+	put(line, "-bsf:v");
+	put_word(line, job_joins_two(job) ? arena_printf(line->arena, "setts=pts=PTS:dts=STARTPTS+(N-%u)*%u/%u/TB",
+	                                            stream->delay, job->input->rate_den, job->input->rate_num)
+	                                  : "setts=pts=PTS:dts=if(lt(N\\,16)\\,STARTPTS-16+N\\,DTS)");
+}
+
+const char *const *job_rebase(const struct job *job, const struct job_tools *tools, const struct job_stream *stream,
+        const char *to, struct arena *arena)
 {
 	struct line line = { .arena = arena };
 	put_program(&line, NULL, tools);
-	put(&line, "-copyts -itsoffset %s -protocol_whitelist file -f nut -i", seconds(-start_us, arena));
-	put_word(&line, input_url(from, arena));
-	put(&line, "-map 0:v -c copy -f mov");
+	put(&line, "-copyts -itsoffset %s -protocol_whitelist file -f nut -i", seconds(-stream->start_us, arena));
+	put_word(&line, input_url(stream->path, arena));
+	put(&line, "-map 0:v -c copy");
+	put_decoding_times(&line, job, stream);
+	put(&line, "-f mov");
 	put_word(&line, input_url(to, arena));
 	return ended(&line);
 }
@@ -605,21 +624,22 @@ const char *job_list(const char *first, const char *second, int64_t apart_us, st
 	        seconds(apart_us, arena), second);
 }
 
-const char *const *job_join(const struct job *job, const struct job_tools *tools, const char *video, bool list,
-        int64_t start_us, const char *audio, const char *to, struct arena *arena)
+const char *const *job_join(const struct job *job, const struct job_tools *tools, const struct job_stream *video,
+        bool list, const char *audio, const char *to, struct arena *arena)
 {
 	struct line line = { .arena = arena };
 	put_program(&line, NULL, tools);
 	put(&line, "-copyts -protocol_whitelist file");
 	if (list)
-		put(&line, "-itsoffset %s", seconds(start_us, arena));
+		put(&line, "-itsoffset %s", seconds(video->start_us, arena));
 	put(&line, "-f %s -i", list ? "concat" : "nut");
-	put_word(&line, input_url(video, arena));
+	put_word(&line, input_url(video->path, arena));
 	if (audio) {
 		put(&line, "-protocol_whitelist file -i");
 		put_word(&line, input_url(audio, arena));
 	}
 	put(&line, "-map 0:v %s -c copy", audio ? "-map 1:a" : "");
+	put_decoding_times(&line, job, video);
 	put(&line, "%s", bare);
 	put_tag(&line, job, job->codec, list);
 	put(&line, "-f %s", muxer_of(job));

@@ -74,13 +74,21 @@ const char *const *job_video(const struct job *job, const struct job_engine *eng
         const struct job_from *from, const char *pattern, struct arena *arena);
 /* The audio: into one file, or as segments for HLS. */
 const char *const *job_audio(const struct job *job, const struct job_tools *tools, const char *to, struct arena *arena);
-/* What was encoded after the first encoder failed, moved to time zero: NUT tells no decoding times, and those of a
- * first frame can only be known where it is the first of a file. */
-const char *const *job_rebase(
-        const struct job_tools *tools, const char *from, int64_t start_us, const char *to, struct arena *arena);
-/* Video and audio become the output. list: the video is a list of two (job_list), and starts then. */
-const char *const *job_join(const struct job *job, const struct job_tools *tools, const char *video, bool list,
-        int64_t start_us, const char *audio, const char *to, struct arena *arena);
+/* A stream of segments as it is gathered. NUT keeps when a frame is shown and not when it is decoded: that is told
+ * anew, from the order of the frames and how many of them an encoder holds back. */
+struct job_stream {
+	const char *path;
+	int64_t start_us; /* when its first frame is shown */
+	unsigned delay;   /* in frames */
+};
+/* Whether job_join can tell decoding times of both streams at once; else the second one has to be moved before. */
+bool job_joins_two(const struct job *job);
+/* Moves a second stream to time zero, with its decoding times. */
+const char *const *job_rebase(const struct job *job, const struct job_tools *tools, const struct job_stream *stream,
+        const char *to, struct arena *arena);
+/* Video and audio become the output. list: the video is a list of two (job_list), and starts then; audio NULL: none. */
+const char *const *job_join(const struct job *job, const struct job_tools *tools, const struct job_stream *video,
+        bool list, const char *audio, const char *to, struct arena *arena);
 /* For ffmpeg's concat demuxer: the second file begins `apart_us` after the first. */
 const char *job_list(const char *first, const char *second, int64_t apart_us, struct arena *arena);
 

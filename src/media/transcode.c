@@ -418,55 +418,76 @@ static bool finish_with(struct run *run, const char *what, const char *const *ar
 	return fail_with(run, what, &failure);
 }
 
-/* When its first frame is shown. */
-static bool start_of(struct run *run, const char *path, int64_t *ret_us)
+/* Hardware does not always tell how far it puts frames out of order: two more do no harm. */
+static bool read_stream(struct run *run, const struct job_engine *engine, const char *path, struct job_stream *ret)
 {
-	const char *ffprobe = input_ffprobe(run->world, run->options->tools.ffmpeg, run->arena);
+	struct arena *arena = run->arena;
+	const char *ffprobe = input_ffprobe(run->world, run->options->tools.ffmpeg, arena);
 	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file", "-f", "nut",
-		"-show_entries", "format=start_time", "-of", "csv=p=0", "-i", input_url(path, run->arena), NULL };
-	struct outcome outcome;
-	if (!ffprobe ||
-	        world_run(run->world, &(struct command){ .argv = argv, .deadline_ms = 60000 }, run->arena, &outcome) ||
-	        !input_seconds(text_trimmed(run->arena, outcome.out), ret_us))
-		return err_set(run->err, ERR_SYSTEM, "%s: its times cannot be read", text_shown(run->arena, path));
+		"-show_entries", "stream=has_b_frames,start_time", "-of", "csv=p=0", "-i", input_url(path, arena),
+		NULL };
+	struct outcome outcome = { 0 };
+	uint64_t delay;
+	*ret = (struct job_stream){ .path = path };
+	if (ffprobe)
+		world_run(run->world, &(struct command){ .argv = argv, .deadline_ms = 60000 }, arena, &outcome);
+	struct words said = text_split(arena, outcome.out.data ? outcome.out.data : "", ",\n");
+	if (said.n < 2 || !text_number(said.word[0], 10, 64, &delay) || !input_seconds(said.word[1], &ret->start_us))
+		return err_set(run->err, ERR_SYSTEM, "%s: its times cannot be read", text_shown(arena, path));
+	ret->delay = (unsigned)delay + (engine->software ? 0 : 2);
 	return true;
 }
 
 /* The streams of two encoders become one for the muxer: a list of both. */
-static bool put_list(struct run *run, const char *first, const char *second, const char *list, int64_t *ret_start)
+static bool put_list(struct run *run, const struct job_stream *first, const struct job_stream *second, const char *list)
 {
 	struct arena *arena = run->arena;
-	const char *moved = in_work(run, "s.mov", arena);
-	int64_t start, next;
-	if (!start_of(run, first, &start) || !start_of(run, second, &next) ||
-	        !finish_with(run, "moving", job_rebase(&run->options->tools, second, next, moved, arena)))
-		return false;
-	store_remove(second);
-	const char *text = job_list(file_name(first), file_name(moved), next - start, arena);
-	*ret_start = start;
+	const char *next = second->path;
+	if (!job_joins_two(run->job)) {
+		next = in_work(run, "s.mov", arena);
+		if (!finish_with(run, "moving", job_rebase(run->job, &run->options->tools, second, next, arena)))
+			return false;
+		store_remove(second->path);
+	}
+	const char *text = job_list(file_name(first->path), file_name(next), second->start_us - first->start_us, arena);
 	return store_put(list, (struct bytes){ text, strlen(text) }, run->err);
+}
+
+/* The video as one stream, or as a list of two. */
+static bool gather(struct run *run, struct job_stream *ret, bool *ret_list)
+{
+	static const char *const names[] = { "v.nut", "s.nut" };
+	struct job_stream stream[TRANSCODE_ATTEMPTS];
+	unsigned n = 0;
+	for (unsigned i = 0; i < run->result->n_attempts; i++) {
+		const struct transcode_attempt *attempt = &run->result->attempt[i];
+		if (attempt->segments &&
+		        !read_stream(run, attempt->engine, in_work(run, names[i], run->arena), &stream[n++]))
+			return false;
+	}
+	*ret_list = n > 1;
+	*ret = stream[0];
+	if (n < 2)
+		return true;
+	ret->path = in_work(run, "list", run->arena);
+	ret->delay = stream[1].delay > ret->delay ? stream[1].delay : ret->delay;
+	return put_list(run, &stream[0], &stream[1], ret->path);
 }
 
 static bool join_file(struct run *run)
 {
 	struct arena *arena = run->arena;
-	const char *first = in_work(run, "v.nut", arena), *second = in_work(run, "s.nut", arena), *video = first;
 	const char *audio = run->job->with_audio ? in_work(run, "audio", arena) : NULL;
 	const char *whole = arena_printf(arena, "%s/whole", run->last);
-	bool two = run->result->n_attempts > 1 && run->result->attempt[0].segments && run->result->attempt[1].segments;
-	int64_t start = 0;
+	struct job_stream video = { 0 };
+	bool list = false;
 	tell(run, TRANSCODE_JOINS, NULL, 0);
-	if (!run->result->attempt[0].segments)
-		video = second;
-	if (two) {
-		video = in_work(run, "list", arena);
-		if (!put_list(run, first, second, video, &start))
-			return false;
-	}
+	if (!gather(run, &video, &list))
+		return false;
 	if (run->stopped)
 		return true;
 	if (!finish_with(run, "joining video and audio",
-	            job_join(run->job, &run->options->tools, video, two, start, audio, whole, arena)))
+	            job_join(run->job, &run->options->tools, &video, list, audio, whole, arena)))
 		return false;
 	if (run->stopped || !store_take(whole, run->job->output, run->options->replace, run->err))
 		return run->stopped;
@@ -563,7 +584,11 @@ static bool close_hls(struct run *run, bool whole)
 		size_t kept = !some ? 0 : of == AUDIO ? audio_to_show(run, whole) : segments->n;
 		for (size_t i = kept; i < segments->n; i++)
 			store_remove(arena_printf(&arena, "%s/%s", folder, segments->list[i].name));
-		store_remove(segment_path(run, of == AUDIO ? 'a' : kind_of(run), segments->n, &arena));
+		/* nor what was not told of any more */
+		const char *path;
+		for (size_t i = segments->n;
+		        store_there(path = segment_path(run, of == AUDIO ? 'a' : kind_of(run), i, &arena)); i++)
+			store_remove(path);
 		segments->n = kept;
 	}
 	if (some)
