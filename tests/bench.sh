@@ -101,8 +101,51 @@ bench_serve() {
 	serving=
 }
 
+# Beside the same ffmpeg by hand (--print), in turns; medians of ROUNDS. The first segment: when a player can have it.
+bench_transcode() {
+	seconds=${SECONDS_OF_FILM:-30}
+	ffmpeg -v error -nostdin -f lavfi -i testsrc2=s=1920x1080:r=30000/1001 -f lavfi -i sine=r=48000 -t "$seconds" \
+		-vf noise=c0s=8:c0f=t -c:v libx264 -preset ultrafast -b:v 10M -c:a aac "$work/film.mp4"
+	"$gpuferry" transcode --print --prefer software "$work/film.mp4" "$work/proven.mp4" >"$work/ignored" # proofs are kept from here on
+	for form in mp4 m3u8; do
+		"$gpuferry" transcode --print --prefer software "$work/film.mp4" "$work/hand.$form" >"$work/hand"
+		for _ in $(seq "${ROUNDS:-5}"); do
+			rm -f "$work"/hand.* "$work"/ours.*
+			# %e %U %S, with a watch on the first segment
+			for who in hand ours; do
+				case $who in
+				hand) set -- sh "$work/hand" ;;
+				ours) set -- "$gpuferry" transcode --quiet --prefer software "$work/film.mp4" "$work/ours.$form" ;;
+				esac
+				began=$(date +%s%N)
+				/usr/bin/time -o "$work/time.$who" -f '%e %U %S' "$@" &
+				if [ $form = m3u8 ]; then
+					while [ ! -s "$work/$who.m3u8" ]; do sleep 0.002; done
+					first=$((($(date +%s%N) - began) / 1000000))
+				else
+					first=0
+				fi
+				wait $!
+				echo "$who $(cat "$work/time.$who") $first"
+			done
+		done | awk -v form=$form '{ wall[$1, ++n[$1]] = $2; cpu[$1, n[$1]] = $3 + $4; first[$1, n[$1]] = $5 }
+			function median(list, who, i, j, t, copy) {
+				for (i = 1; i <= n[who]; i++) copy[i] = list[who, i]
+				for (i = 1; i <= n[who]; i++) for (j = i + 1; j <= n[who]; j++) if (copy[j] < copy[i]) { t = copy[i]; copy[i] = copy[j]; copy[j] = t }
+				return copy[int((n[who] + 1) / 2)]
+			}
+			END {
+				printf "transcode to %s: %.2f s, by hand %.2f s (%+.1f %%); processor %.2f s, by hand %.2f s (%+.1f %%)", form,
+					w = median(wall, "ours"), h = median(wall, "hand"), (w / h - 1) * 100,
+					c = median(cpu, "ours"), d = median(cpu, "hand"), (c / d - 1) * 100
+				if (form == "m3u8") printf "; first segment %d ms, by hand %d ms", median(first, "ours"), median(first, "hand")
+				print ""
+			}'
+	done
+}
+
 case ${1-all} in
-inspect | plan | serve) "bench_$1" ;;
-all) bench_inspect && bench_plan && bench_serve ;;
-*) echo "bench: inspect, plan and serve are what can be measured" >&2; exit 2 ;;
+inspect | plan | serve | transcode) "bench_$1" ;;
+all) bench_inspect && bench_plan && bench_serve && bench_transcode ;;
+*) echo "bench: inspect, plan, serve and transcode are what can be measured" >&2; exit 2 ;;
 esac

@@ -11,7 +11,7 @@ unset GPUFERRY_UPDATE
 run "$gpuferry"
 [ $code = 0 ] && says "gpuferry inspect" && says "gpuferry plan" && says "gpuferry apply"; ok "alone it names the three commands a newcomer needs"
 
-for verb in inspect verify plan apply rollback rehearse serve record; do
+for verb in inspect verify plan apply rollback rehearse serve record transcode; do
 	run "$gpuferry" $verb --help
 	[ $code = 0 ] && says "gpuferry $verb" && says --quiet; ok "$verb --help"
 done
