@@ -98,7 +98,14 @@ static void test_hangs(void **state)
 	assert_int_equal(next(&worker, &arena, &said), WORKER_HUNG);
 	assert_true(worker_now_ms() - began >= 250);
 	assert_int_equal(worker_due(&worker), INT64_MAX);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	/* the next one begins when this one is dead, and not before */
+	assert_int_equal(worker.ended, pid);
+	for (int i = 0; i < 500 && !worker_start(&worker, worker_now_ms()); i++)
+		poll(NULL, 0, 10);
+	assert_true(worker.pid > 0);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
+	worker_stop(&worker);
+	assert_int_equal(waitpid(worker.ended, NULL, 0), worker.ended);
 	(void)state;
 }
 

@@ -96,6 +96,9 @@ void worker_init(void)
 bool worker_start(struct worker *worker, int64_t now_ms)
 {
 	int ends[2], parent = getpid();
+	if (worker->ended && waitpid(worker->ended, NULL, WNOHANG) == 0)
+		return false;
+	worker->ended = 0;
 	if (pipe2(ends, O_CLOEXEC))
 		return false;
 	int pid = fork();
@@ -124,6 +127,7 @@ void worker_stop(struct worker *worker)
 	free(worker->data_in);
 	worker->data_in = NULL;
 	worker->size = worker->room = 0;
+	worker->ended = worker->pid ? worker->pid : worker->ended;
 	worker->pid = 0;
 	worker->pipe = -1;
 }

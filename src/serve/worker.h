@@ -26,6 +26,7 @@ struct worker {
 	unsigned silence_ms; /* so long it may say nothing */
 	/* kept here */
 	int pid, pipe;    /* 0 and -1: it does not run */
+	int ended;        /* the one before; 0: none */
 	int64_t heard_ms; /* when it last spoke or began, of a clock that never jumps */
 	uint64_t starts;
 	char *data_in; /* a message that is not whole yet */
@@ -34,7 +35,7 @@ struct worker {
 
 enum worker_news { WORKER_NOTHING, WORKER_MESSAGE, WORKER_ENDED, WORKER_HUNG };
 
-/* False: no process can be made. */
+/* False: no process can be made, or the one before sleeps in the kernel and does not die: it shall not become many. */
 bool worker_start(struct worker *worker, int64_t now_ms);
 /* What came since, one message at a time; call again until it is nothing. A message lives in the arena. HUNG: it was
  * silent for too long and has been ended; whatever it had started too. */
