@@ -87,10 +87,10 @@ struct text {
 
 static void put(struct text *text, const char *piece, size_t size)
 {
-	if (text->room - text->size < size) {
+	if (!text->data || text->room - text->size < size) {
 		size_t room = 2 * (text->room + size) + 4096;
 		char *data = arena_alloc(text->arena, room);
-		if (text->size)
+		if (text->data)
 			memcpy(data, text->data, text->size);
 		text->data = data;
 		text->room = room;
