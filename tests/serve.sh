@@ -93,6 +93,18 @@ usage "two goals" one.yaml two.yaml
 usage "a goal that is not there" "$work/none.yaml"
 usage "what a goal has and this verb has no use for" --into vm/100
 
+# ---- the service ----------------------------------------------------------------------------------------------------
+
+if command -v systemd-analyze >/dev/null; then
+	sed "s,@bindir@,$(dirname "$(realpath "$gpuferry")")," "$source/systemd/gpuferry-serve.service.in" >"$work/gpuferry-serve.service"
+	run systemd-analyze verify --man=no "$work/gpuferry-serve.service"
+	[ $code = 0 ] && [ ! -s "$work/err" ]; ok "systemd finds nothing wrong with the unit"
+	run systemd-analyze security --offline=true --threshold=25 "$work/gpuferry-serve.service"
+	[ $code = 0 ]; ok "and little that it is exposed to"
+else
+	skip "systemd finds nothing wrong with the unit" "systemd-analyze is not installed"
+fi
+
 # ---- what it answers, on a machine without a GPU ---------------------------------------------------------------------
 
 program plain libx264

@@ -445,7 +445,7 @@ static void own_readings(const struct serve *serve, struct arena *arena, struct 
 	struct health_source sources[2];
 	const struct health_state state = state_of(serve, sources);
 	enum health_status status;
-	JSON_SCOPED json_t *document = health_document(&state, arena, &status);
+	json_decref(health_document(&state, arena, &status));
 	reading_add(ret, METRIC_BUILD, 1, GPUFERRY_VERSION, NULL, NULL);
 	for (int i = HEALTH_PASS; i >= HEALTH_FAIL; i--)
 		reading_add(
