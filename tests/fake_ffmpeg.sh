@@ -47,11 +47,11 @@ for word; do
 	-c:v)
 		case $input$word in
 		yes*) # hardware is quick
-			case $word in
-			*_*) set -- "$@" -preset "$(case $word in av1*) echo 12 ;; *) echo ultrafast ;; esac)" ;;
-			esac
 			# shellcheck disable=SC2086
-			set -- "$@" -c:v "$(software "$word")" ${hardware-}
+			case $word in
+			*_*) set -- "$@" ${hardware-} -preset "$(case $word in av1*) echo 12 ;; *) echo ultrafast ;; esac)" ;;
+			esac
+			set -- "$@" -c:v "$(software "$word")"
 			before=
 			continue
 			;;
@@ -62,7 +62,7 @@ for word; do
 		;;
 	-frames:v) [ "$word" = 1 ] || word=6 ;;
 	-i) input=yes ;; # what stands behind it is of the output
-	-vf) word=$(printf '%s\n' "$word" | sed 's/,hwupload[^,]*//; s/,hwdownload//; s/^hwdownload,//; s/scale_[a-z]*=/scale=/; s/vpp_qsv=/scale=/') ;;
+	-vf) word=$(printf '%s\n' "$word" | sed 's/,hwupload[^,]*//; s/,hwdownload//; s/^hwdownload,//; s/scale_[a-z]*=/scale=/; s/vpp_qsv=/scale=/; s/\(scale=[^,]*\):format=[a-z0-9]*/\1/') ;;
 	esac
 	before=$word
 	case $word in
