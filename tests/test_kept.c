@@ -117,7 +117,9 @@ static void test_refused(void **state)
 static const struct proofs *ask(struct stage *stage, const struct drm *drm, const char *folder, bool fresh)
 {
 	struct err err = { 0 };
-	struct kept_options options = { .ffmpeg = stage->path, .folder = folder, .fresh = fresh };
+	struct kept_options options = {
+		.ffmpeg = stage->path, .folder = folder, .fresh = fresh, .proof.deadline_ms = 60000
+	};
 	const struct proofs *proofs = kept_proofs(&stage->world, drm, &options, &stage->arena, &err);
 	if (!proofs)
 		fail_msg("%s", err.text);

@@ -27,7 +27,7 @@ static const struct proofs *prove(struct stage *stage, const struct drm *drm, un
 {
 	struct err err = { 0 };
 	struct ffmpeg *ffmpeg = arena_new(&stage->arena, struct ffmpeg);
-	struct proof_options options = { .deadline_ms = deadline_ms, .nvml = stage->nvml };
+	struct proof_options options = { .deadline_ms = deadline_ms ? deadline_ms : 60000, .nvml = stage->nvml };
 	if (!stage->nodes)
 		stage->nodes = opens;
 	if (!ffmpeg_open(&stage->world, stage->path, &stage->arena, &err, ffmpeg))
@@ -333,6 +333,38 @@ static void test_nodes(void **state)
 	stage_close(&stage);
 }
 
+/* Of two cards one is denied: CUDA's first is the other, and nothing that runs there is taken for the denied one's. */
+static void test_two_cards(void **state)
+{
+	static struct drm_node cards[] = {
+		{ .name = "nvidia0", .path = "/dev/nvidia0", .pci = "0000:01:00.0", .driver = "nvidia", .exists = YES },
+		{ .name = "nvidia1", .path = "/dev/nvidia1", .pci = "0000:02:00.0", .driver = "nvidia", .exists = YES },
+	};
+	static const struct stage_node nodes[] = { { "/dev/nvidia0", EPERM }, { "/dev/nvidia1", 0 },
+		{ "/dev/nvidiactl", 0 }, { "/dev/nvidia-uvm", 0 }, { NULL, 0 } };
+	static const struct drm two = { .nodes = cards, .n = 2, .known = YES };
+	(void)state;
+	if (no_ffmpeg())
+		skip();
+	struct stage stage;
+	stage_open(&stage, "encoders=h264_nvenc filters=none hwaccels=none\n"
+	                   "act() { case \"$*\" in *cuda=cu:1*) say 'CUDA_ERROR_INVALID_DEVICE' ;; *cuda=cu:*) note "
+	                   "\"$*\" ;; esac; }");
+	stage.nodes = nodes;
+	const struct proofs *proofs = prove(&stage, &two, 0);
+	for (size_t i = 0; i < proofs->n; i++) {
+		const struct proof *proof = &proofs->list[i];
+		if (strcmp(proof->name, "h264_nvenc") != 0)
+			continue;
+		if (strcmp(proof->device, "/dev/nvidia0") == 0)
+			is(proof, NO, RUNG_NONE, "broken", "device rules");
+		else
+			is(proof, YES, RUNG_FRAME, "unknown", "");
+	}
+	assert_non_null(strstr(stage_log(&stage), "cuda=cu:0"));
+	stage_close(&stage);
+}
+
 static void test_devices(void **state)
 {
 	struct drm_node nodes[] = {
@@ -462,7 +494,7 @@ static void test_real(void **state)
 	struct world *world = world_open_root(NULL, false, &arena, &err);
 	struct ffmpeg ffmpeg;
 	assert_true(ffmpeg_open(world, "/usr/bin/ffmpeg", &arena, &err, &ffmpeg));
-	struct proof_options options = { 0 };
+	struct proof_options options = { .deadline_ms = 60000 };
 	const struct proofs *proofs = proofs_run(world, &no_gpu, &ffmpeg, &options, &arena);
 	for (size_t i = 0; i < proofs->n; i++) {
 		const struct proof *proof = &proofs->list[i];
@@ -490,6 +522,7 @@ int main(void)
 		cmocka_unit_test(test_hangs),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_two_cards),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,6 +155,7 @@ struct state { /* of one device; software has one too */
 	struct failure failure; /* why it does not start; cause NULL: it does */
 	int rung;               /* shown so far */
 	bool scales[2];         /* its scaler, of 8 and of 10 bits */
+	bool opens, shut;       /* its own node; and is nothing tried on it therefore? */
 	bool hung;
 };
 
@@ -370,9 +371,31 @@ static void open_nodes(struct runner *runner)
 			error = world_probe_open(runner->world, nodes[j]);
 			if (error)
 				state->failure = proof_node_failure(nodes[j], error, runner->arena);
+			state->opens |= !j && !error;
 		}
 		if (!error)
 			state->rung = RUNG_OPENS;
+	}
+}
+
+/* CUDA counts the cards whose nodes open: a card whose node does not has no number, and what would be tried on it would
+ * run on another one. Where none opens they are left as they are: a helper of NVIDIA's driver may make the nodes when
+ * CUDA starts. */
+static void shut_or_count(struct runner *runner)
+{
+	unsigned cards = 0, next = 0;
+	for (size_t i = 0; i < runner->n_states; i++)
+		cards += runner->states[i].device.way == WAY_NVENC && runner->states[i].opens;
+	for (size_t i = 0; i < runner->n_states; i++) {
+		struct state *state = &runner->states[i];
+		if (state->device.way != WAY_NVENC) {
+			state->shut = state->failure.cause;
+		} else if (cards) {
+			state->shut = !state->opens;
+			state->device.index = next;
+			state->device.several = cards > 1;
+			next += state->opens;
+		}
 	}
 }
 
@@ -440,9 +463,7 @@ static void start(struct runner *runner)
 	add(runner, &trials, PROBE_REFERENCE, NULL);
 	for (size_t i = 0; i < runner->n_states; i++) {
 		struct state *state = &runner->states[i];
-		/* a helper of NVIDIA's driver may make its nodes when CUDA starts */
-		bool closed = state->failure.cause && state->device.way != WAY_NVENC;
-		if (state->device.way == WAY_SOFTWARE || closed || !is_wanted(runner, state))
+		if (state->device.way == WAY_SOFTWARE || state->shut || !is_wanted(runner, state))
 			continue;
 		struct trial *trial = add(runner, &trials, PROBE_INIT, NULL);
 		trial->state = state;
@@ -785,6 +806,7 @@ struct proofs *proofs_run(struct world *world, const struct drm *drm, const stru
 		};
 	list_items(&runner);
 	open_nodes(&runner);
+	shut_or_count(&runner);
 	start(&runner);
 	work(&runner);
 	check(&runner);
