@@ -217,6 +217,18 @@ echo kept >"$work/file"
 run "$gpuferry" serve --listen "$work/file"
 [ $code = 1 ] && one_line && [ "$(cat "$work/file")" = kept ]; ok "a file is never taken for one"
 
+begin open "$gpuferry" serve --listen 0.0.0.0:0 --ffmpeg "$work/plain"
+ask "$port" "GET /health HTTP/1.1\r\nHost: media.lan\r\nConnection: close\r\n\r\n"
+body | jq -e .status >"$work/jq"; ok "where others are meant, every name is answered"
+ends "$pid"
+begin six "$gpuferry" serve --listen "[::1]:0" --ffmpeg "$work/plain"
+if grep -q "cannot assign\|Cannot assign\|not supported" "$work/six.err"; then
+	skip "an address of IPv6 is served" "this machine has none"
+else
+	grep -q '^http://\[::1\]:[0-9]' "$work/six.out"; ok "an address of IPv6 is served"
+	ends "$pid"
+fi
+
 begin given "$client" activate "$gpuferry" serve --ffmpeg "$work/plain"
 [ -n "$port" ] && get "$port" /health && body | jq -e .status >"$work/jq"; ok "a socket that systemd hands over is served"
 ends "$pid"; ok "and that ends well"
@@ -227,6 +239,14 @@ program none libx264
 rm "$work/none"
 begin none "$gpuferry" serve --listen 127.0.0.1:0 --ffmpeg "$work/none"
 wait_for 20 "$port" '.hardware_acceleration.reason | contains("no proof can be made")' true && [ "$(status)" = 503 ]; ok "without an ffmpeg it fails, and says so"
+ends "$pid"
+
+printf 'gpu: intel\n' >"$work/intel.yaml"
+begin intel "$gpuferry" serve --listen 127.0.0.1:0 --ffmpeg "$work/plain" "$work/intel.yaml"
+wait_for 60 "$port" .hardware_acceleration.active false; ok "a goal that is not reached is noticed"
+[ "$(health "$port" '[.status, .hardware_acceleration.wanted, .hardware_acceleration.engine] | tostring')" = '["fail",true,"software"]' ] &&
+	[ "$(status)" = 503 ] && [ "$(health "$port" .hardware_acceleration.wanted_by)" = "$work/intel.yaml: gpu: intel" ]
+ok "503, what encodes instead, and who wants it"
 ends "$pid"
 
 mkdir "$work/nvidia"
