@@ -121,14 +121,15 @@ static bool is_picture(const json_t *stream)
 /* Matroska has it in a tag: "00:01:12.075000000". */
 static int64_t tagged_duration(const json_t *stream)
 {
+	struct arena arena ARENA_SCOPED = { 0 };
 	const char *text = json_string_at(json_object_get(stream, "tags"), "DURATION");
-	unsigned hours, minutes;
+	struct words parts = text_split(&arena, text ? text : "", ":");
+	uint64_t hours, minutes;
 	int64_t us;
-	int read = 0;
-	if (!text || sscanf(text, "%2u:%2u:%n", &hours, &minutes, &read) != 2 || !read || minutes > 59 ||
-	        !input_seconds(text + read, &us))
+	if (parts.n != 3 || !text_number(parts.word[0], 10, 9999, &hours) ||
+	        !text_number(parts.word[1], 10, 59, &minutes) || !input_seconds(parts.word[2], &us))
 		return UNKNOWN_NUMBER;
-	return ((int64_t)hours * 60 + minutes) * 60000000 + us;
+	return (int64_t)(hours * 60 + minutes) * 60000000 + us;
 }
 
 static bool take_video(const json_t *stream, struct arena *arena, struct input *input)
@@ -242,12 +243,12 @@ bool input_probe(struct world *world, const char *ffmpeg, const char *path, stru
 		err_set(err, ERR_INPUT, "no ffprobe is here");
 		return err_hint(err, "it comes with ffmpeg: apt install ffmpeg");
 	}
+	static const char entries[] =
+	        "format=format_name,start_time,duration,bit_rate:stream=index,codec_name,codec_type,width,height,"
+	        "pix_fmt,r_frame_rate,avg_frame_rate,duration,color_transfer,channels:stream_disposition=attached_pic,"
+	        "timed_thumbnails:stream_side_data=rotation:stream_tags=DURATION";
 	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist",
-		input_formats, "-show_entries",
-		"format=format_name,start_time,duration,bit_rate:stream=index,codec_name,codec_type,width,height,"
-		"pix_fmt,r_frame_rate,avg_frame_rate,duration,color_transfer,channels:stream_disposition=attached_pic,"
-		"timed_thumbnails:stream_side_data=rotation:stream_tags=DURATION",
-		"-of", "json", "-i", input_url(path, arena), NULL };
+		input_formats, "-show_entries", entries, "-of", "json", "-i", input_url(path, arena), NULL };
 	struct outcome outcome;
 	int error = world_run(world, &(struct command){ .argv = argv, .deadline_ms = PROBE_MS }, arena, &outcome);
 	if (error)

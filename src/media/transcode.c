@@ -457,7 +457,7 @@ static bool put_list(struct run *run, const struct job_stream *first, const stru
 static bool gather(struct run *run, struct job_stream *ret, bool *ret_list)
 {
 	static const char *const names[] = { "v.nut", "s.nut" };
-	struct job_stream stream[TRANSCODE_ATTEMPTS];
+	struct job_stream stream[TRANSCODE_ATTEMPTS] = { 0 };
 	unsigned n = 0;
 	for (unsigned i = 0; i < run->result->n_attempts; i++) {
 		const struct transcode_attempt *attempt = &run->result->attempt[i];
@@ -552,10 +552,10 @@ static bool prepare(struct run *run)
 	}
 	if (!has_room(run, folder, work ? 1 : 2) || (work && !has_room(run, work, 1)))
 		return false;
-	if (!store_work(NULL, job->output, arena, run->err, &run->last))
+	if (!store_work(folder, true, arena, run->err, &run->last))
 		return false;
 	run->work = run->last;
-	return !work || store_work(work, NULL, arena, run->err, &run->work);
+	return !work || store_work(work, false, arena, run->err, &run->work);
 }
 
 /* On a full disk the last segment may have been told of and not be there whole. */

@@ -140,19 +140,11 @@ bool store_put(const char *path, struct bytes content, struct err *err)
 
 /* ---- what a program writes for us --------------------------------------------- */
 
-/* "dir/" of "dir/name", "" of "name" */
-static const char *folder_of(const char *path, struct arena *arena)
+bool store_work(const char *folder, bool hidden, struct arena *arena, struct err *err, const char **ret)
 {
-	const char *slash = strrchr(path, '/');
-	return arena_strndup(arena, path, slash ? (size_t)(slash - path) + 1 : 0);
-}
-
-bool store_work(const char *folder, const char *path, struct arena *arena, struct err *err, const char **ret)
-{
-	char *made = folder ? arena_printf(arena, "%s/gpuferry-XXXXXX", folder)
-	                    : arena_printf(arena, "%s.gpuferry-XXXXXX", folder_of(path, arena));
+	char *made = arena_printf(arena, "%s/%sgpuferry-XXXXXX", folder, hidden ? "." : "");
 	if (!mkdtemp(made))
-		return err_errno(err, errno, "%s", text_shown(arena, folder ? folder : path));
+		return err_errno(err, errno, "%s", text_shown(arena, folder));
 	*ret = made;
 	return true;
 }

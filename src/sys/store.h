@@ -19,8 +19,8 @@ bool store_folder(const char *path, unsigned mode, struct err *err);
 bool store_put(const char *path, struct bytes content, struct err *err);
 
 /* ---- what a program writes for us ---- */
-/* A new folder of its own, for this user alone, in `folder` or beside `path` (one of them NULL). */
-bool store_work(const char *folder, const char *path, struct arena *arena, struct err *err, const char **ret);
+/* A new folder of its own in a folder, for this user alone; hidden: its name begins with a dot. */
+bool store_work(const char *folder, bool hidden, struct arena *arena, struct err *err, const char **ret);
 /* Puts what `from` holds behind what `to` holds (made where it is not there), from where `mark` stands in its first
  * 64 KiB on; a mark of size 0: all of it. */
 bool store_join(const char *to, const char *from, struct bytes mark, struct err *err);
