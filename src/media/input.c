@@ -132,6 +132,13 @@ static int64_t tagged_duration(const json_t *stream)
 	return (int64_t)(hours * 60 + minutes) * 60000000 + us;
 }
 
+/* A rate that no film has is a container's unit of time. */
+static bool take_rate(const char *text, struct input *input)
+{
+	return text && input_ratio(text, &input->rate_num, &input->rate_den) &&
+	       input->rate_num / input->rate_den <= 1000;
+}
+
 static bool take_video(const json_t *stream, struct arena *arena, struct input *input)
 {
 	const char *codec = json_string_at(stream, "codec_name"), *format = json_string_at(stream, "pix_fmt");
@@ -146,8 +153,7 @@ static bool take_video(const json_t *stream, struct arena *arena, struct input *
 	input->planar_420 = strstr(format, "420") || text_starts(format, "nv12") || text_starts(format, "p010");
 	input->turned = is_turned(stream);
 	input->range = range_of(stream);
-	if ((!rate || !input_ratio(rate, &input->rate_num, &input->rate_den)) &&
-	        (!average || !input_ratio(average, &input->rate_num, &input->rate_den))) {
+	if (!take_rate(rate, input) && !take_rate(average, input)) {
 		input->rate_num = 25;
 		input->rate_den = 1;
 	}
