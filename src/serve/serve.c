@@ -347,23 +347,21 @@ static void ended(struct serve *serve, int which, enum worker_news news, int64_t
 		[NVML] = "NVIDIA's driver hangs",
 		[PROOF] = "the proof hangs: it was ended" };
 	struct task *task = &serve->task[which];
-	bool was_well = task->head.answers;
 	int64_t next = again_ms(serve, which, now_ms);
 	/* a proof that was asked for meanwhile stays asked for */
-	task->next_ms = which == PROOF && task->next_ms < next && task->next_ms > now_ms ? task->next_ms : next;
-	if (news == WORKER_ENDED && (which != PROOF || task->heard) && !was_well)
-		return; /* it said why */
-	if (which == PROOF && news == WORKER_ENDED && task->heard)
+	task->next_ms = which == PROOF && task->next_ms < next ? task->next_ms : next;
+	/* a proof ends when it is made; who looks ends when it said why it cannot */
+	if (news == WORKER_ENDED && task->heard && (which == PROOF || !task->head.answers))
 		return;
+	if (which == NVML && task->head.answers)
+		prove_by(serve, now_ms);
+	if (which == NVML)
+		serve->readings[NVML].n = 0;
+	serve->failed += which == PROOF;
 	task->head = (struct head){ 0 };
 	snprintf(task->head.why, sizeof task->head.why, "%s",
 	        news == WORKER_HUNG ? hung[which] : "what asks it ended unexpectedly");
 	task->heard = true;
-	serve->failed += which == PROOF;
-	if (which == NVML) {
-		serve->readings[NVML].n = 0;
-		prove_by(serve, now_ms);
-	}
 }
 
 static void hear(struct serve *serve, int which)
