@@ -81,9 +81,9 @@ struct job_stream {
 	int64_t start_us; /* when its first frame is shown */
 	unsigned delay;   /* in frames */
 };
-/* Whether job_join can tell decoding times of both streams at once; else the second one has to be moved before. */
+/* Whether job_join can tell decoding times of both streams at once; else both have to be moved before. */
 bool job_joins_two(const struct job *job);
-/* Moves a second stream to time zero, with its decoding times. */
+/* Moves one of two streams to time zero, with its decoding times. */
 const char *const *job_rebase(const struct job *job, const struct job_tools *tools, const struct job_stream *stream,
         const char *to, struct arena *arena);
 /* Video and audio become the output. list: the video is a list of two (job_list), and starts then; audio NULL: none. */

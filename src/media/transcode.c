@@ -438,18 +438,20 @@ static bool read_stream(struct run *run, const struct job_engine *engine, const 
 	return true;
 }
 
-/* The streams of two encoders become one for the muxer: a list of both. */
-static bool put_list(struct run *run, const struct job_stream *first, const struct job_stream *second, const char *list)
+/* The streams of two encoders become one for the muxer: a list of both, in one form. */
+static bool put_list(struct run *run, struct job_stream stream[TRANSCODE_ATTEMPTS], const char *list)
 {
+	static const char *const names[] = { "v.mov", "s.mov" };
 	struct arena *arena = run->arena;
-	const char *next = second->path;
-	if (!job_joins_two(run->job)) {
-		next = in_work(run, "s.mov", arena);
-		if (!finish_with(run, "moving", job_rebase(run->job, &run->options->tools, second, next, arena)))
+	for (int i = 0; i < TRANSCODE_ATTEMPTS && !job_joins_two(run->job); i++) {
+		const char *moved = in_work(run, names[i], arena);
+		if (!finish_with(run, "moving", job_rebase(run->job, &run->options->tools, &stream[i], moved, arena)))
 			return false;
-		store_remove(second->path);
+		store_remove(stream[i].path);
+		stream[i].path = moved;
 	}
-	const char *text = job_list(file_name(first->path), file_name(next), second->start_us - first->start_us, arena);
+	const char *text = job_list(
+	        file_name(stream[0].path), file_name(stream[1].path), stream[1].start_us - stream[0].start_us, arena);
 	return store_put(list, (struct bytes){ text, strlen(text) }, run->err);
 }
 
@@ -471,7 +473,7 @@ static bool gather(struct run *run, struct job_stream *ret, bool *ret_list)
 		return true;
 	ret->path = in_work(run, "list", run->arena);
 	ret->delay = stream[1].delay > ret->delay ? stream[1].delay : ret->delay;
-	return put_list(run, &stream[0], &stream[1], ret->path);
+	return put_list(run, stream, ret->path);
 }
 
 static bool join_file(struct run *run)
@@ -561,13 +563,9 @@ static bool prepare(struct run *run)
 /* On a full disk the last segment may have been told of and not be there whole. */
 static void drop_last(struct run *run)
 {
-	struct arena arena ARENA_SCOPED = { 0 };
-	for (int of = 0; of < PROGRAMS; of++) {
-		struct segments *segments = &run->segments[of];
-		if (segments->n)
-			store_remove(arena_printf(
-			        &arena, "%s/%s", folder_of(run->stem, &arena), segments->list[--segments->n].name));
-	}
+	for (int of = 0; of < PROGRAMS; of++)
+		if (run->segments[of].n)
+			run->segments[of].n--;
 }
 
 /* What can be played is closed; if there is nothing, nothing is left. whole: nothing went wrong. */
