@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sys/spawn.h"
@@ -234,6 +235,36 @@ static void long_ones_are_read_while_they_run(void **state)
 	spawn_end(&list[1], &arena, &outcome);
 }
 
+/* Who began a long one is killed: nobody goes on encoding. */
+static void a_long_one_ends_with_us(void **state)
+{
+	(void)state;
+	int pids[2];
+	pid_t pid = 0;
+	assert_int_equal(pipe(pids), 0);
+	pid_t child = fork();
+	if (!child) {
+		struct arena arena = { 0 };
+		struct spawned *spawned;
+		struct bytes line = { "", 0 };
+		static const char *const argv[] = { "sh", "-c", "echo $$; trap '' PIPE TERM HUP; while :; do sleep 1; done", NULL };
+		if (spawn_begin(argv, &arena, &spawned))
+			_exit(1);
+		while (!spawn_line(spawned, &line))
+			spawn_wait(&spawned, 1, -1, 1000);
+		pid = atoi(line.data);
+		if (write(pids[1], &pid, sizeof pid) != sizeof pid)
+			_exit(1);
+		pause();
+	}
+	assert_int_equal(read(pids[0], &pid, sizeof pid), sizeof pid);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_true(test_gone(pid));
+	close(pids[0]);
+	close(pids[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +277,7 @@ int main(void)
 		cmocka_unit_test(child_left_behind_is_not_waited_for),
 		cmocka_unit_test(output_has_a_limit),
 		cmocka_unit_test(long_ones_are_read_while_they_run),
+		cmocka_unit_test(a_long_one_ends_with_us),
 		cmocka_unit_test(no_descriptor_leaks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -389,9 +389,25 @@ struct spawned {
 	bool ended;
 };
 
+/* By util-linux's setpriv, where it is: only the new process itself can ask for that. */
+static const char *const *ends_with_us(const char *const *argv, struct arena *arena)
+{
+	struct words words = { 0 };
+	if (!argv || !argv[0] || !program_path("setpriv", arena) || !program_path(argv[0], arena))
+		return argv;
+	static const char *const before[] = { "setpriv", "--pdeathsig", "KILL", "--" };
+	for (size_t i = 0; i < sizeof before / sizeof *before; i++)
+		*arena_push(arena, words.word, words.n) = before[i];
+	*arena_push(arena, words.word, words.n) = program_path(argv[0], arena);
+	for (argv++; *argv; argv++)
+		*arena_push(arena, words.word, words.n) = *argv;
+	*arena_push(arena, words.word, words.n) = NULL;
+	return words.word;
+}
+
 int spawn_begin(const char *const *argv, struct arena *arena, struct spawned **ret)
 {
-	struct run_job job = { .command = { .argv = argv, .output_max = SIZE_MAX / 4 } };
+	struct run_job job = { .command = { .argv = ends_with_us(argv, arena), .output_max = SIZE_MAX / 4 } };
 	struct child child;
 	if (!begin(&job, arena, &child))
 		return job.error;

@@ -13,7 +13,7 @@ void spawn_run_each(struct run_job *jobs, size_t n, unsigned at_once, struct are
 
 /* A long one, read while it runs. */
 struct spawned;
-/* Begins it, as above but without an input and a deadline. 0 or errno. */
+/* Begins it, as above but without an input and a deadline. Should this program be killed, it ends too. 0 or errno. */
 int spawn_begin(const char *const *argv, struct arena *arena, struct spawned **ret);
 /* Waits until one of them says something or has ended, `wake` can be read (-1: none), or the time is over. A NULL in
  * the list is nobody. */
