@@ -461,7 +461,7 @@ static bool gather(struct run *run, struct job_stream *ret, bool *ret_list)
 	static const char *const names[] = { "v.nut", "s.nut" };
 	struct job_stream stream[TRANSCODE_ATTEMPTS] = { 0 };
 	unsigned n = 0;
-	for (unsigned i = 0; i < run->result->n_attempts; i++) {
+	for (unsigned i = 0; i < run->result->n_attempts && i < TRANSCODE_ATTEMPTS; i++) {
 		const struct transcode_attempt *attempt = &run->result->attempt[i];
 		if (attempt->segments &&
 		        !read_stream(run, attempt->engine, in_work(run, names[i], run->arena), &stream[n++]))
