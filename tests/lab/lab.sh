@@ -65,16 +65,15 @@ down       result 1 the node reboots now
 boot       log    2 Booting\|BdsDxe: starting
 up         result 1 == up
 '
-# N rows, one in three by UEFI: in which part the power goes and how far in it (of what is written there), whether the disk has a cache that loses
+# N rows: in which part the power goes and how far in it (of what is written there), whether the disk has a cache that loses
 # what was not flushed, and what is asked for then.
 cuts() { # SEED N
 	awk -v seed="$1" -v n="$2" 'BEGIN {
 		n_parts = split("revert early initramfs initramfs menu menu down boot", parts, " ")
 		srand(seed)
 		for (i = 1; i <= n; i++)
-			printf "cut-%s-%02d %s cut 1500 at=%s:%.3f cache=%s way=%s%s\n", seed, i, i % 3 ? "intel-4060ti" : "uefi",
-				parts[int(rand() * n_parts) + 1], rand(), rand() < 0.5 ? "kept" : "lost",
-				rand() < 0.6 ? "back" : "on", i % 3 ? "" : " disk=uefi"
+			printf "cut-%s-%02d intel-4060ti cut 2400 at=%s:%.3f cache=%s way=%s\n", seed, i,
+				parts[int(rand() * n_parts) + 1], rand(), rand() < 0.5 ? "kept" : "lost", rand() < 0.6 ? "back" : "on"
 	}'
 }
 some() { # SEED N
