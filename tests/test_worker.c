@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "serve/worker.h"
+#include "sys/clock.h"
 #include "sys/spawn.h"
 
 static char big[300000];
@@ -56,7 +57,7 @@ static void dies(struct worker_end *end, void *data)
 static enum worker_news next(struct worker *worker, struct arena *arena, struct bytes *ret)
 {
 	for (int i = 0; i < 500; i++) {
-		enum worker_news news = worker_hear(worker, worker_now_ms(), arena, ret);
+		enum worker_news news = worker_hear(worker, clock_ms(), arena, ret);
 		if (news != WORKER_NOTHING)
 			return news;
 		poll(&(struct pollfd){ worker->pipe, POLLIN, 0 }, 1, 20);
@@ -71,7 +72,7 @@ static void test_tells(void **state)
 	struct bytes said;
 	memset(big, 'x', sizeof big);
 	assert_int_equal(worker_hear(&worker, 0, &arena, &said), WORKER_NOTHING);
-	assert_true(worker_start(&worker, worker_now_ms()));
+	assert_true(worker_start(&worker, clock_ms()));
 	assert_int_equal(next(&worker, &arena, &said), WORKER_MESSAGE);
 	assert_string_equal(said.data, "one");
 	assert_int_equal(next(&worker, &arena, &said), WORKER_MESSAGE);
@@ -91,16 +92,16 @@ static void test_hangs(void **state)
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct worker worker = { .run = hangs, .silence_ms = 300, .pipe = -1 };
 	struct bytes said;
-	assert_true(worker_start(&worker, worker_now_ms()));
+	assert_true(worker_start(&worker, clock_ms()));
 	int pid = worker.pid;
 	assert_int_equal(next(&worker, &arena, &said), WORKER_MESSAGE);
-	int64_t began = worker_now_ms();
+	int64_t began = clock_ms();
 	assert_int_equal(next(&worker, &arena, &said), WORKER_HUNG);
-	assert_true(worker_now_ms() - began >= 250);
+	assert_true(clock_ms() - began >= 250);
 	assert_int_equal(worker_due(&worker), INT64_MAX);
 	/* the next one begins when this one is dead, and not before */
 	assert_int_equal(worker.ended, pid);
-	for (int i = 0; i < 500 && !worker_start(&worker, worker_now_ms()); i++)
+	for (int i = 0; i < 500 && !worker_start(&worker, clock_ms()); i++)
 		poll(NULL, 0, 10);
 	assert_true(worker.pid > 0);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
@@ -114,7 +115,7 @@ static void test_dies(void **state)
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct worker worker = { .run = dies, .silence_ms = 60000, .pipe = -1 };
 	struct bytes said;
-	assert_true(worker_start(&worker, worker_now_ms()));
+	assert_true(worker_start(&worker, clock_ms()));
 	assert_int_equal(next(&worker, &arena, &said), WORKER_ENDED); /* half a message is none */
 	worker_sweep(NULL, 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
@@ -132,7 +133,7 @@ static void test_leaves(void **state)
 	              worker = { .run = leaves, .data = path, .silence_ms = 60000, .pipe = -1 };
 	const struct worker *const all[] = { &other, &worker };
 	worker_init();
-	assert_true(worker_start(&other, worker_now_ms()) && worker_start(&worker, worker_now_ms()));
+	assert_true(worker_start(&other, clock_ms()) && worker_start(&worker, clock_ms()));
 	for (int i = 0; i < 500 && !pid; i++) {
 		pid = atoi(test_read(&arena, path).data);
 		poll(NULL, 0, 20);

@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "media/engine.h"
+#include "sys/clock.h"
 #include "sys/nvml.h"
 
 enum {
@@ -779,17 +779,10 @@ static void explain(struct runner *runner, struct item *item)
 	}
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 struct proofs *proofs_run(struct world *world, const struct drm *drm, const struct ffmpeg *ffmpeg,
         const struct proof_options *options, struct arena *arena)
 {
-	int64_t began = now_ms();
+	int64_t began = clock_ms();
 	struct runner runner = { .world = world, .ffmpeg = ffmpeg, .options = *options, .arena = arena };
 	if (!runner.options.deadline_ms)
 		runner.options.deadline_ms = DEADLINE_MS;
@@ -827,6 +820,6 @@ struct proofs *proofs_run(struct world *world, const struct drm *drm, const stru
 		explain(&runner, &runner.items[i]);
 		proofs->list[i] = *runner.items[i].proof;
 	}
-	proofs->ms = now_ms() - began;
+	proofs->ms = clock_ms() - began;
 	return proofs;
 }

@@ -12,9 +12,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "media/playlist.h"
+#include "sys/clock.h"
 #include "sys/spawn.h"
 #include "sys/stop.h"
 #include "sys/store.h"
@@ -45,13 +45,6 @@ struct run {
 	int64_t sign, told;   /* when the video last gave something, and when that was last told */
 	int64_t failed_sign;  /* of the attempt before; -1 */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static const char *file_name(const char *path)
 {
@@ -110,7 +103,7 @@ static bool put_playlist(struct run *run, int of, const char *path, size_t n, bo
 static void note_first(struct run *run)
 {
 	if (run->result->first_ms == UNKNOWN_NUMBER)
-		run->result->first_ms = now_ms() - run->began;
+		run->result->first_ms = clock_ms() - run->began;
 	run->result->output = true;
 }
 
@@ -179,7 +172,7 @@ static bool take_segment(struct run *run, int of, int64_t end_us)
 		return !run->disk_full;
 	}
 	if (run->result->first_ms == UNKNOWN_NUMBER)
-		run->result->first_ms = now_ms() - run->began;
+		run->result->first_ms = clock_ms() - run->began;
 	const char *stream = in_work(run, kind == 's' ? "s.nut" : "v.nut", &arena);
 	const struct bytes mark = { nut_syncpoint, first ? 0 : sizeof nut_syncpoint - 1 };
 	bool joined = store_join(stream, path, mark, run->err);
@@ -190,7 +183,7 @@ static bool take_segment(struct run *run, int of, int64_t end_us)
 static void tell(struct run *run, enum transcode_what what, const struct transcode_attempt *attempt, int64_t frame)
 {
 	const struct input *input = run->job->input;
-	int64_t now = now_ms(), of_us = input->video_us > 0 ? input->video_us : input->duration_us;
+	int64_t now = clock_ms(), of_us = input->video_us > 0 ? input->video_us : input->duration_us;
 	if (!run->options->tell || (what == TRANSCODE_PROGRESS && now - run->told < TELL_MS))
 		return;
 	run->told = now;
@@ -209,7 +202,7 @@ static void tell(struct run *run, enum transcode_what what, const struct transco
 
 static void gives_sign(struct run *run)
 {
-	run->sign = now_ms();
+	run->sign = clock_ms();
 	if (run->failed_sign >= 0)
 		run->result->attempt[0].silent_ms = run->sign - run->failed_sign;
 	run->failed_sign = -1;
@@ -310,7 +303,7 @@ static bool watch(struct run *run, struct transcode_attempt *attempt, bool *ret_
 			return true;
 		if (!take_lines(run) || !look_at_audio(run))
 			return false;
-		*ret_stalled = now_ms() - run->sign > limit_of(run, attempt);
+		*ret_stalled = clock_ms() - run->sign > limit_of(run, attempt);
 		if (*ret_stalled)
 			return true;
 	}
@@ -344,14 +337,14 @@ static bool try_once(struct run *run, const struct job_engine *engine)
 	struct outcome outcome = { 0 };
 	bool stalled = false;
 	*attempt = (struct transcode_attempt){ .engine = engine, .first = from.segment, .silent_ms = UNKNOWN_NUMBER };
-	run->sign = run->tried = now_ms();
+	run->sign = run->tried = clock_ms();
 	tell(run, TRANSCODE_BEGINS, attempt, 0);
 	const char *pattern = segment_pattern(run, kind_of(run), run->arena);
 	if (!begin(run, VIDEO, job_video(run->job, engine, &run->options->tools, &from, pattern, run->arena)) ||
 	        !begin_audio(run) || !watch(run, attempt, &stalled))
 		return false;
 	spawn_end(&run->program[VIDEO], run->arena, &outcome);
-	attempt->ms = now_ms() - run->tried;
+	attempt->ms = clock_ms() - run->tried;
 	if (!run->stopped)
 		ended_how(run, attempt, &outcome, stalled);
 	/* what it had begun is nobody's */
@@ -381,19 +374,19 @@ static bool encode(struct run *run)
 
 static bool await_audio(struct run *run)
 {
-	int64_t since = now_ms();
+	int64_t since = clock_ms();
 	struct bytes line;
 	while (run->program[AUDIO] && !run->stopped) {
 		spawn_wait(run->program, PROGRAMS, stop_fd(), LOOK_MS);
 		run->stopped = stop_asked();
 		while (spawn_line(run->program[AUDIO], &line)) {
-			since = now_ms();
+			since = clock_ms();
 			if (!take_line(run, AUDIO, line))
 				return false;
 		}
 		if (!look_at_audio(run))
 			return false;
-		if (now_ms() - since > SOFTWARE_STALL_MS)
+		if (clock_ms() - since > SOFTWARE_STALL_MS)
 			return err_set(run->err, ERR_TIMEOUT, "the audio: it gives nothing any more");
 	}
 	return true;
@@ -626,7 +619,7 @@ bool transcode_run(struct world *world, const struct job *job, const struct tran
 		.err = &own,
 		.result = &result,
 		.hls = job->form == JOB_HLS,
-		.began = now_ms(),
+		.began = clock_ms(),
 		.failed_sign = -1 };
 	bool done = prepare(&run);
 	bool prepared = done;
@@ -645,7 +638,7 @@ bool transcode_run(struct world *world, const struct job *job, const struct tran
 		store_clear(run.work);
 	if (run.last)
 		store_clear(run.last);
-	result.ms = now_ms() - run.began;
+	result.ms = clock_ms() - run.began;
 	if (err && !done && !err->kind)
 		*err = own;
 	*ret = result;

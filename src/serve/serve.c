@@ -22,6 +22,7 @@
 #include "serve/http.h"
 #include "serve/metrics.h"
 #include "serve/worker.h"
+#include "sys/clock.h"
 
 enum {
 	LOOK_MS = 5000,
@@ -112,7 +113,7 @@ static void look_at_machine(struct worker_end *end, void *data)
 		struct readings readings = { .arena = &once };
 		if (look % LOOKS_A_SEARCH == 0)
 			sampler_find(sampler);
-		sampler_take(sampler, worker_now_ms(), &readings);
+		sampler_take(sampler, clock_ms(), &readings);
 		tell_readings(end, &readings);
 		worker_sleep(end, LOOK_MS);
 	}
@@ -261,7 +262,7 @@ static void take_readings(struct serve *serve, int which, struct bytes rest)
 	if (readings.n)
 		memcpy(readings.list, rest.data, readings.n * sizeof *readings.list);
 	if (which == MACHINE && task->seen != UNKNOWN_NUMBER && nodes_differ(&serve->readings[which], &readings))
-		prove_by(serve, worker_now_ms());
+		prove_by(serve, clock_ms());
 	arena_release(&task->arena);
 	task->arena = arena;
 	readings.arena = &task->arena;
@@ -299,7 +300,7 @@ static void take_proofs(struct serve *serve, struct bytes text)
 	serve->made++;
 	serve->proof_ms = proofs.ms;
 	if (hardware.active != YES && may_pass(&proofs))
-		prove_by(serve, worker_now_ms() + 2 * SOON_MS);
+		prove_by(serve, clock_ms() + 2 * SOON_MS);
 }
 
 static void take(struct serve *serve, int which, struct bytes message)
@@ -313,7 +314,7 @@ static void take(struct serve *serve, int which, struct bytes message)
 	task->heard = true;
 	struct bytes rest = { message.data + sizeof task->head, message.size - sizeof task->head };
 	if (which == NVML && heard && answered != task->head.answers)
-		prove_by(serve, worker_now_ms());
+		prove_by(serve, clock_ms());
 	if (!task->head.answers) {
 		serve->failed += which == PROOF;
 		if (which == NVML)
@@ -370,7 +371,7 @@ static void hear(struct serve *serve, int which)
 	for (;;) {
 		struct arena arena ARENA_SCOPED = { 0 };
 		struct bytes message;
-		int64_t now_ms = worker_now_ms();
+		int64_t now_ms = clock_ms();
 		enum worker_news news = worker_hear(&task->worker, now_ms, &arena, &message);
 		if (news == WORKER_NOTHING)
 			return;
@@ -386,7 +387,7 @@ static void start_due(struct serve *serve)
 {
 	for (int i = 0; i < TASKS; i++) {
 		struct task *task = &serve->task[i];
-		int64_t now_ms = worker_now_ms();
+		int64_t now_ms = clock_ms();
 		if (task->worker.pid || task->next_ms > now_ms)
 			continue;
 		if (i == PROOF) {
@@ -504,7 +505,7 @@ static const struct http_page pages[] = {
 
 static int ms_left(const struct serve *serve)
 {
-	int64_t now_ms = worker_now_ms(), next = INT64_MAX;
+	int64_t now_ms = clock_ms(), next = INT64_MAX;
 	int http = http_timeout(serve->http);
 	for (int i = 0; i < TASKS; i++) {
 		const struct task *task = &serve->task[i];
@@ -537,7 +538,7 @@ static void loop(struct serve *serve, int signals)
 		}
 		for (int i = 0; i < TASKS; i++)
 			hear(serve, i);
-		http_run(serve->http, worker_now_ms());
+		http_run(serve->http, clock_ms());
 	}
 }
 

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sys/clock.h"
 #include "sys/file.h"
 
 enum { MESSAGE_MAX = 4 * 1024 * 1024, CHILDREN_MAX = 4096, SWEEPS = 8 };
@@ -26,13 +27,6 @@ enum { MESSAGE_MAX = 4 * 1024 * 1024, CHILDREN_MAX = 4096, SWEEPS = 8 };
 struct worker_end {
 	int fd;
 };
-
-int64_t worker_now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- in the child -------------------------------------------------------------------------- */
 

@@ -48,4 +48,3 @@ void worker_stop(struct worker *worker);
 void worker_init(void);
 /* Children that ended, and those that nobody has any more: of a worker that was ended. */
 void worker_sweep(const struct worker *const *workers, size_t n);
-int64_t worker_now_ms(void);

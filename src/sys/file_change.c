@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "sys/clock.h"
 #include "sys/file.h"
 
 enum { PATH_ROOM = 4096 };
@@ -225,18 +225,11 @@ static int write_once(int root, const char *path, const char *value)
 	return wrote < 0 ? errno : (size_t)wrote == size ? 0 : EIO;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static bool ends_in_time(int pidfd, unsigned deadline_ms)
 {
 	struct pollfd ended = { pidfd, POLLIN, 0 };
-	int64_t end = now_ms() + deadline_ms;
-	for (int64_t left = deadline_ms; left >= 0; left = end - now_ms()) {
+	int64_t end = clock_ms() + deadline_ms;
+	for (int64_t left = deadline_ms; left >= 0; left = end - clock_ms()) {
 		int n = poll(&ended, 1, left > INT_MAX ? INT_MAX : (int)left);
 		if (n > 0)
 			return true;

@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sys/clock.h"
+
 enum {
 	EVERY_MS = 20,
 	LIFE_S = 120,
@@ -63,19 +65,25 @@ struct calls {
 	int (*processes)(nvml_device, struct sample *, unsigned *, unsigned long long);
 };
 
+bool nvml_symbols(const char *library, const char *const *names, size_t n, void *ret)
+{
+	void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+	for (size_t i = 0; i < n; i++) {
+		void *found = handle ? dlsym(handle, names[i]) : NULL;
+		if (!found)
+			return false;
+		memcpy((char *)ret + i * sizeof found, &found, sizeof found);
+	}
+	return true;
+}
+
 static bool load(const char *library, struct calls *ret)
 {
 	static const char *const names[] = { "nvmlInit_v2", "nvmlDeviceGetCount_v2", "nvmlDeviceGetHandleByIndex_v2",
 		"nvmlDeviceGetEncoderSessions", "nvmlDeviceGetProcessUtilization" };
-	void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL), *found[5];
-	for (size_t i = 0; i < 5; i++) {
-		found[i] = handle ? dlsym(handle, names[i]) : NULL;
-		if (!found[i])
-			return false;
-	}
-	_Static_assert(sizeof *ret == sizeof found, "one member for each name, in their order");
-	memcpy(ret, found, sizeof found);
-	return true;
+	enum { NAMES = sizeof names / sizeof *names };
+	_Static_assert(sizeof *ret == NAMES * sizeof(void *), "one member for each name, in their order");
+	return nvml_symbols(library, names, NAMES, ret);
 }
 
 static void tell(int fd, enum note_kind kind, unsigned pid)
@@ -141,13 +149,6 @@ static void child(const char *library, int fd)
 
 /* ---- and here --------------------------------------------------------------------- */
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 struct nvml *nvml_open(const char *library, struct arena *arena)
 {
 	int ends[2];
@@ -210,9 +211,9 @@ void nvml_close(struct nvml *nvml)
 	kill(nvml->child, SIGKILL);
 	/* one that sleeps in the kernel does not die of it: it is left alone then */
 	struct pollfd ended = { nvml->pidfd, POLLIN, 0 };
-	int64_t end = now_ms() + AFTER_KILL_MS;
+	int64_t end = clock_ms() + AFTER_KILL_MS;
 	for (int64_t left = AFTER_KILL_MS; nvml->pidfd >= 0 && left > 0 && poll(&ended, 1, (int)left) < 0;)
-		left = end - now_ms();
+		left = end - clock_ms();
 	waitpid(nvml->child, NULL, WNOHANG);
 	if (nvml->pidfd >= 0)
 		close(nvml->pidfd);

@@ -25,6 +25,9 @@ void nvml_close(struct nvml *nvml);
 
 /* ---- for a process of one's own: each of these hangs where the driver does ---- */
 
+/* Functions of the library by their names, into as many pointers at `ret`. False: it, or one of them, is not here. */
+bool nvml_symbols(const char *library, const char *const *names, size_t n, void *ret);
+
 enum { NVML_CARDS_MAX = 32 };
 
 /* UNKNOWN_NUMBER: the driver does not tell. */

@@ -2,7 +2,6 @@
  *
  * What NVML tells of a card. Declared after NVIDIA's API reference; see nvml.c.
  */
-#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,17 +48,11 @@ static const char no_library[] = "NVIDIA's library (libnvidia-ml) is not here",
 struct nvml_api *nvml_load(const char *library, struct arena *arena, const char **ret_why, bool *ret_absent)
 {
 	struct nvml_api *api = arena_new(arena, struct nvml_api);
-	void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL), *found[NAMES];
-	_Static_assert(sizeof *api == sizeof found, "one member for each name, in their order");
-	*ret_absent = true;
+	_Static_assert(sizeof *api == NAMES * sizeof(void *), "one member for each name, in their order");
+	*ret_absent = !nvml_symbols(library, names, NAMES, api);
 	*ret_why = no_library;
-	for (size_t i = 0; i < NAMES; i++) {
-		found[i] = handle ? dlsym(handle, names[i]) : NULL;
-		if (!found[i])
-			return NULL;
-	}
-	memcpy(api, found, sizeof found);
-	*ret_absent = false;
+	if (*ret_absent)
+		return NULL;
 	*ret_why = no_answer;
 	return api->init() == 0 ? api : NULL;
 }

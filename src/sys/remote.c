@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "sys/clock.h"
 #include "sys/spawn.h"
 #include "sys/tape.h"
 #include "sys/wants.h"
@@ -77,13 +78,6 @@ static bool run_through(const struct target *target, const struct command *comma
 
 /* ---- asking --------------------------------------------------------------- */
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 struct budget {
 	int64_t end_ms;
 	unsigned parts;
@@ -95,7 +89,7 @@ static bool affordable(struct budget *budget, size_t size)
 {
 	budget->parts++;
 	budget->bytes += size;
-	return budget->parts < PARTS_MAX && budget->bytes < PARTS_BYTES_MAX && now_ms() < budget->end_ms;
+	return budget->parts < PARTS_MAX && budget->bytes < PARTS_BYTES_MAX && clock_ms() < budget->end_ms;
 }
 
 /* Asks n wants. An answer that was too long for the way is asked for again in two halves, as long as
@@ -131,14 +125,14 @@ static bool ask(const struct target *target, const struct want *wants, size_t n,
 /* A question after the script. Whoever let one run to its deadline is not asked again. */
 static int run_afterwards(struct remote *remote, struct command command, struct arena *arena, struct outcome *ret)
 {
-	int64_t begin = now_ms(), left = AFTERWARDS_MS - remote->spent_ms;
+	int64_t begin = clock_ms(), left = AFTERWARDS_MS - remote->spent_ms;
 	struct err err = {0};
 	if (left <= 0)
 		return ETIMEDOUT;
 	if (!command.deadline_ms || command.deadline_ms > left)
 		command.deadline_ms = left < FETCH_DEADLINE_MS ? (unsigned)left : FETCH_DEADLINE_MS;
 	bool good = run_through(&remote->target, &command, arena, &err, ret);
-	remote->spent_ms = err.kind == ERR_TIMEOUT ? AFTERWARDS_MS : remote->spent_ms + now_ms() - begin;
+	remote->spent_ms = err.kind == ERR_TIMEOUT ? AFTERWARDS_MS : remote->spent_ms + clock_ms() - begin;
 	return good ? 0 : err.kind == ERR_TIMEOUT ? ETIMEDOUT : EIO;
 }
 
@@ -290,7 +284,7 @@ static struct world *open_target(const struct target *target, const struct want 
 	if (!usable(target, arena, err))
 		return NULL;
 	struct tape *tape = tape_new(arena, (int64_t)time(NULL));
-	struct budget budget = { .end_ms = now_ms() + PARTS_MS };
+	struct budget budget = { .end_ms = clock_ms() + PARTS_MS };
 	if (!ask(target, wants, n, &budget, tape_target(tape, arena, target->label), arena, err))
 		return NULL;
 	struct remote *remote = arena_new(arena, struct remote);

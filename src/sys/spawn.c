@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "sys/clock.h"
 
 enum {
 	DEADLINE_MS = 10000,
@@ -53,13 +54,6 @@ static void child_release(struct child *child)
 		close_end(&child->out[i]);
 		free(child->stream[i].data);
 	}
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- starting --------------------------------------------------------- */
@@ -274,9 +268,9 @@ static int reap(struct child *child)
 	kill(-child->pid, SIGKILL);
 	struct pollfd ended = { child->pidfd, POLLIN, 0 };
 	siginfo_t info = { 0 };
-	int64_t end = now_ms() + AFTER_KILL_MS;
+	int64_t end = clock_ms() + AFTER_KILL_MS;
 	for (int64_t left = AFTER_KILL_MS; left > 0 && poll(&ended, 1, (int)left) < 0;)
-		left = end - now_ms();
+		left = end - clock_ms();
 	if (!ended.revents || waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG) || info.si_pid == 0)
 		return 128 + SIGKILL;
 	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
@@ -288,7 +282,7 @@ static bool begin(struct run_job *job, struct arena *arena, struct child *child)
 {
 	const struct command *command = &job->command;
 	size_t max = command->output_max ? command->output_max : OUTPUT_MAX;
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	*child = (struct child){
 		.pidfd = -1,
 		.in = -1,
@@ -310,7 +304,7 @@ static void finish(struct run_job *job, struct child *child, bool done, struct a
 	int status = reap(child);
 	drain_rest(child);
 	bool cut = child->stream[0].cut || child->stream[1].cut;
-	job->ms = now_ms() - child->began;
+	job->ms = clock_ms() - child->began;
 	job->outcome = (struct outcome){
 		.status = status,
 		.timed_out = !done && !cut,
@@ -329,7 +323,7 @@ struct running {
 /* Until one of them says something, its time is up, or its watcher is due. */
 static void wait_for(const struct running *running, unsigned n, struct pollfd *polls)
 {
-	int64_t now = now_ms(), left = INT32_MAX;
+	int64_t now = clock_ms(), left = INT32_MAX;
 	for (unsigned i = 0; i < n; i++) {
 		ask(&running[i].child, polls + (size_t)i * POLLS);
 		int64_t mine = running[i].child.end - now;
@@ -362,7 +356,7 @@ void spawn_run_each(struct run_job *jobs, size_t n, unsigned at_once, struct are
 			enum turn turn = take_turn(&one->child, polls + (size_t)i * POLLS);
 			if (turn == GOES_ON && one->job->watch)
 				one->job->watch(one->job->data, one->child.pid);
-			if (turn == GOES_ON && now_ms() < one->child.end)
+			if (turn == GOES_ON && clock_ms() < one->child.end)
 				continue;
 			finish(one->job, &one->child, turn == ENDED, arena);
 			running[i] = running[--now];
