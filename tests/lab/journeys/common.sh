@@ -67,6 +67,21 @@ on_esp() { # its entries byte for byte; its images, as they must be /boot's
 	for image in /run/esp/EFI/proxmox/*/*-*; do cmp "$image" "/boot/${image##*/}" && echo "$image as in /boot"; done
 	umount /run/esp
 }
+begin() { # STAGE: the change is asked for; its reboot leads to that stage
+	next "$1"
+	run apply gpuferry apply $goal --yes --reboot
+	rebooting $? 4
+}
+compare() { # how it stands now, against how it stood
+	state >/var/lib/lab/after
+	run differences diff /var/lib/lab/before /var/lib/lab/after
+	run drivers-after drivers
+}
+compare_disk() { # the same where no reboot has brought the drivers back
+	grep -v ' driver=' /var/lib/lab/before >/var/lib/lab/old
+	on_disk >/var/lib/lab/after
+	run differences diff /var/lib/lab/old /var/lib/lab/after
+}
 boots_with() { # WORDS: as somebody does at the boot menu
 	if [ -e /etc/kernel/proxmox-boot-uuids ]; then
 		mkdir -p /run/esp
