@@ -10,6 +10,7 @@ suite=$(. /etc/os-release; case ${VERSION_CODENAME-} in bookworm) echo trixie ;;
 [ "$(id -u)" = 0 ] || cannot "needs root"
 command -v mmdebstrap >/dev/null || cannot "there is no mmdebstrap"
 unshare --mount --pid --fork mount -t tmpfs none /mnt 2>/dev/null || cannot "no mount namespace may be made here"
+mkdir -p build-check
 root=build-check/$suite
 # Removes a folder of ours, never what is mounted in it: a run that was killed may have left mounts behind.
 remove() {

@@ -236,6 +236,8 @@ cut() { # SHELL AT
 	echo 0 >"$work/now/tmp/count"
 	env -i PATH=/killers:/bin:/usr/sbin CUT="$2" SYS=/none setsid chroot "$work/now" "/bin/$1" "/$run/rollback.sh" \
 		>"$work/out" 2>"$work/err"
+	# who was killed with it may hold the lock for a moment longer
+	flock -w 20 "$work/now/var/lib/gpuferry/lock" true
 }
 for shell in dash ash; do
 	fresh
