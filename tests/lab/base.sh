@@ -1,11 +1,11 @@
 #!/bin/sh
 # base.sh FOLDER [PACKAGE...]: the Debian that the lab's disks begin with, made once and kept by what goes into it: systemd, GRUB (BIOS),
-# initramfs-tools, and what gpuferry's package needs. Prints its path: a tar.
+# initramfs-tools, and the packages. Prints its path: a tar.
 set -eu
 folder=$(realpath "$1")
 suite=bookworm
-packages=systemd-sysv,udev,dbus,kmod,linux-image-amd64,initramfs-tools,grub2-common,grub-pc-bin,grub-pc,pciutils,pci.ids
-packages=$packages,busybox,iproute2,zstd,libjansson4,libarchive13,libmd0,libyaml-0-2,libpci3,libsmartcols1,dosfstools
+packages=systemd-sysv,udev,dbus,kmod,linux-image-amd64,initramfs-tools,grub2-common,grub-pc-bin,grub-pc,pciutils
+packages=$packages,busybox,iproute2,zstd,dosfstools
 shift
 for package; do packages=$packages,$package; done
 

@@ -374,7 +374,7 @@ static bool add_boot(struct board *board, int argc, char **argv)
 		int words; /* that it needs */
 		bool disk, kernel;
 	} kinds[] = { { "kernel", 2, false, true }, { "root", 4, true, true }, { "disk", 2, true, false } };
-	const char *const plain = "console=ttyS0 no_timer_check panic=-1 mitigations=off";
+	const char *const plain = "console=ttyS0 no_timer_check panic=-1 mitigations=off norandmaps";
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		const struct boot_kind *kind = &kinds[i];
 		if (strcmp(argv[0], kind->name) != 0 || argc - 1 < kind->words)

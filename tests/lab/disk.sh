@@ -15,8 +15,9 @@ modules='vfio-pci vfio_iommu_type1 pci-stub ext4 virtio_pci virtio_blk virtio_co
 sum() { sha256sum | cut -c1-16; }
 
 listed() { cat "$own/$1" 2>/dev/null || :; }
-# shellcheck disable=SC2046
-base=$(sh "$lab/base.sh" "$folder" $(listed packages))
+needed=$(dpkg-deb -f "$folder/gpuferry.deb" Depends | sed 's/([^)]*)//g; s/[ ,][ ,]*/ /g')
+# shellcheck disable=SC2046,SC2086
+base=$(sh "$lab/base.sh" "$folder" $needed $(listed packages))
 image=$folder/disk-made-$({ echo "$base"; cat "$lab/disk.sh" "$lab/modules.sh" "$folder/gpuferry.deb" "$folder/build/tests/lab_pve" "$lab/full"/* "$own"/* "$lab/module/full"/* "$lab"/../perl/PVE/*.pm "$lab"/../perl/PVE/*/*.pm; } | sum).qcow2
 if [ ! -e "$image" ]; then
 	echo "making the full machine's disk" >&2
