@@ -133,15 +133,20 @@ static void put_reading(struct text *text, const struct metric_row *row, const s
 	puts_to(text, number);
 }
 
-static bool same_series(const struct reading *left, const struct reading *right)
+/* By the labels that the metric has. */
+static bool same_series(const struct metric_row *row, const struct reading *left, const struct reading *right)
 {
-	return left->metric == right->metric && memcmp(left->label, right->label, sizeof left->label) == 0;
+	for (size_t i = 0; i < READING_LABELS && row->label[i]; i++)
+		if (strcmp(left->label[i], right->label[i]) != 0)
+			return false;
+	return true;
 }
 
-static bool was_told(const struct reading *const *told, size_t n, const struct reading *reading)
+static bool was_told(
+        const struct metric_row *row, const struct reading *const *told, size_t n, const struct reading *reading)
 {
 	for (size_t i = 0; i < n; i++)
-		if (same_series(told[i], reading))
+		if (same_series(row, told[i], reading))
 			return true;
 	return false;
 }
@@ -155,7 +160,7 @@ struct bytes metrics_text(const struct readings *readings, struct arena *arena)
 		size_t n = 0;
 		for (size_t i = 0; i < readings->n; i++) {
 			const struct reading *reading = &readings->list[i];
-			if (reading->metric != (enum metric)metric || was_told(told, n, reading))
+			if (reading->metric != (enum metric)metric || was_told(row, told, n, reading))
 				continue;
 			if (!n)
 				puts_to(&text, arena_printf(arena, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help,
