@@ -48,7 +48,7 @@ ssize_t write(int fd, const void *data, size_t size)
 		left -= (long long)size;
 	}
 	ssize_t wrote = real(fd, data, size);
-	if (lines > 0 && fd == 1 && (memmem(data, size, ".nut,", 5) || memmem(data, size, ".ts,", 4)) && --lines == 0)
+	if (lines > 0 && fstat(fd, &file) == 0 && S_ISFIFO(file.st_mode) && (memmem(data, size, ".nut,", 5) || memmem(data, size, ".ts,", 4)) && --lines == 0)
 		die(real);
 	return wrote;
 }

@@ -453,8 +453,8 @@ static void test_others(void **state)
 	}
 	codec = "h264";
 	run_line(arena_printf(&shared,
-	        "ffmpeg -v error -y -i %s -vf setpts=(2*N+mod(N\\,3)+20*floor(N/50))/48/TB -c:a copy -c:v libx264 -preset "
-	        "ultrafast -vsync vfr -enc_time_base 1:48 %s",
+	        "ffmpeg -v error -y -i %s -vf setpts=(3*N+mod(N\\,3)+30*floor(N/50))/72/TB -c:a copy -c:v libx264 -preset "
+	        "ultrafast -vsync vfr -enc_time_base 1:72 %s",
 	        clip, uneven));
 	clip = uneven;
 	for (size_t form = 0; form < COUNT(endings); form++) {

@@ -57,7 +57,8 @@ run "$gpuferry" transcode --quiet --prefer software --audio copy hd.mp4 copy.m3u
 
 # ---- HDR and subtitles
 
-make -f lavfi -i testsrc2=s=640x360:r=25 -t 1 -pix_fmt yuv420p10le -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc \
+make -f lavfi -i testsrc2=s=640x360:r=25,setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc \
+	-t 1 -pix_fmt yuv420p10le -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc \
 	-c:v libx265 -preset ultrafast -x265-params log-level=error hdr.mkv
 run "$gpuferry" transcode --quiet --prefer software --size 180 hdr.mkv sdr.mp4
 [ $code = 0 ] && clean sdr.mp4 && [ "$(ffprobe -v error -show_entries stream=width,pix_fmt,color_transfer -of csv=p=0 sdr.mp4)" = 320,yuv420p,bt709 ]

@@ -581,8 +581,9 @@ const char *const *job_audio(const struct job *job, const struct job_tools *tool
 		put_segments(&line, "mpegts", "", 0, to);
 		return ended(&line);
 	}
-	/* of the two only MP4 tells the samples before the first one exactly; not every codec may be in it */
-	put(&line, "-f %s", strcmp(job->wish.audio, "copy") == 0 && job->form == JOB_MATROSKA ? "matroska" : "mp4");
+	/* of its own kind, which knows what comes before the first sample as the output does: ffmpeg's Matroska has
+	 * it as a time below zero, and from some version on as the encoder's delay besides */
+	put(&line, job->form == JOB_MATROSKA ? "-avoid_negative_ts disabled -f matroska" : "-f mp4");
 	put_word(&line, arena_printf(arena, "file:%s", to));
 	return ended(&line);
 }
