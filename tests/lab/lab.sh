@@ -31,6 +31,7 @@ group-off         iommu-off     group   240
 full='
 whole             intel-4060ti  whole       2400
 whole-uefi        uefi          whole       2400 disk=uefi
+whole-uefi-grub   uefi          whole       2400 disk=uefigrub
 unconfirmed       intel-4060ti  revert      2400 how=time
 second-boot       intel-4060ti  revert      2400 how=second-boot
 emergency         intel-4060ti  revert      2400 how=emergency
@@ -65,15 +66,16 @@ down       result 1 the node reboots now
 boot       log    2 Booting\|BdsDxe: starting
 up         result 1 == up
 '
-# N rows: in which part the power goes and how far in it (of what is written there), whether the disk has a cache that loses
-# what was not flushed, and what is asked for then.
+# N rows, one in three by UEFI: in which part the power goes and how far in it (of what is written there), whether the disk
+# has a cache that loses what was not flushed, and what is asked for then.
 cuts() { # SEED N
 	awk -v seed="$1" -v n="$2" 'BEGIN {
 		n_parts = split("revert early initramfs initramfs menu menu down boot", parts, " ")
 		srand(seed)
 		for (i = 1; i <= n; i++)
-			printf "cut-%s-%02d intel-4060ti cut 2400 at=%s:%.3f cache=%s way=%s\n", seed, i,
-				parts[int(rand() * n_parts) + 1], rand(), rand() < 0.5 ? "kept" : "lost", rand() < 0.6 ? "back" : "on"
+			printf "cut-%s-%02d %s cut 2400 at=%s:%.3f cache=%s way=%s%s\n", seed, i, i % 3 ? "intel-4060ti" : "uefi",
+				parts[int(rand() * n_parts) + 1], rand(), rand() < 0.5 ? "kept" : "lost",
+				rand() < 0.6 ? "back" : "on", i % 3 ? "" : " disk=uefi"
 	}'
 }
 some() { # SEED N
@@ -119,45 +121,47 @@ disk_run() { # DISK FORMAT [RECORD]: DISK stays as it is
 	board disk "$logs/$name.qcow2" "$logs/$name.tar" ${3+"$3"}
 }
 
-# Waits until the machine is where the power shall go: STEP:MS. False: it ended before that.
-power_goes() {
-	case $1 in
-	boot:*) pattern='Booting\|BdsDxe: starting' times=2 place=$logs/$name.log ;;
-	*) pattern="\\[${1%:*}/" times=1 place=$result ;;
-	esac
-	while kill -0 "$2" 2>/dev/null; do
-		if [ -e "$place" ] && [ "$(tr '\r' '\n' <"$place" | grep -ac "$pattern")" -ge "$times" ]; then
-			sleep "$(echo "${1#*:}" | awk '{ print $1 / 1000 }')"
-			kill -0 "$2" 2>/dev/null
-			return
-		fi
-		sleep 0.1
-	done
-	return 1
-}
-# Its first machine, which is ended (power) or ends itself (then); what it says is kept beside what the second says.
-first_run() {
-	qemu-img create -q -f qcow2 -b "$disk" -F qcow2 "$logs/$name.first"
+# A machine that ends itself, or is ended SECONDS after PATTERN has come for the N-th time in FILE: cut=yes. Its disk is kept.
+first_run() { # DISK FORMAT [PATTERN N FILE SECONDS]
+	qemu-img create -q -f qcow2 -b "$1" -F "$2" "$logs/$name.first"
+	cut=''
 	# the program itself in the background, so that the signal is its own
 	"$folder/build/tests/lab_board" "$lab/machines/$machine.machine" "$result" "$logs/$name.log" "$seconds" \
 		disk "$logs/$name.first" "$logs/$name.tar" 2>>"$logs/$name.err" &
-	[ -z "$power" ] || { power_goes "$power" $! && kill $! && cut=yes; }
+	while [ -n "${3-}" ] && kill -0 $! 2>/dev/null; do
+		if [ -e "$5" ] && [ "$(tr '\r' '\n' <"$5" | grep -ac "$3")" -ge "$4" ]; then
+			sleep "$6"
+			kill $! 2>/dev/null && cut=yes
+			break
+		fi
+		sleep 0.1
+	done
 	wait $!
+}
+# The machine, or another one, with the disk that the first one has left; what that one said is kept beside.
+second_run() { # MACHINE
+	machine=$1
 	mv "$result" "$result.first"
+	mv "$logs/$name.log" "$logs/$name.first.log"
+	disk_run "$logs/$name.first" qcow2
+}
+power_run() {
+	after=$(echo "${power#*:}" | awk '{ print $1 / 1000 }')
+	case $power in
+	'') first_run "$disk" qcow2 ;;
+	boot:*) first_run "$disk" qcow2 'Booting\|BdsDxe: starting' 2 "$logs/$name.log" "$after" ;;
+	*) first_run "$disk" qcow2 "\\[${power%:*}/" 1 "$result" "$after" ;;
+	esac
+	second_run "${then:-$machine}"
+	code=$?
+	[ -z "$cut" ] || echo '== cut' >>"$result"
+	return $code
 }
 full_run() {
 	pack
-	cut=''
-	if [ -n "$power$then" ]; then
-		first_run
-		machine=${then:-$machine}
-		disk_run "$logs/$name.first" qcow2
-	else
-		disk_run "$disk" qcow2
-	fi
+	if [ -n "$power$then" ]; then power_run; else disk_run "$disk" qcow2; fi
 	code=$?
-	[ -z "$cut" ] || echo '== cut' >>"$result"
-	rm -rf "$logs/$name".qcow2* "$logs/$name".first* "$logs/$name.tar"
+	rm -rf "$logs/$name".qcow2* "$logs/$name".first "$logs/$name.first.variables" "$logs/$name.tar"
 	return $code
 }
 
@@ -187,7 +191,9 @@ record_run() {
 	[ -n "$why" ] || mv -T "$record.new" "$record"
 	return $code
 }
-# The power goes at a moment of the recorded run.
+# The power goes at a moment of the recorded run. What is half copied onto an ESP does not boot: then somebody comes with a
+# system of his own, which the disk's GRUB is here, by BIOS.
+no_boot='Kernel panic\|BdsDxe: [Ff]ailed to\|BdsDxe: No bootable'
 cuts_run() {
 	begin=$(sed -n "s/^${at%:*} //p" "$record/parts") end=$(sed -n "/^${at%:*} /{n;s/.* //p}" "$record/parts")
 	entries=$(awk -v begin="$begin" -v end="$end" -v far="${at#*:}" 'BEGIN { print begin + int(far * (end - begin)) }')
@@ -197,14 +203,19 @@ cuts_run() {
 	[ "$cache" = kept ] || seed=$entries
 	"$folder/build/tests/lab_replay" onto "$logs/$name.raw" "$record/log" "$entries" ${seed:+"$seed"} >"$logs/$name.err" 2>&1 ||
 		why="the disk as it was then cannot be made"
-	[ -n "$why" ] || disk_run "$logs/$name.raw" raw
+	[ -n "$why" ] || first_run "$logs/$name.raw" raw "$no_boot" 1 "$logs/$name.log" 0
 	code=$?
-	rm -rf "$logs/$name".qcow2* "$logs/$name.raw" "$logs/$name.tar"
+	if [ -n "$cut" ] && [ "$machine" = uefi ]; then
+		note=', by another system'
+		second_run intel-4060ti
+		code=$?
+	fi
+	rm -rf "$logs/$name".qcow2* "$logs/$name".first "$logs/$name.first.variables" "$logs/$name.raw" "$logs/$name.tar"
 	return $code
 }
 
 one() { # KIND NAME MACHINE JOB SECONDS WORDS...
-	kind=$1 name=$2 machine=$3 job=$4 seconds=$5 why=''
+	kind=$1 name=$2 machine=$3 job=$4 seconds=$5 why='' note='' cut=''
 	shift 5
 	words=$* power='' then='' at='' cache='' how='' way='' disk=''
 	[ "$kind" = fast ] || [ "$kind" = boots ] || eval "$words"
@@ -223,7 +234,7 @@ one() { # KIND NAME MACHINE JOB SECONDS WORDS...
 	[ $code = 0 ] || wrong "the machine did not power off in $seconds s (code $code)"
 	grep -q '^== end' "$result" 2>/dev/null || wrong "the job did not come to its end"
 	[ -n "$why" ] || "judge_$job"
-	if [ -z "$why" ]; then say "ok $name ($took s)"; else say "not ok $name ($took s): $why; $logs/$name.log"; fi
+	if [ -z "$why" ]; then say "ok $name ($took s$note)"; else say "not ok $name ($took s): $why; $logs/$name.log"; fi
 }
 
 if [ "${2-}" = one ]; then
