@@ -126,6 +126,24 @@ kill -TERM $pid
 wait $pid; code=$?
 [ $code = 1 ] && one_line && complains "nothing is left" && [ ! -e stop.mp4 ] && ! ls -d .gpuferry-* >/dev/null 2>&1
 ok "of a file it leaves nothing"
+"$gpuferry" transcode --quiet --prefer software long.mkv killed.mp4 2>err &
+pid=$!
+for _ in $(seq 600); do ls .gpuferry-*/v* >/dev/null 2>&1 && break; sleep 0.1; done
+kill -KILL $pid
+wait $pid 2>/dev/null
+left=$(ls -d .gpuferry-*)
+"$gpuferry" transcode --quiet --prefer software long.mkv beside.mp4 2>err &
+pid=$!
+for _ in $(seq 600); do ls .gpuferry-*/v* >/dev/null 2>&1 && [ ! -e "$left" ] && break; sleep 0.1; done
+held=$(ls -d .gpuferry-*)
+mkdir .gpuferry-others
+touch .gpuferry-others/kept
+[ -n "$left" ] && [ ! -e "$left" ] && [ ! -e killed.mp4 ]; ok "killed, what it leaves is cleared away by the next"
+run "$gpuferry" transcode --quiet --prefer software hd.mp4 third.mp4
+[ $code = 0 ] && [ -e "$held" ] && [ -e .gpuferry-others/kept ]; ok "but not what another one works in, nor another folder"
+kill -TERM $pid
+wait $pid
+rm -r .gpuferry-others
 
 # ---- a full disk
 

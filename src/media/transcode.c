@@ -35,7 +35,8 @@ struct run {
 	struct transcode_result *result;
 	bool hls;
 	const char *stem;        /* HLS: the output without its ending */
-	const char *work, *last; /* a file: the folders for what is in the making, and for the whole */
+	const char *work;        /* a file: the folder for what is in the making */
+	struct store_work beside, apart; /* the output; and elsewhere, if that was asked for */
 	struct spawned *program[PROGRAMS];
 	struct segments segments[PROGRAMS];
 	size_t shown[PROGRAMS]; /* in a playlist */
@@ -473,7 +474,7 @@ static bool join_file(struct run *run)
 {
 	struct arena *arena = run->arena;
 	const char *audio = run->job->with_audio ? in_work(run, "audio", arena) : NULL;
-	const char *whole = arena_printf(arena, "%s/whole", run->last);
+	const char *whole = arena_printf(arena, "%s/whole", run->beside.path);
 	struct job_stream video = { 0 };
 	bool list = false;
 	tell(run, TRANSCODE_JOINS, NULL, 0);
@@ -547,10 +548,11 @@ static bool prepare(struct run *run)
 	}
 	if (!has_room(run, folder, work ? 1 : 2) || (work && !has_room(run, work, 1)))
 		return false;
-	if (!store_work(folder, true, arena, run->err, &run->last))
+	if (!store_work(folder, true, arena, run->err, &run->beside) ||
+	        (work && !store_work(work, false, arena, run->err, &run->apart)))
 		return false;
-	run->work = run->last;
-	return !work || store_work(work, false, arena, run->err, &run->work);
+	run->work = work ? run->apart.path : run->beside.path;
+	return true;
 }
 
 /* On a full disk the last segment may have been told of and not be there whole. */
@@ -634,10 +636,8 @@ bool transcode_run(struct world *world, const struct job *job, const struct tran
 		*err = own; /* the first failure is the one that is told */
 	if (prepared && run.hls && !close_hls(&run, done && !run.stopped) && done)
 		done = err_wrap(&own, "closing the playlist");
-	if (run.work && run.work != run.last)
-		store_clear(run.work);
-	if (run.last)
-		store_clear(run.last);
+	store_work_end(&run.apart);
+	store_work_end(&run.beside);
 	result.ms = clock_ms() - run.began;
 	if (err && !done && !err->kind)
 		*err = own;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sys/file.h"
@@ -140,13 +141,79 @@ bool store_put(const char *path, struct bytes content, struct err *err)
 
 /* ---- what a program writes for us --------------------------------------------- */
 
-bool store_work(const char *folder, bool hidden, struct arena *arena, struct err *err, const char **ret)
+#define WORK_NAME "gpuferry-XXXXXX"
+#define WORK_MARK "gpuferry-works-here" /* a folder without it may be anybody's */
+
+static void clear(int folder, const char *path)
 {
-	char *made = arena_printf(arena, "%s/%sgpuferry-XXXXXX", folder, hidden ? "." : "");
-	if (!mkdtemp(made))
-		return err_errno(err, errno, "%s", text_shown(arena, folder));
-	*ret = made;
-	return true;
+	int again = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list FOLDER_SCOPED = again < 0 ? NULL : fdopendir(again);
+	for (struct dirent *entry; list && (entry = readdir(list));)
+		if (strcmp(entry->d_name, WORK_MARK) != 0)
+			unlinkat(folder, entry->d_name, 0);
+	unlinkat(folder, WORK_MARK, 0);
+	rmdir(path);
+}
+
+/* A descriptor of a work folder of this user's, locked; -1: it is another's, or somebody works there. Where the file system
+ * knows no locks only who has made it (own) can have it. */
+static int take(const char *path, bool own)
+{
+	struct stat taken, there;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	/* flock(2): its header has the name of ours */
+	bool locked = syscall(SYS_flock, fd, LOCK_EX | LOCK_NB) == 0 || (own && errno != EWOULDBLOCK);
+	/* who held it before may have removed it */
+	if (locked && fstat(fd, &taken) == 0 && taken.st_uid == geteuid() && lstat(path, &there) == 0 &&
+	        there.st_ino == taken.st_ino && there.st_dev == taken.st_dev)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void clear_left_over(const char *folder)
+{
+	DIR *list FOLDER_SCOPED = opendir(folder);
+	for (struct dirent *entry; list && (entry = readdir(list));) {
+		const char *name = entry->d_name + (*entry->d_name == '.');
+		struct arena arena ARENA_SCOPED = { 0 };
+		if (strlen(name) != strlen(WORK_NAME) || strncmp(name, WORK_NAME, strlen(WORK_NAME) - 6) != 0)
+			continue;
+		const char *path = arena_printf(&arena, "%s/%s", folder, entry->d_name);
+		int fd FD_SCOPED = take(path, false);
+		if (fd >= 0 && faccessat(fd, WORK_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			clear(fd, path);
+	}
+}
+
+bool store_work(const char *folder, bool hidden, struct arena *arena, struct err *err, struct store_work *ret)
+{
+	clear_left_over(folder);
+	for (int tries = 0; tries < 10; tries++) {
+		char *made = arena_printf(arena, "%s/%s%s", folder, hidden ? "." : "", WORK_NAME);
+		if (!mkdtemp(made))
+			return err_errno(err, errno, "%s", text_shown(arena, folder));
+		/* another one may take it for left over before it is locked */
+		*ret = (struct store_work){ made, take(made, true) };
+		int mark FD_SCOPED = ret->lock < 0 ? -1 : openat(ret->lock, WORK_MARK, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (mark >= 0)
+			return true;
+		store_work_end(ret);
+		rmdir(made);
+	}
+	*ret = (struct store_work){ NULL, -1 };
+	return err_set(err, ERR_SYSTEM, "%s: no folder can be locked there", text_shown(arena, folder));
+}
+
+void store_work_end(struct store_work *work)
+{
+	if (!work->path || work->lock < 0)
+		return;
+	clear(work->lock, work->path);
+	close(work->lock);
+	*work = (struct store_work){ NULL, -1 };
 }
 
 static int join(int to, int from, struct bytes mark)
@@ -201,14 +268,6 @@ bool store_take(const char *from, const char *to, bool replace_it, struct err *e
 void store_remove(const char *path)
 {
 	unlink(path);
-}
-
-void store_clear(const char *folder)
-{
-	DIR *open_folder FOLDER_SCOPED = opendir(folder);
-	for (struct dirent *entry; open_folder && (entry = readdir(open_folder));)
-		unlinkat(dirfd(open_folder), entry->d_name, 0);
-	rmdir(folder);
 }
 
 enum store_kind store_kind(const char *path, struct err *err)

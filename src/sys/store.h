@@ -19,15 +19,20 @@ bool store_folder(const char *path, unsigned mode, struct err *err);
 bool store_put(const char *path, struct bytes content, struct err *err);
 
 /* ---- what a program writes for us ---- */
-/* A new folder of its own in a folder, for this user alone; hidden: its name begins with a dot. */
-bool store_work(const char *folder, bool hidden, struct arena *arena, struct err *err, const char **ret);
+/* A new folder of its own in a folder, for this user alone; hidden: its name begins with a dot. It is locked, and those
+ * of this user that nobody holds any more (who made them was killed) are cleared away before. */
+struct store_work {
+	const char *path; /* NULL: none */
+	int lock;
+};
+bool store_work(const char *folder, bool hidden, struct arena *arena, struct err *err, struct store_work *ret);
+void store_work_end(struct store_work *work); /* the files in it, and it, as far as it goes */
 /* Puts what `from` holds behind what `to` holds (made where it is not there), from where `mark` stands in its first
  * 64 KiB on; a mark of size 0: all of it. */
 bool store_join(const char *to, const char *from, struct bytes mark, struct err *err);
 /* Syncs a file and gives it its last name, in one moment. Without `replace` nothing that has it is replaced. */
 bool store_take(const char *from, const char *to, bool replace, struct err *err);
-void store_remove(const char *path);  /* as far as it goes */
-void store_clear(const char *folder); /* the files in it, and it */
+void store_remove(const char *path); /* as far as it goes */
 /* What a name leads to. STORE_UNKNOWN with err: nothing, or it cannot be told. */
 enum store_kind { STORE_UNKNOWN, STORE_FILE, STORE_FOLDER, STORE_OTHER };
 enum store_kind store_kind(const char *path, struct err *err);
