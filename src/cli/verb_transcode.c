@@ -339,6 +339,21 @@ static int print_line(const struct asked *asked, struct arena *arena)
 	return EXIT_AS_WISHED;
 }
 
+/* Whoever tells of health is to know: hardware that failed in earnest, or that it has gone well since. */
+static void tell_of(struct world *world, const struct transcode_result *result, bool done, struct arena *arena)
+{
+	const struct transcode_attempt *first = &result->attempt[0];
+	const char *folder = place_kept(arena);
+	if (!folder || !result->n_attempts || first->engine->software)
+		return;
+	if (first->failed)
+		kept_tell_failure(folder, &(struct kept_failure){ world_now(world),
+		                          arena_printf(arena, "%s failed in a transcode: %s", first->engine->encoder->name,
+		                                  failure_why(&first->failure, arena)) });
+	else if (done && result->end == TRANSCODE_WHOLE)
+		kept_tell_failure(folder, NULL);
+}
+
 static int run(struct world *world, struct asked *asked, int64_t stall, struct arena *arena)
 {
 	struct err err = { 0 };
@@ -353,6 +368,7 @@ static int run(struct world *world, struct asked *asked, int64_t stall, struct a
 		.data = asked };
 	stop_watch();
 	bool done = transcode_run(world, &asked->job, &options, arena, &err, &result);
+	tell_of(world, &result, done, arena);
 	if (asked->app->json)
 		print_json(asked, &result, &err);
 	if (!done) {

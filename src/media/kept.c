@@ -12,7 +12,7 @@
 #include "base/digest.h"
 #include "sys/store.h"
 
-enum { KEPT_MAX = 4 * 1024 * 1024, KEPT_SECONDS = 24 * 3600 };
+enum { KEPT_MAX = 4 * 1024 * 1024, FAILURE_MAX = 65536, KEPT_SECONDS = 24 * 3600 };
 
 /* Where a library, a driver or an ffmpeg comes by: packages, the loader's list, and the folders of plugins. */
 static const char *const changing[] = { "/var/lib/dpkg/status", "/etc/ld.so.cache", "/usr/lib/x86_64-linux-gnu/dri",
@@ -110,8 +110,48 @@ static void keep(const struct proofs *proofs, const char *key, const char *folde
 	json_put(document, "key", json_raw_text(key));
 	proofs_put(document, proofs);
 	const char *text = json_print(&arena, document, false);
-	if (store_folder(folder, 0700, NULL))
+	if (store_folder(folder, 0755, NULL))
 		store_write(file, (struct bytes){ text, strlen(text) }, 0600, NULL);
+}
+
+/* ---- what failed meanwhile ------------------------------------------------------ */
+
+static const char *failure_file(const char *folder, struct arena *arena)
+{
+	return arena_printf(arena, "%s/failure.json", folder);
+}
+
+void kept_tell_failure(const char *folder, const struct kept_failure *failure)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *file = failure_file(folder, &arena);
+	if (!failure) {
+		store_remove(file);
+		return;
+	}
+	JSON_SCOPED json_t *document = json_document("failure");
+	json_put(document, "when", json_number(failure->when));
+	json_put(document, "what", json_text(failure->what));
+	const char *text = json_print(&arena, document, false);
+	/* serve may be another user's */
+	if (store_folder(folder, 0755, NULL))
+		store_write(file, (struct bytes){ text, strlen(text) }, 0644, NULL);
+}
+
+bool kept_last_failure(const char *folder, struct arena *arena, struct kept_failure *ret)
+{
+	const char *file = failure_file(folder, arena);
+	struct bytes text;
+	JSON_SCOPED json_t *document = NULL;
+	if (!store_there(file) || !store_read(file, FAILURE_MAX, arena, NULL, &text) ||
+	        !json_parse(text, "failure", NULL, &document))
+		return false;
+	const char *what = json_string_at(document, "what");
+	const json_t *when = json_object_get(document, "when");
+	if (!what || !json_is_integer(when) || json_integer_value(when) < 0)
+		return false;
+	*ret = (struct kept_failure){ json_integer_value(when), arena_strdup(arena, what) };
+	return true;
 }
 
 const struct proofs *kept_proofs(struct world *world, const struct drm *drm, const struct kept_options *options,

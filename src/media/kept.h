@@ -18,6 +18,16 @@ struct kept_options {
 const struct proofs *kept_proofs(struct world *world, const struct drm *drm, const struct kept_options *options,
         struct arena *arena, struct err *err);
 
+/* Hardware that failed while it encoded: who transcodes keeps it, beside what was proven, for who tells of health. */
+struct kept_failure {
+	int64_t when;     /* seconds since 1970 */
+	const char *what; /* which encoder, where in the video, and why */
+};
+/* NULL: hardware has encoded to the end, and what was kept is over. */
+void kept_tell_failure(const char *folder, const struct kept_failure *failure);
+/* False: none is kept there, or none that can be read. */
+bool kept_last_failure(const char *folder, struct arena *arena, struct kept_failure *ret);
+
 /* The parts. */
 /* All that a proof depends on, as 64 hex digits. Runs nothing, and opens no node that would wake a card. */
 const char *kept_key(struct world *world, const struct drm *drm, const char *ffmpeg, struct arena *arena);

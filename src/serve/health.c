@@ -203,6 +203,19 @@ static void check_hardware(const struct health_state *state, struct checks *chec
 	add(checks, check);
 }
 
+/* It worked when it was proven, and failed in earnest: for a day, or until a transcode has hardware to its end. */
+static void check_transcodes(const struct health_state *state, struct checks *checks)
+{
+	enum { DAY_S = 24 * 3600 };
+	const struct kept_failure *failure = state->fell_back;
+	if (!failure || is_stale(state->now, failure->when, DAY_S))
+		return;
+	add(checks, (struct check){ .key = "transcode:fallback",
+	                    .status = HEALTH_WARN,
+	                    .time = failure->when,
+	                    .output = failure->what });
+}
+
 static void check_sources(const struct health_state *state, struct checks *checks)
 {
 	for (size_t i = 0; i < state->n_sources; i++) {
@@ -250,6 +263,7 @@ json_t *health_document(const struct health_state *state, struct arena *arena, e
 	bool known = state->proven != UNKNOWN_NUMBER;
 	check_proof(state, &checks);
 	check_hardware(state, &checks);
+	check_transcodes(state, &checks);
 	check_sources(state, &checks);
 	check_nodes(state, &checks);
 

@@ -5,6 +5,7 @@
 #pragma once
 #include "base/json.h"
 #include "media/encode.h"
+#include "media/kept.h"
 #include "media/sample.h"
 
 enum health_status { HEALTH_FAIL, HEALTH_WARN, HEALTH_PASS };
@@ -38,6 +39,7 @@ struct health_state {
 	int64_t proven;           /* when the last proof was made; UNKNOWN_NUMBER: none was */
 	int64_t stale_after;      /* seconds after which a proof says nothing about now */
 	const char *proof_failed; /* why the last try made none; NULL: it did, or none was tried */
+	const struct kept_failure *fell_back; /* hardware that failed in a transcode, and none has gone well since; NULL */
 	const struct health_source *sources;
 	size_t n_sources;
 	const struct readings *readings; /* for the nodes; NULL: none */

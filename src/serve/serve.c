@@ -42,7 +42,9 @@ enum { MACHINE, NVML, PROOF, TASKS };
 /* How a message begins. */
 struct head {
 	bool answers, absent;
-	char why[WHY_ROOM]; /* where it does not answer */
+	char why[WHY_ROOM];   /* where it does not answer */
+	int64_t failed;       /* MACHINE: when hardware failed in a transcode; 0: it did not */
+	char what[WHY_ROOM];
 };
 
 struct task {
@@ -84,9 +86,10 @@ static void tell(struct worker_end *end, const struct head *head, struct bytes r
 	worker_tell(end, (struct bytes){ data, sizeof *head + rest.size });
 }
 
-static void tell_readings(struct worker_end *end, const struct readings *readings)
+static void tell_readings(struct worker_end *end, struct head head, const struct readings *readings)
 {
-	tell(end, &(struct head){ .answers = true },
+	head.answers = true;
+	tell(end, &head,
 	        (struct bytes){ (const char *)readings->list, readings->n * sizeof *readings->list });
 }
 
@@ -97,12 +100,27 @@ static void tell_why(struct worker_end *end, bool absent, const char *why)
 	tell(end, &head, (struct bytes){ NULL, 0 });
 }
 
+/* The last one that is kept: by this user, or by who changes the node. */
+static struct head last_failure(const struct serve_options *options, struct arena *arena)
+{
+	const char *const folders[] = { options->folder, options->told };
+	struct head head = { 0 };
+	struct kept_failure failure;
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		if (!folders[i] || !kept_last_failure(folders[i], arena, &failure) || failure.when <= head.failed)
+			continue;
+		head.failed = failure.when;
+		snprintf(head.what, sizeof head.what, "%s", failure.what);
+	}
+	return head;
+}
+
 static void look_at_machine(struct worker_end *end, void *data)
 {
+	const struct serve *serve = data;
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct err err = { 0 };
 	struct world *world = world_open_root(NULL, false, &arena, &err);
-	(void)data;
 	if (!world) {
 		tell_why(end, false, err.text);
 		return;
@@ -114,7 +132,7 @@ static void look_at_machine(struct worker_end *end, void *data)
 		if (look % LOOKS_A_SEARCH == 0)
 			sampler_find(sampler);
 		sampler_take(sampler, clock_ms(), &readings);
-		tell_readings(end, &readings);
+		tell_readings(end, last_failure(serve->options, &once), &readings);
 		worker_sleep(end, LOOK_MS);
 	}
 }
@@ -139,7 +157,7 @@ static void look_at_nvml(struct worker_end *end, void *data)
 			return;
 		}
 		sample_nvml(&cards, &readings);
-		tell_readings(end, &readings);
+		tell_readings(end, (struct head){ 0 }, &readings);
 		worker_sleep(end, LOOK_MS);
 	}
 }
@@ -307,13 +325,14 @@ static void take(struct serve *serve, int which, struct bytes message)
 {
 	struct task *task = &serve->task[which];
 	bool answered = task->head.answers, heard = task->heard;
+	int64_t failed = task->head.failed;
 	if (message.size < sizeof task->head)
 		return;
 	memcpy(&task->head, message.data, sizeof task->head);
-	task->head.why[WHY_ROOM - 1] = '\0';
+	task->head.why[WHY_ROOM - 1] = task->head.what[WHY_ROOM - 1] = '\0';
 	task->heard = true;
 	struct bytes rest = { message.data + sizeof task->head, message.size - sizeof task->head };
-	if (which == NVML && heard && answered != task->head.answers)
+	if ((which == NVML && heard && answered != task->head.answers) || (heard && task->head.failed > failed))
 		prove_by(serve, clock_ms());
 	if (!task->head.answers) {
 		serve->failed += which == PROOF;
@@ -402,19 +421,26 @@ static void start_due(struct serve *serve)
 
 /* ---- what is told ---------------------------------------------------------------------------- */
 
-static struct health_state state_of(const struct serve *serve, struct health_source sources[2])
+struct sources {
+	struct health_source list[2];
+	struct kept_failure failure;
+};
+
+static struct health_state state_of(const struct serve *serve, struct sources *sources)
 {
 	static const char *const names[] = { [MACHINE] = "machine", [NVML] = "nvml" };
 	const struct task *proof = &serve->task[PROOF];
 	for (int i = MACHINE; i <= NVML; i++) {
 		const struct task *task = &serve->task[i];
-		sources[i] = (struct health_source){ .name = names[i],
+		sources->list[i] = (struct health_source){ .name = names[i],
 			.seen = task->seen,
 			.stale_after = STALE_S,
 			.needed = i == MACHINE,
 			.why = task->heard && !task->head.answers ? task->head.why : NULL,
 			.absent = i == NVML && task->seen == UNKNOWN_NUMBER && (!task->heard || task->head.absent) };
 	}
+	const struct head *machine = &serve->task[MACHINE].head;
+	sources->failure = (struct kept_failure){ machine->failed, machine->what };
 	return (struct health_state){ .now = now_s(),
 		.wanted = serve->options->wanted,
 		.wanted_why = serve->options->wanted_why,
@@ -423,15 +449,16 @@ static struct health_state state_of(const struct serve *serve, struct health_sou
 		.proven = serve->proven ? serve->proofs.made : UNKNOWN_NUMBER,
 		.stale_after = 2 * (int64_t)serve->options->every_s + PROOF_MS / 1000,
 		.proof_failed = proof->heard && !proof->head.answers ? proof->head.why : NULL,
-		.sources = sources,
+		.fell_back = machine->failed ? &sources->failure : NULL,
+		.sources = sources->list,
 		.n_sources = 2,
 		.readings = &serve->readings[MACHINE] };
 }
 
 static void make_health(void *data, struct arena *arena, struct http_answer *ret)
 {
-	struct health_source sources[2];
-	const struct health_state state = state_of(data, sources);
+	struct sources sources;
+	const struct health_state state = state_of(data, &sources);
 	enum health_status status;
 	JSON_SCOPED json_t *document = health_document(&state, arena, &status);
 	const char *text = json_print(arena, document, true);
@@ -441,8 +468,8 @@ static void make_health(void *data, struct arena *arena, struct http_answer *ret
 
 static void own_readings(const struct serve *serve, struct arena *arena, struct readings *ret)
 {
-	struct health_source sources[2];
-	const struct health_state state = state_of(serve, sources);
+	struct sources sources;
+	const struct health_state state = state_of(serve, &sources);
 	enum health_status status;
 	json_decref(health_document(&state, arena, &status));
 	reading_add(ret, METRIC_BUILD, 1, GPUFERRY_VERSION, NULL, NULL);
@@ -470,15 +497,15 @@ static void own_readings(const struct serve *serve, struct arena *arena, struct 
 			reading_add(ret, METRIC_PROOF_RUNG, proof->rung, proof->name, bits, proof->device);
 	}
 	for (size_t i = 0; i < 2; i++) {
-		if (sources[i].absent)
+		if (sources.list[i].absent)
 			continue;
 		bool up =
-		        sources[i].seen != UNKNOWN_NUMBER && state.now - sources[i].seen <= STALE_S && !sources[i].why;
-		reading_add(ret, METRIC_SOURCE_UP, up, sources[i].name, NULL, NULL);
-		if (sources[i].seen != UNKNOWN_NUMBER)
-			reading_add(ret, METRIC_SOURCE_TIME, (double)sources[i].seen, sources[i].name, NULL, NULL);
+		        sources.list[i].seen != UNKNOWN_NUMBER && state.now - sources.list[i].seen <= STALE_S && !sources.list[i].why;
+		reading_add(ret, METRIC_SOURCE_UP, up, sources.list[i].name, NULL, NULL);
+		if (sources.list[i].seen != UNKNOWN_NUMBER)
+			reading_add(ret, METRIC_SOURCE_TIME, (double)sources.list[i].seen, sources.list[i].name, NULL, NULL);
 		reading_add(
-		        ret, METRIC_SOURCE_STARTS, (double)serve->task[i].worker.starts, sources[i].name, NULL, NULL);
+		        ret, METRIC_SOURCE_STARTS, (double)serve->task[i].worker.starts, sources.list[i].name, NULL, NULL);
 	}
 	http_readings(serve->http, ret);
 }

@@ -14,6 +14,7 @@ struct serve_options {
 	struct encode_wish wish;
 	unsigned every_s;                   /* between two proofs */
 	const char *ffmpeg, *folder, *nvml; /* of kept_options */
+	const char *told;                   /* where else a transcode may keep that it fell back; NULL */
 };
 
 /* Serves until SIGTERM or SIGINT; ready is told where, once it answers. False with err: it could not begin. */

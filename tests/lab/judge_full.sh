@@ -25,7 +25,7 @@ taken_and_back() {
 judge_revert() {
 	taken_and_back
 	[ "$how" != emergency ] || [ "$(part mode | head -n 1)" = active ] || wrong "it was not in emergency mode"
-	[ "$how" != no-cluster ] || [ "$(part cluster | head -n 1)" = 0 ] || wrong "/etc/pve was there"
+	case $how in no-*) [ "$(part cluster | head -n 1)" = 0 ] || wrong "/etc/pve was there" ;; esac
 }
 judge_script() {
 	taken_and_back

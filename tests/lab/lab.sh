@@ -36,6 +36,7 @@ unconfirmed       intel-4060ti  revert      2400 how=time
 second-boot       intel-4060ti  revert      2400 how=second-boot
 emergency         intel-4060ti  revert      2400 how=emergency
 no-cluster        intel-4060ti  revert      2400 how=no-cluster
+no-gpuferry       intel-4060ti  revert      2400 how=no-gpuferry
 script-emergency  intel-4060ti  script      2400 how=emergency
 script-chroot     intel-4060ti  script      2400 how=chroot
 script-root       intel-4060ti  script      2400 how=root
