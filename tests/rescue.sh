@@ -37,7 +37,7 @@ base() { # ROOT
 	printf '#!/bin/sh\nexit 0\n' >"$1/bin/sync"
 	: >"$1/boot/vmlinuz-$kernel"
 	# an image is what it is made from
-	printf '#!/bin/sh\n[ "$1 $2" = "-u -k" ] || exit 1\ncat /etc/modprobe.d/* >/boot/new && mv /boot/new "/boot/initrd.img-$3"\n' \
+	printf '#!/bin/sh\n[ "$1 $2" = "-u -k" ] && [ -z "${ROOT-}" ] || exit 1\ncat /etc/modprobe.d/* >/boot/new && mv /boot/new "/boot/initrd.img-$3"\n' \
 		>"$1/usr/sbin/update-initramfs"
 	printf '#!/bin/sh\ncat /etc/default/grub.d/* >/boot/grub.new 2>/dev/null\nmv /boot/grub.new /boot/grub.cfg\n' \
 		>"$1/usr/sbin/update-grub"

@@ -25,7 +25,8 @@ flush() { sync "$1" 2>/dev/null || sync; }
 
 # A command of the machine that is taken back; what it makes is made as ever.
 inside() {
-	if [ -n "$ROOT" ]; then (umask 022 && chroot "$ROOT" "$@"); else (umask 022 && "$@"); fi
+	# without our ROOT: mkinitramfs takes one for what the machine's root file system is
+	(umask 022 && at=$ROOT && unset ROOT && if [ -n "$at" ]; then chroot "$at" "$@"; else "$@"; fi)
 }
 inside_has() {
 	[ -n "$ROOT" ] || { command -v "$1" >/dev/null 2>&1; return; }
