@@ -219,6 +219,12 @@ static const struct case_of {
 	{ "a word that was taken away, but not from the menu",
 	        "base iommu-off\nreplace /etc/default/grub \" intel_iommu=off\" \"\"\n", "gpu=nvidia into=vm/100", 1,
 	        { "boot node grub: root=/dev/mapper/pve-root ro quiet intel_iommu=off -> quiet (" }, "gpuferry.cfg" },
+	{ "words that nobody brought into the menu, and a card that is used",
+	        "base iommu-off\nreplace /etc/default/grub intel_iommu=off intel_iommu=on\n"
+	        "process 4000 ffmpeg open=/dev/dri/renderD129\n",
+	        "gpu=nvidia into=vm/100", 1,
+	        { "file node /etc/modprobe.d/gpuferry.conf", "boot node grub: ", "-> quiet intel_iommu=on", "reboot" },
+	        "gpuferry.cfg" },
 	{ "systemd-boot keeps its root=", "base intel-zfs-a380\niommu off tables=DMAR\n"
 	                                  "replace /proc/cmdline boot=zfs \"boot=zfs intel_iommu=off\"\n"
 	                                  "replace /etc/kernel/cmdline boot=zfs \"boot=zfs intel_iommu=off\"\n",

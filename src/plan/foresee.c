@@ -123,7 +123,9 @@ const char *route_foresees(struct route *route, const struct edits *edits, const
 	for (size_t i = 0; edits && i < edits->n; i++)
 		put(boot, &edits->edit[i], route->arena);
 	boot->cmdline_next = cmdline_with(route, boot->cmdline_next);
-	boot->cmdline_generated = cmdline_with(route, boot->cmdline_generated);
+	/* a menu that is made anew has what the files say, words that nobody has brought into it yet among them */
+	if (route->words.n || route->menu_because)
+		boot->cmdline_generated = boot->cmdline_next;
 	predict_boot(&facts, false, route->arena, &prediction);
 	const struct predicted *one = predict_device(&prediction, device->address);
 	return one && (edits || !prediction.blind) ? one->driver : NULL;
