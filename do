@@ -93,7 +93,7 @@ task_check() { # static checks, fuzzing for a fixed count, the slow tests, Debia
 	sh tests/check.sh "$@"
 }
 
-task_bench() { # ratios in one run: ./do bench inspect, plan, serve, transcode
+task_bench() { # ratios in one run: ./do bench inspect, plan, serve, transcode, tone
 	# shellcheck disable=SC2086
 	need $build_packages libcmocka-dev pciutils hyperfine time dash ffmpeg jq
 	sh tests/bench.sh "$@"

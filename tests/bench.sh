@@ -144,8 +144,27 @@ bench_transcode() {
 	done
 }
 
+# Tone mapping by software of 4K HDR10 to 1080p: the line as transcode has it, which scales first, against one that scales last.
+bench_tone() {
+	scale=scale=w=1920:h=1080,
+	colours=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc
+	ffmpeg -v error -nostdin -f lavfi -i "testsrc2=s=3840x2160:r=24,setparams=$colours" -t 3 -pix_fmt yuv420p10le \
+		-color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc -c:v libx265 -preset ultrafast \
+		-x265-params log-level=error "$work/hdr.mkv"
+	"$gpuferry" transcode --print --prefer software --size 1080 "$work/hdr.mkv" "$work/sdr.mp4" >"$work/first"
+	sed "s/$scale//; s/format=yuv420p /${scale}format=yuv420p /" "$work/first" >"$work/last"
+	! cmp -s "$work/first" "$work/last" || { echo "bench: the line does not scale as it is thought to" >&2; return 1; }
+	for _ in $(seq "${ROUNDS:-3}"); do
+		for order in first last; do
+			/usr/bin/time -o "$work/time" -f '%e' sh "$work/$order"
+			echo "$order $(cat "$work/time")"
+		done
+	done | awk '{ if (!($1 in best) || $2 < best[$1]) best[$1] = $2 }
+		END { printf "tone mapping of 4K: %.2f s, scaled last %.2f s: %.2f times as fast\n", best["first"], best["last"], best["last"] / best["first"] }'
+}
+
 case ${1-all} in
-inspect | plan | serve | transcode) "bench_$1" ;;
-all) bench_inspect && bench_plan && bench_serve && bench_transcode ;;
-*) echo "bench: inspect, plan, serve and transcode are what can be measured" >&2; exit 2 ;;
+inspect | plan | serve | transcode | tone) "bench_$1" ;;
+all) bench_inspect && bench_plan && bench_serve && bench_transcode && bench_tone ;;
+*) echo "bench: inspect, plan, serve, transcode and tone are what can be measured" >&2; exit 2 ;;
 esac
