@@ -25,8 +25,7 @@ see-off-by-word   twins         inspect 180 intel_iommu=off
 see-no-remapping  no-remapping  inspect 180 intel_iommu=on
 group-off         iommu-off     group   240
 '
-# The same of the full machine. Its words: power=STEP:MS ends QEMU that long after gpuferry began that step, or, of
-# boot:MS, after the machine began its second boot; then=MACHINE is what the journey goes on with when it has ended the first;
+# The same of the full machine. Its words: power=PART:MS ends QEMU that long after that part of the run began; then=MACHINE is what the journey goes on with when it has ended the first;
 # disk=KIND is the disk's (disk.sh); others go to the journey.
 full='
 whole             intel-4060ti  whole       2400
@@ -51,13 +50,13 @@ ct-docker         two-virtio    docker      2400 disk=containers
 ct-unprivileged   two-virtio    ct          2400 disk=containers way=unprivileged
 ct-privileged     two-virtio    ct          2400 disk=containers way=privileged
 ct-raw            two-virtio    raw_lines   2400 disk=containers
-cut-file          intel-4060ti  killed      2400 power=9:150
-cut-initramfs     intel-4060ti  killed      2400 power=12:20000
-cut-boot          intel-4060ti  killed      2400 power=13:4000
-cut-going-on      intel-4060ti  killed      2400 power=boot:30000
+cut-file          intel-4060ti  killed      2400 power=early:150
+cut-initramfs     intel-4060ti  killed      2400 power=initramfs:7000
+cut-menu          intel-4060ti  killed      2400 power=menu:1000
+cut-going-on      intel-4060ti  killed      2400 power=boot:22000
 '
-# Parts of the run that is recorded for the cuts, in their order: each begins where its pattern stands for the N-th time in
-# what the journey says (result) or on the console (log).
+# Parts of a run, in their order: each begins where its pattern stands for the N-th time in what the journey says (result) or
+# on the console (log).
 parts='
 revert     result 1 \[[0-9/]*\] take the change back
 early      result 1 \[[0-9/]*\] let vfio-pci take
@@ -67,6 +66,11 @@ down       result 1 the node reboots now
 boot       log    2 Booting\|BdsDxe: starting
 up         result 1 == up
 '
+part_of() { # PART pattern|times|place
+	printf '%s\n' "$parts" | while read -r part place times pattern; do
+		[ "$part" != "$1" ] || eval "printf '%s\n' \"\$$2\""
+	done
+}
 # N rows, one in three by UEFI: in which part the power goes and how far in it (of what is written there), whether the disk
 # has a cache that loses what was not flushed, and what is asked for then.
 cuts() { # SEED N
@@ -147,12 +151,10 @@ second_run() { # MACHINE
 	disk_run "$logs/$name.first" qcow2
 }
 power_run() {
-	after=$(echo "${power#*:}" | awk '{ print $1 / 1000 }')
-	case $power in
-	'') first_run "$disk" qcow2 ;;
-	boot:*) first_run "$disk" qcow2 'Booting\|BdsDxe: starting' 2 "$logs/$name.log" "$after" ;;
-	*) first_run "$disk" qcow2 "\\[${power%:*}/" 1 "$result" "$after" ;;
-	esac
+	set --
+	[ -z "$power" ] || set -- "$(part_of "${power%:*}" pattern)" "$(part_of "${power%:*}" times)" \
+		"$logs/$name.$(part_of "${power%:*}" place)" "$(echo "${power#*:}" | awk '{ print $1 / 1000 }')"
+	first_run "$disk" qcow2 "$@"
 	second_run "${then:-$machine}"
 	code=$?
 	[ -z "$cut" ] || echo '== cut' >>"$result"
