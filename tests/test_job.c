@@ -123,7 +123,7 @@ static const struct {
 	{ &cast, "o.mp4", { NULL, 720, 0, -1, -1, "aac", 0, false }, "libx264", 8, "", { 9, 30100000 }, VIDEO,
 	        "-ss 10 {guards} -i file:c.ts -map 0:1 -vf 'trim=start=30.100000,scale=w=720:h=960,"
 	        "setpts=PTS+(1.400000)/TB,subtitles=filename=file\\\\:c.ts:si=0,setpts=PTS-(1.400000)/TB,format=yuv420p' "
-	        "-fps_mode vfr -c:v libx264 " },
+	        "-fps_mode vfr -enc_time_base -1 -c:v libx264 " },
 	{ &film, "o.mkv", { "av1", 0, 0, -1, -1, "copy", -1, false }, "libsvtav1", 8, "", { 0, 0 }, DIRECT,
 	        "-c:v libsvtav1 -preset 10 -crf 32 -g 72 -map 0:1 -c:a copy " },
 };

@@ -429,7 +429,11 @@ static void put_encoder(
 			keys = software[i].keys;
 			quality = software[i].quality;
 		}
-	put(line, "%s -c:v %s %s", frame_times(tools->version), encoder->name, encoder->options);
+	put(line, "%s", frame_times(tools->version));
+	/* frames that come when they like would be put to the places of a steady rate */
+	if (!job->input->steady)
+		put(line, "-enc_time_base -1");
+	put(line, "-c:v %s %s", encoder->name, encoder->options);
 	if (engine->proof->options && *engine->proof->options)
 		put(line, "%s", engine->proof->options);
 	const char *rate = job->wish.bit_rate == UNKNOWN_NUMBER ? ways[way].quality : ways[way].rate;

@@ -19,7 +19,7 @@
 #include "sys/stop.h"
 #include "sys/store.h"
 
-enum { START_MS = 15000, STALL_MS = 2000, SOFTWARE_STALL_MS = 120000, LOOK_MS = 100, TELL_MS = 200 };
+enum { START_MS = 15000, STALL_MS = 2000, SOFTWARE_STALL_MS = 120000, LOOK_MS = 100, TELL_MS = 200, NEAR_US = 500 };
 
 /* Where NUT's frames begin, behind the headers: those of the first segment serve all of one encoder. */
 static const char nut_syncpoint[] = "NK\xe4\xad\xee\xca\x45\x69";
@@ -42,6 +42,10 @@ struct run {
 	size_t shown[PROGRAMS]; /* in a playlist */
 	size_t audio_breaks;    /* number of the audio's segment that follows another encoder's; 0: none */
 	bool master, stopped, audio_done, disk_full;
+	bool finished[PROGRAMS]; /* as they say themselves */
+	bool unjoined;           /* a file: the video's last segment is still one of its own */
+	int64_t first_us;        /* of the first frame in it */
+	int64_t last_us;         /* of the last frame in it, where the input's frames come when they like; UNKNOWN_NUMBER */
 	int64_t began, tried; /* in ms: all of it, and the attempt that runs */
 	int64_t sign, told;   /* when the video last gave something, and when that was last told */
 	int64_t failed_sign;  /* of the attempt before; -1 */
@@ -149,7 +153,24 @@ static bool publish(struct run *run, bool has_ended)
 
 /* ---- what the programs say ----------------------------------------------------------------- */
 
-/* Puts a complete segment where it belongs. */
+/* Puts the video's last segment to those before it. */
+static bool join_last(struct run *run)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	char kind = kind_of(run);
+	bool first = run->result->attempt[run->result->n_attempts - 1].segments == 1;
+	const char *path = segment_path(run, kind, run->segments[VIDEO].n - 1, &arena);
+	const char *stream = in_work(run, kind == 's' ? "s.nut" : "v.nut", &arena);
+	const struct bytes mark = { nut_syncpoint, first ? 0 : sizeof nut_syncpoint - 1 };
+	if (!run->unjoined)
+		return true;
+	run->unjoined = false;
+	bool joined = store_join(stream, path, mark, run->err);
+	store_remove(path);
+	return joined;
+}
+
+/* Takes a complete segment. */
 static bool take_segment(struct run *run, int of, int64_t end_us)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
@@ -160,6 +181,8 @@ static bool take_segment(struct run *run, int of, int64_t end_us)
 	const char *path = segment_path(run, kind, number, &arena);
 	struct transcode_attempt *attempt = &run->result->attempt[run->result->n_attempts - 1];
 	bool first = of == VIDEO && attempt->segments == 0;
+	if (!run->hls && !join_last(run)) /* the one before */
+		return false;
 	if (of == VIDEO)
 		attempt->segments++;
 	*arena_push(run->arena, segments->list, segments->n) = (struct segment){
@@ -174,11 +197,8 @@ static bool take_segment(struct run *run, int of, int64_t end_us)
 	}
 	if (run->result->first_ms == UNKNOWN_NUMBER)
 		run->result->first_ms = clock_ms() - run->began;
-	const char *stream = in_work(run, kind == 's' ? "s.nut" : "v.nut", &arena);
-	const struct bytes mark = { nut_syncpoint, first ? 0 : sizeof nut_syncpoint - 1 };
-	bool joined = store_join(stream, path, mark, run->err);
-	store_remove(path);
-	return joined;
+	run->unjoined = true;
+	return true;
 }
 
 static void tell(struct run *run, enum transcode_what what, const struct transcode_attempt *attempt, int64_t frame)
@@ -212,12 +232,15 @@ static void gives_sign(struct run *run)
 static bool take_line(struct run *run, int of, struct bytes line)
 {
 	struct transcode_attempt *attempt = &run->result->attempt[run->result->n_attempts - 1];
-	int64_t end_us, frame;
-	if (playlist_segment_line(line, &end_us)) {
-		if (of == VIDEO)
+	int64_t start_us, end_us, frame;
+	if (playlist_segment_line(line, &start_us, &end_us)) {
+		if (of == VIDEO) {
 			gives_sign(run);
+			run->first_us = start_us;
+		}
 		return take_segment(run, of, end_us);
 	}
+	run->finished[of] |= playlist_last_line(line);
 	if (of == VIDEO && playlist_frame_line(line, &frame) && frame > attempt->frames) {
 		attempt->frames = frame;
 		gives_sign(run);
@@ -244,15 +267,20 @@ static bool fail_with(struct run *run, const char *what, const struct failure *f
 	return failure->cure ? err_hint(run->err, "%s", failure->cure) : false;
 }
 
+static const struct failure cut_off = { "short", FAILURE_BROKEN, 0, "it ended before the input does, and claimed success", NULL,
+	"" };
+
 /* Has the audio ended, and well? */
 static bool look_at_audio(struct run *run)
 {
 	struct outcome outcome;
 	if (!run->program[AUDIO] || !spawn_ended(run->program[AUDIO]))
 		return true;
+	if (!take_lines(run)) /* its last ones */
+		return false;
 	spawn_end(&run->program[AUDIO], run->arena, &outcome);
-	if (outcome.status) {
-		struct failure failure = failure_of(outcome.status, false, outcome.err, run->arena);
+	if (outcome.status || !run->finished[AUDIO]) {
+		struct failure failure = outcome.status ? failure_of(outcome.status, false, outcome.err, run->arena) : cut_off;
 		return fail_with(run, "the audio", &failure);
 	}
 	run->audio_done = true;
@@ -275,13 +303,43 @@ static bool begin_audio(struct run *run)
 	       begin(run, AUDIO, job_audio(run->job, &run->options->tools, to, arena));
 }
 
-/* The first frame that is in no complete segment: half a frame behind the last one's end. */
+/* ffmpeg tells a segment's end by how long its last frame would be shown at a steady rate. Where there is none, that frame
+ * itself is looked for. */
+static void find_last_frame(struct run *run)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *ffprobe = input_ffprobe(run->world, run->options->tools.ffmpeg, &arena);
+	const char *path = segment_path(run, kind_of(run), run->segments[VIDEO].n - 1, &arena);
+	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file", "-f", run->hls ? "mpegts" : "nut",
+		"-select_streams", "v:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0", "-i", input_url(path, &arena),
+		NULL };
+	struct outcome outcome = { 0 };
+	run->last_us = UNKNOWN_NUMBER;
+	if (run->job->input->steady || !run->segments[VIDEO].n || !ffprobe)
+		return;
+	world_run(run->world, &(struct command){ .argv = argv, .deadline_ms = 5000 }, &arena, &outcome);
+	struct words times = text_split(&arena, outcome.out.data ? outcome.out.data : "", ",\n");
+	/* MPEG-TS moves all of them by the muxer's delay */
+	int64_t least = INT64_MAX, most = INT64_MIN;
+	for (size_t i = 0; i < times.n; i++) {
+		int64_t us;
+		if (!input_seconds(times.word[i], &us))
+			continue;
+		least = us < least ? us : least;
+		most = us > most ? us : most;
+	}
+	if (most >= least)
+		run->last_us = run->first_us + most - least;
+}
+
+/* The first frame that is in no complete segment: behind the last one that is, or half a frame before its segment's end. */
 static struct job_from next_from(const struct run *run)
 {
 	const struct segments *video = &run->segments[VIDEO];
 	const struct input *input = run->job->input;
 	int64_t half = (int64_t)(5e5 * input->rate_den / input->rate_num);
-	return (struct job_from){ (unsigned)video->n, video->n ? end_of(video) - half : 0 };
+	int64_t after = run->last_us != UNKNOWN_NUMBER ? run->last_us + NEAR_US : end_of(video) - half;
+	return (struct job_from){ (unsigned)video->n, video->n ? after : 0 };
 }
 
 static int64_t limit_of(const struct run *run, const struct transcode_attempt *attempt)
@@ -323,9 +381,8 @@ static void ended_how(struct run *run, struct transcode_attempt *attempt, const 
 	attempt->failed = true;
 	if (outcome->status || stalled)
 		attempt->failure = failure_of(outcome->status, stalled, outcome->err, run->arena);
-	else if (!attempt->engine->software && is_short(run))
-		attempt->failure = (struct failure){ "short", FAILURE_BROKEN, 0,
-			"it ended before the input does, and claimed success", NULL, "" };
+	else if (!run->finished[VIDEO] || (!attempt->engine->software && is_short(run)))
+		attempt->failure = cut_off;
 	else
 		attempt->failed = false;
 }
@@ -339,6 +396,7 @@ static bool try_once(struct run *run, const struct job_engine *engine)
 	bool stalled = false;
 	*attempt = (struct transcode_attempt){ .engine = engine, .first = from.segment, .silent_ms = UNKNOWN_NUMBER };
 	run->sign = run->tried = clock_ms();
+	run->finished[VIDEO] = false;
 	tell(run, TRANSCODE_BEGINS, attempt, 0);
 	const char *pattern = segment_pattern(run, kind_of(run), run->arena);
 	if (!begin(run, VIDEO, job_video(run->job, engine, &run->options->tools, &from, pattern, run->arena)) ||
@@ -350,7 +408,9 @@ static bool try_once(struct run *run, const struct job_engine *engine)
 		ended_how(run, attempt, &outcome, stalled);
 	/* what it had begun is nobody's */
 	store_remove(segment_path(run, kind_of(run), run->segments[VIDEO].n, run->arena));
-	return true;
+	if (attempt->failed)
+		find_last_frame(run);
+	return join_last(run);
 }
 
 static bool encode(struct run *run)
@@ -622,6 +682,7 @@ bool transcode_run(struct world *world, const struct job *job, const struct tran
 		.result = &result,
 		.hls = job->form == JOB_HLS,
 		.began = clock_ms(),
+		.last_us = UNKNOWN_NUMBER,
 		.failed_sign = -1 };
 	bool done = prepare(&run);
 	bool prepared = done;
