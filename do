@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 
 build_packages="gcc meson ninja-build pkg-config libjansson-dev libarchive-dev libmd-dev libyaml-dev libpci-dev libsmartcols-dev libmicrohttpd-dev scdoc pci.ids"
-test_packages="ffmpeg jq perl libjson-xs-perl qemu-guest-agent libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client prometheus strace cpio gzip zstd xz-utils util-linux dosfstools"
+test_packages="ffmpeg vainfo libva-dev mesa-vulkan-drivers jq perl libjson-xs-perl qemu-guest-agent libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client prometheus strace cpio gzip zstd xz-utils util-linux dosfstools"
 check_packages="clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc git mmdebstrap util-linux"
 deb_packages="build-essential debhelper lintian"
 lab_packages="qemu-system-x86 qemu-utils pciutils pci.ids busybox cpio kmod make linux-headers-amd64 jq mmdebstrap fdisk e2fsprogs dosfstools ovmf"

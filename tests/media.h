@@ -150,3 +150,57 @@ static inline const struct proof *stage_proof(
 	fail_msg("%s of %u bits is not in the list", name, bits);
 	return NULL;
 }
+
+/* ---- for the ladder of proof ------------------------------------------------------------------------- */
+
+#define STAGE_I915(video)                                                                                              \
+	"drm-driver:\ti915\ndrm-client-id:\t7\ndrm-pdev:\t0000:00:02.0\ndrm-engine-render:\t5 ns\n"                    \
+	"drm-engine-video:\t" video " ns\n"
+
+static inline bool stage_lacks_ffmpeg(void)
+{
+	return access("/usr/bin/ffmpeg", X_OK) != 0;
+}
+
+static inline const struct drm *stage_intel(void)
+{
+	static struct drm_node node = { .name = "renderD128",
+		.path = "/dev/dri/renderD128",
+		.pci = "0000:00:02.0",
+		.driver = "i915",
+		.exists = YES };
+	static const struct drm drm = { .nodes = &node, .n = 1, .known = YES };
+	return &drm;
+}
+
+static inline const struct drm *stage_nvidia(void)
+{
+	static struct drm_node node = {
+		.name = "nvidia0", .path = "/dev/nvidia0", .pci = "0000:01:00.0", .driver = "nvidia", .exists = YES
+	};
+	static const struct drm drm = { .nodes = &node, .n = 1, .known = YES };
+	return &drm;
+}
+
+/* Where the stage has no nodes of its own, all of them open. */
+static inline const struct proofs *stage_prove(struct stage *stage, const struct drm *drm, unsigned deadline_ms)
+{
+	static const struct stage_node opens[] = { { "/dev/dri/renderD128", 0 }, { "/dev/nvidia0", 0 },
+		{ "/dev/nvidiactl", 0 }, { "/dev/nvidia-uvm", 0 }, { NULL, 0 } };
+	struct err err = { 0 };
+	struct ffmpeg *ffmpeg = arena_new(&stage->arena, struct ffmpeg);
+	struct proof_options options = { .deadline_ms = deadline_ms ? deadline_ms : 60000, .nvml = stage->nvml };
+	if (!stage->nodes)
+		stage->nodes = opens;
+	if (!ffmpeg_open(&stage->world, stage->path, &stage->arena, &err, ffmpeg))
+		fail_msg("%s", err.text);
+	return proofs_run(&stage->world, drm, ffmpeg, &options, &stage->arena);
+}
+
+static inline void stage_is(const struct proof *proof, enum tri works, int rung, const char *reason, const char *why)
+{
+	if (proof->works != works || proof->rung != rung || strcmp(proof->reason, reason) != 0 ||
+	        !strstr(proof->why, why))
+		fail_msg("%s %u: works %d rung %d reason '%s' why '%s'", proof->name, proof->bits, proof->works,
+		        proof->rung, proof->reason, proof->why);
+}

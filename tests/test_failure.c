@@ -75,7 +75,50 @@ static const struct {
 	        "decoder-no-device", FAILURE_ABSENT, -1 },
 	{ "[vist#0:0/hevc @ 0x1] Hardware device setup failed for decoder: Unknown error occurred\n",
 	        "decoder-no-device", FAILURE_ABSENT, -1 },
+	{ "[h264 @ 0x1] Failed to create decode configuration: 13 (the requested VAEntryPoint is not supported).\n"
+	  "[h264 @ 0x1] Failed setup for format vaapi: hwaccel initialisation returned error.\nImpossible to convert "
+	  "between the formats supported by the filter 'graph 0 input from stream 0:0' and the filter 'auto_scale_0'\n",
+	        "va-decode", FAILURE_UNSUPPORTED, 2 },
+	{ "[av1 @ 0x1] No support for codec av1 profile 0.\n[av1 @ 0x1] Failed setup for format vaapi: hwaccel "
+	  "initialisation returned error.\nError while decoding stream #0:0: Invalid data found when processing "
+	  "input\n",
+	        "va-decode", FAILURE_UNSUPPORTED, 2 },
+	{ "[h264 @ 0x1] Cannot load libnvcuvid.so.1\n[h264 @ 0x1] Failed loading nvcuvid.\n[h264 @ 0x1] Failed setup "
+	  "for format cuda: hwaccel initialisation returned error.\n",
+	        "nvdec-library-missing", FAILURE_ABSENT, 0 },
+	{ "[av1 @ 0x1] Failed setup for format cuda: hwaccel initialisation returned error.\nError while decoding "
+	  "stream #0:0: Invalid data found when processing input\n",
+	        "decoder-refuses", FAILURE_UNSUPPORTED, 2 },
+	{ "[h264_vaapi @ 0x1] Failed to create encode pipeline configuration: 12 (the requested VAProfile is not "
+	  "supported).\n",
+	        "va-config", FAILURE_BROKEN, 3 },
+	{ "[h264_vaapi @ 0x1] Failed to create encode pipeline context: 2 (resource allocation failed).\n",
+	        "va-context", FAILURE_BROKEN, 3 },
+	{ "[Parsed_scale_vaapi_2 @ 0x1] Failed to create processing pipeline config: 13 (the requested VAEntryPoint is "
+	  "not supported).\n",
+	        "va-scaler", FAILURE_UNSUPPORTED, 2 },
+	{ "[AVHWDeviceContext @ 0x1] libva: Failed to get device id from the driver. Please consider to upgrade the "
+	  "driver to support VA-API 1.15.0\nDevice creation failed: -1313558101.\n",
+	        "qsv-not-intel", FAILURE_UNSUPPORTED, 1 },
+	/* what CUDA starts with, by the numbers of its reference (tests/beds/cuda.c) */
+	{ "[AVHWDeviceContext @ 0x1] cu->cuInit(0) failed -> CUDA_ERROR_STUB_LIBRARY: CUDA driver is a stub library\n",
+	        "cuda-stub", FAILURE_ABSENT, 0 },
+	{ "cu->cuInit(0) failed -> CUDA_ERROR_DEVICE_UNAVAILABLE: CUDA-capable device(s) is/are busy or unavailable\n",
+	        "cuda-busy", FAILURE_LIMIT, 1 },
+	{ "cu->cuDeviceGet(&device, 3) failed -> CUDA_ERROR_INVALID_DEVICE: invalid device ordinal\n", "cuda-no-device",
+	        FAILURE_ABSENT, 1 },
+	{ "cu->cuInit(0) failed -> CUDA_ERROR_NOT_SUPPORTED: operation not supported\n", "cuda-unsupported",
+	        FAILURE_UNSUPPORTED, 1 },
+	{ "cu->cuInit(0) failed -> CUDA_ERROR_SYSTEM_NOT_READY: system not yet initialized\n", "cuda-not-ready",
+	        FAILURE_BROKEN, 1 },
+	{ "dl_fn->cuda_dl->cuInit(0) failed -> CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE: forward compatibility was "
+	  "attempted on non supported HW\n",
+	        "cuda-mismatch", FAILURE_BROKEN, 1 },
 	/* NVENC, from its source and from reports */
+	{ "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: invalid version (15): (no details)\n", "nvidia-driver-old",
+	        FAILURE_BROKEN, 2 },
+	{ "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: device does not exist (5): (no details)\n", "nvenc-gone",
+	        FAILURE_BROKEN, 2 },
 	{ "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: out of memory (10): (no details)\n[h264_nvenc @ 0x1] No "
 	  "capable "
 	  "devices found\n",
@@ -202,6 +245,10 @@ static void test_text(void **state)
 		/* unknown: the first line that does not only follow */
 		{ "ffmpeg version 8.0 Copyright\n  built with gcc\n[h264_future @ 0x1] The flux is low\nConversion "
 		  "failed!\n",
+		        "The flux is low" },
+		/* as 7.1 says it */
+		{ "[vf#0:0 @ 0x1] Error sending frames to consumers: Unknown error occurred\n[vf#0:0 @ 0x1] Task "
+		  "finished with error code: -5 (Input/output error)\n[vost#0:0/h264_future @ 0x1] The flux is low\n",
 		        "The flux is low" },
 		{ "Conversion failed!\n", "Conversion failed!" },
 		{ "", "" },

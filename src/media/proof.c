@@ -554,22 +554,22 @@ static void check(struct runner *runner)
 	}
 }
 
-/* What failed on a device, once more and alone: without the scaler where that does not work, with the options that some
- * hardware wants, or only because another one had the last session. The first failure stands unless this one passes. */
-static void try_again(struct runner *runner)
+/* What failed on a device, once more and alone: without the scaler where that does not work, or only because another
+ * one had the last session; then `again`, with the options that some hardware wants. The first failure stands unless
+ * this one passes, or gets further. */
+static void try_again(struct runner *runner, bool again)
 {
 	struct trials trials = { 0 };
 	struct proof *before = arena_alloc(runner->arena, runner->n_items * sizeof *before);
 	for (size_t i = 0; i < runner->n_items; i++) {
 		struct item *item = &runner->items[i];
 		bool failed = is_encode(item, false) && is_ready(item->state) && item->proof->works != YES;
-		bool scales = item->state->scales[item->proof->bits > 8];
-		if (!failed || !item->failed.text ||
-		        (scales && !item->encoder->again && item->failed.kind != FAILURE_LIMIT))
+		bool scales = item->state->scales[item->proof->bits > 8], limit = item->failed.kind == FAILURE_LIMIT;
+		if (!failed || !item->failed.text || (again ? !item->encoder->again || limit : scales && !limit))
 			continue;
 		before[i] = *item->proof;
 		item->plain = !scales;
-		item->again = item->encoder->again && item->failed.kind != FAILURE_LIMIT;
+		item->again = again;
 		item->proof->works = UNKNOWN;
 		item->proof->rung = RUNG_UNKNOWN;
 		add(runner, &trials, PROBE_ENCODE, item);
@@ -579,8 +579,9 @@ static void try_again(struct runner *runner)
 		take(runner, &trials.list[i]);
 	check(runner);
 	for (size_t i = 0; i < runner->n_items; i++)
+		/* without the scaler it was the encoder itself that failed */
 		if (before[i].name && runner->items[i].proof->works != YES &&
-		        runner->items[i].proof->rung <= before[i].rung)
+		        runner->items[i].proof->rung < before[i].rung + again)
 			*runner->items[i].proof = before[i];
 }
 
@@ -803,7 +804,8 @@ struct proofs *proofs_run(struct world *world, const struct drm *drm, const stru
 	start(&runner);
 	work(&runner);
 	check(&runner);
-	try_again(&runner);
+	try_again(&runner, false);
+	try_again(&runner, true);
 	decode(&runner);
 	clips(&runner);
 	struct proofs *proofs = arena_new(arena, struct proofs);
