@@ -120,6 +120,19 @@ static inline struct stage *stage_open(struct stage *stage, const char *script)
 	return stage;
 }
 
+/* NVML as tests/fake_nvml.c is it, which says that. */
+static inline void stage_nvml(struct stage *stage, const char *said)
+{
+	const char *path = arena_printf(&stage->arena, "%s.said", stage->path);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(said, file);
+	fclose(file);
+	setenv("FAKE_NVML", path, 1);
+	stage->nvml = getenv("GPUFERRY_FAKE_NVML");
+	assert_non_null(stage->nvml);
+}
+
 /* What was noted by the program. */
 static inline const char *stage_log(struct stage *stage)
 {
@@ -133,6 +146,7 @@ static inline void stage_close(struct stage *stage)
 	for (size_t i = 0; i < COUNT(left); i++)
 		unlink(arena_printf(&stage->arena, "%s%s", stage->path, left[i]));
 	rmdir(stage->folder);
+	unsetenv("FAKE_NVML");
 	world_close(stage->real);
 	arena_release(&stage->arena);
 }

@@ -123,7 +123,7 @@ static const struct {
 	  "capable "
 	  "devices found\n",
 	        "nvenc-limit", FAILURE_LIMIT, 3 },
-	{ "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: incompatible client key (21)\n", "nvenc-limit", FAILURE_LIMIT,
+	{ "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: incompatible client key (21)\n", "nvenc-key", FAILURE_LIMIT,
 	        3 },
 	{ "nvenc : Error on nvEncOpenEncodeSessionEx: 10 (NVENC indicates that)\n", "nvenc-limit", FAILURE_LIMIT, 3 },
 	{ "[h264_nvenc @ 0x1] No capable devices found\n", "nvenc-none", FAILURE_ABSENT, 1 },
@@ -283,6 +283,44 @@ static void test_ended(void **state)
 	(void)state;
 }
 
+/* What NVENC's "out of memory" was, by what the driver tells of the card; what it does not tell is not guessed. */
+static void test_limit(void **state)
+{
+	enum { NONE_TOLD = -1 };
+	static const struct {
+		const char *said, *pci;
+		int64_t sessions, used_mib;
+		const char *id, *cause;
+	} row[] = {
+		{ "out of memory (10)", "0000:01:00.0", 3, 900, "nvenc-limit", "no session is free: 3 are open" },
+		{ "out of memory (10)", "0000:01:00.0", 1, 900, "nvenc-limit", "or the GPU's memory is full" },
+		{ "out of memory (10)", "", 3, 900, "nvenc-limit", "no session is free: 3 are open" },
+		{ "out of memory (10)", NULL, NONE_TOLD, 8100, "nvenc-memory",
+		        "memory is full: 92 of 8192 MiB are left" },
+		{ "out of memory (10)", "0000:01:00.0", 3, 8100, "nvenc-memory", "memory is full" },
+		{ "out of memory (10)", "0000:01:00.0", 0, 900, "nvenc-limit", "or the GPU's memory is full" },
+		{ "out of memory (10)", "0000:01:00.0", NONE_TOLD, 900, "nvenc-limit", "or the GPU's memory is full" },
+		{ "out of memory (10)", "0000:01:00.0", 3, NONE_TOLD, "nvenc-limit", "or the GPU's memory is full" },
+		{ "out of memory (10)", "0000:02:00.0", 3, 8100, "nvenc-limit", "or the GPU's memory is full" },
+		{ "incompatible client key (21)", "0000:01:00.0", 3, 8100, "nvenc-key", "as older drivers say it" },
+		{ "unsupported device (2)", "0000:01:00.0", 3, 8100, "nvenc-no-engine", "has no encoder" },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(row); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		const char *said = arena_printf(&arena, "OpenEncodeSessionEx failed: %s: (no details)\n", row[i].said);
+		const struct nvml_cards cards = { .n = 1,
+			.card[0] = { .pci = "0000:01:00.0",
+			        .sessions = row[i].sessions,
+			        .memory = 8192LL << 20,
+			        .memory_used = row[i].used_mib < 0 ? UNKNOWN_NUMBER : row[i].used_mib << 20 } };
+		struct failure failure = failure_find(bytes_of(said), &arena);
+		failure = failure_limit(&failure, &cards, row[i].pci, &arena);
+		if (strcmp(failure.id, row[i].id) != 0 || !strstr(failure.cause, row[i].cause) || !failure.cure)
+			fail_msg("row %zu: %s: %s", i, failure.id, failure.cause);
+	}
+}
+
 static void test_hostile(void **state)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
@@ -384,6 +422,7 @@ int main(void)
 		cmocka_unit_test(test_every_row),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_captures),
 	};

@@ -117,7 +117,34 @@ static void test_nvml(void **state)
 		stage_is(proof, YES, row[i].rung, row[i].rung == RUNG_ENGINE ? "" : "unknown", row[i].why);
 		if (row[i].rung == RUNG_ENGINE)
 			assert_string_equal(proof->engine, "nvenc");
-		unsetenv("FAKE_NVML");
+		stage_close(&stage);
+	}
+}
+
+/* NVENC's "out of memory" is a limit either way; which one, its driver tells. */
+static void test_limit(void **state)
+{
+	static const struct {
+		const char *said, *why;
+	} row[] = {
+		{ "session 1 60\nsession 2 60\nmemory 900\n", "2 are open" },
+		{ "session 1 60\nmemory 16200\n", "184 of 16384 MiB are left" },
+		{ "memory 900\n", "or the GPU's memory is full" },
+		{ "init\n", "or the GPU's memory is full" },
+		{ "hang\n", "or the GPU's memory is full" },
+	};
+	(void)state;
+	if (stage_lacks_ffmpeg() || !getenv("GPUFERRY_FAKE_NVML"))
+		skip();
+	for (size_t i = 0; i < COUNT(row); i++) {
+		struct stage stage;
+		stage_open(&stage,
+		        "encoders=h264_nvenc filters=none hwaccels=none\n"
+		        "act() { case \"$*\" in *h264_nvenc*) say '[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: "
+		        "out of memory (10): (no details)' ;; esac; }");
+		stage_nvml(&stage, row[i].said);
+		stage_is(stage_proof(stage_prove(&stage, stage_nvidia(), 0), PROOF_ENCODE, NULL, "h264_nvenc", 8),
+		        UNKNOWN, RUNG_LISTED, "limit", row[i].why);
 		stage_close(&stage);
 	}
 }
@@ -483,6 +510,7 @@ int main(void)
 		cmocka_unit_test(test_works),
 		cmocka_unit_test(test_engine),
 		cmocka_unit_test(test_nvml),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_hangs),
 		cmocka_unit_test(test_again),

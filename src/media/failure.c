@@ -11,6 +11,7 @@
 #define NVIDIA_DOCKER                                                                                                  \
 	"in a docker container: NVIDIA_DRIVER_CAPABILITIES must name video; elsewhere install the driver's own "       \
 	"libraries, of the kernel module's version"
+#define FREE_MEMORY "end what holds it (nvidia-smi), or encode less at once"
 #define RAISE_DRIVER                                                                                                   \
 	"a newer NVIDIA driver (branch 570 for an ffmpeg built with SDK 13, 520 for SDK 12), or an ffmpeg built with " \
 	"older headers"
@@ -61,10 +62,9 @@ const struct failure_row failure_rows[] = {
 	        "the NVIDIA driver is older than this program wants", RAISE_DRIVER },
 	{ "nvidia-driver-old", FAILURE_BROKEN, 2, "OpenEncodeSessionEx failed: invalid version (15)", NULL,
 	        "NVIDIA's encoder library and this ffmpeg do not speak the same version", RAISE_DRIVER },
-	{ "cuda-memory", FAILURE_LIMIT, 2, "CUDA_ERROR_OUT_OF_MEMORY", NULL, "the GPU's memory is full",
-	        "end what holds it (nvidia-smi), or encode less at once" },
+	{ "cuda-memory", FAILURE_LIMIT, 2, "CUDA_ERROR_OUT_OF_MEMORY", NULL, "the GPU's memory is full", FREE_MEMORY },
 	{ "cuda-memory", FAILURE_LIMIT, 2, "Failed creating CUDA context for NVENC: 0x2", NULL,
-	        "the GPU's memory is full", "end what holds it (nvidia-smi), or encode less at once" },
+	        "the GPU's memory is full", FREE_MEMORY },
 	{ "cuda-no-device", FAILURE_ABSENT, 1, "CUDA_ERROR_NO_DEVICE", NULL, "the NVIDIA driver sees no GPU",
 	        "the nodes /dev/nvidia0 and /dev/nvidiactl must be here, and open to this user" },
 	{ "cuda-no-device", FAILURE_ABSENT, 1, "CUDA_ERROR_INVALID_DEVICE", NULL,
@@ -98,7 +98,7 @@ const struct failure_row failure_rows[] = {
 	{ "nvenc-limit", FAILURE_LIMIT, 3, "nvEncOpenEncodeSessionEx: 10 ", NULL,
 	        "no session is free: the limit of consumer cards is reached, or the GPU's memory is full",
 	        "end another stream, or raise the driver: 12 sessions since 590, 8 since 550, 5 since 530" },
-	{ "nvenc-limit", FAILURE_LIMIT, 3, "incompatible client key (21)", NULL,
+	{ "nvenc-key", FAILURE_LIMIT, 3, "incompatible client key (21)", NULL,
 	        "no session is free: the limit of consumer cards is reached (as older drivers say it)",
 	        "end another stream, or raise the driver" },
 	{ "nvenc-gone", FAILURE_BROKEN, 2, "OpenEncodeSessionEx failed: device does not exist (5)", NULL,
@@ -244,6 +244,12 @@ static const char *const echoes[] = { "Error initializing output stream", "Conve
 	"Error sending frames to consumers", "Error submitting video frame", "Error encoding a frame",
 	"Encode failed:" };
 
+enum {
+	MIB = 1024 * 1024,
+	SESSION_MIB = 512,  /* about what CUDA and an encoder of 4K take, by what users report */
+	SESSIONS_LEAST = 2, /* no driver had a smaller limit */
+};
+
 enum { LOOKED_AT = 256 * 1024 }; /* at either end: what is megabytes long repeats one line */
 
 static struct bytes both_ends(struct bytes said, struct arena *arena)
@@ -352,6 +358,39 @@ struct failure failure_of(int status, bool timed_out, struct bytes said, struct 
 					"a driver's library crashes: another version of it", failure.text };
 	}
 	return failure;
+}
+
+static const struct nvml_card *card_at(const struct nvml_cards *cards, const char *pci)
+{
+	bool any = !pci || !*pci;
+	for (unsigned i = 0; i < cards->n; i++)
+		if (any ? cards->n == 1 : strcmp(cards->card[i].pci, pci) == 0)
+			return &cards->card[i];
+	return NULL;
+}
+
+struct failure failure_limit(
+        const struct failure *failure, const struct nvml_cards *cards, const char *pci, struct arena *arena)
+{
+	struct failure limit = *failure;
+	const struct nvml_card *card = card_at(cards, pci);
+	int64_t sessions = 0; /* they are counted together, whichever card has them */
+	if (!failure->id || strcmp(failure->id, "nvenc-limit") != 0 || !card)
+		return limit;
+	for (unsigned i = 0; i < cards->n; i++)
+		sessions += cards->card[i].sessions > 0 ? cards->card[i].sessions : 0;
+	int64_t left = card->memory < 0 || card->memory_used < 0 ? -1 : (card->memory - card->memory_used) / MIB;
+	if (left >= 0 && left < SESSION_MIB) {
+		limit.id = "nvenc-memory";
+		limit.cure = FREE_MEMORY;
+		limit.cause = arena_printf(arena, "the GPU's memory is full: %lld of %lld MiB are left",
+		        (long long)left, (long long)(card->memory / MIB));
+	} else if (sessions >= SESSIONS_LEAST && left >= 0) {
+		limit.cause = arena_printf(arena,
+		        "no session is free: %lld are open, which is the limit of this card and driver",
+		        (long long)sessions);
+	}
+	return limit;
 }
 
 const char *failure_kind_name(enum failure_kind kind)

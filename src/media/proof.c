@@ -18,6 +18,7 @@
 
 enum {
 	DEADLINE_MS = 15000, /* CUDA takes seconds where nothing keeps the card awake */
+	NVML_MS = 2000,      /* it may have to wake a card too */
 	AT_ONCE = 4,
 	CLIPS_AT_ONCE = 2,
 	STREAM_MAX = 1024 * 1024,
@@ -179,6 +180,8 @@ struct runner {
 	size_t n_states;
 	struct item *items;
 	size_t n_items;
+	struct nvml_cards cards; /* as they were when the first limit was reached; n 0: not known */
+	bool asked;
 };
 
 /* One program to be run for an item or a device. */
@@ -260,9 +263,22 @@ static struct failure own_failure(
 	return (struct failure){ id, kind, reached, cause, cure, "" };
 }
 
-/* Did the program itself end well? */
-static bool ended_well(const struct trial *trial, struct arena *arena, struct failure *ret)
+/* A limit of NVENC's has two causes, and its driver may tell which. */
+static struct failure limit_of(struct runner *runner, const struct trial *trial, const struct failure *failure)
 {
+	const char *library = runner->options.nvml;
+	if (failure->kind != FAILURE_LIMIT || !library)
+		return *failure;
+	if (!runner->asked && !nvml_ask(library, NVML_MS, &runner->cards))
+		runner->cards.n = 0;
+	runner->asked = true;
+	return failure_limit(failure, &runner->cards, trial->state ? trial->state->device.pci : NULL, runner->arena);
+}
+
+/* Did the program itself end well? */
+static bool ended_well(struct runner *runner, const struct trial *trial, struct failure *ret)
+{
+	struct arena *arena = runner->arena;
 	const struct outcome *outcome = &trial->job.outcome;
 	if (trial->job.error) {
 		*ret = own_failure("not-run", FAILURE_UNKNOWN, RUNG_NONE,
@@ -275,7 +291,8 @@ static bool ended_well(const struct trial *trial, struct arena *arena, struct fa
 	}
 	if (outcome->status == 0)
 		return true;
-	*ret = failure_of(outcome->status, outcome->timed_out, outcome->err, arena);
+	struct failure failure = failure_of(outcome->status, outcome->timed_out, outcome->err, arena);
+	*ret = limit_of(runner, trial, &failure);
 	return false;
 }
 
@@ -412,7 +429,7 @@ static void device_started(struct runner *runner, struct state *state, const str
 {
 	struct failure failure, closed = state->failure;
 	state->failure = (struct failure){ 0 };
-	if (!ended_well(trial, runner->arena, &failure)) {
+	if (!ended_well(runner, trial, &failure)) {
 		/* a node that does not open explains more */
 		state->failure = closed.cause ? closed : failure;
 		if (state->rung >= RUNG_OPENS && failure.reached > state->rung)
@@ -440,7 +457,7 @@ static void take(struct runner *runner, const struct trial *trial)
 	struct failure failure;
 	item->proof->ms = trial->job.ms;
 	item->stream = (struct bytes){ 0 };
-	if (!ended_well(trial, runner->arena, &failure)) {
+	if (!ended_well(runner, trial, &failure)) {
 		fail(runner, item, &failure, rung_of(item->state, &failure));
 	} else if (item->proof->kind == PROOF_ENCODE) {
 		item->stream = trial->job.outcome.out;
@@ -540,7 +557,7 @@ static void check(struct runner *runner)
 	for (size_t i = 0; i < trials.n; i++) {
 		struct item *item = trials.list[i].item;
 		struct failure failure;
-		if (!ended_well(&trials.list[i], runner->arena, &failure))
+		if (!ended_well(runner, &trials.list[i], &failure))
 			failure = own_failure("stream", FAILURE_BROKEN, RUNG_LISTED,
 			        arena_printf(runner->arena, "its stream cannot be decoded: %s",
 			                failure_why(&failure, runner->arena)),
@@ -625,7 +642,7 @@ static void clip_ended(struct runner *runner, const struct trial *trial)
 	struct proof *proof = item->proof;
 	struct failure failure;
 	struct engine_use use = engine_use(trial->meter, item->state->device.pci);
-	if (!ended_well(trial, runner->arena, &failure)) {
+	if (!ended_well(runner, trial, &failure)) {
 		enum tri works = failure.kind == FAILURE_LIMIT ? YES : NO; /* the frame was encoded a moment ago */
 		fail(runner, item, &failure, RUNG_FRAME);
 		proof->works = works;
