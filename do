@@ -93,6 +93,14 @@ task_check() { # static checks, fuzzing for a fixed count, the slow tests, Debia
 	sh tests/check.sh "$@"
 }
 
+task_gpu() { # what only a GPU can show; skipped where there is none. GPUFERRY_FFMPEG names another ffmpeg
+	need ffmpeg jq
+	release
+	GPUFERRY=build-release/gpuferry sh tests/gpu.sh >build-release/gpu.txt 2>&1
+	cat build-release/gpu.txt
+	sh tests/count.sh build-release/gpu.txt || ! grep -q '^not ok' build-release/gpu.txt
+}
+
 task_bench() { # ratios in one run: ./do bench inspect, plan, serve, transcode
 	# shellcheck disable=SC2086
 	need $build_packages libcmocka-dev pciutils hyperfine time dash ffmpeg jq
@@ -166,7 +174,7 @@ task_install() { # builds and installs on this machine, under /usr/local
 
 task=${1-}
 case $task in
-demo | test | check | bench | docs | lab | deb | install)
+demo | test | check | gpu | bench | docs | lab | deb | install)
 	shift
 	"task_$task" "$@"
 	;;

@@ -272,6 +272,8 @@ static void test_ended(void **state)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	assert_string_equal(failure_of(139, false, bytes_of(""), &arena).id, "signal");
+	assert_non_null(strstr(failure_of(139, false, bytes_of(""), &arena).cure, "library crashes"));
+	assert_non_null(strstr(failure_of(137, false, bytes_of(""), &arena).cure, "memory ran out"));
 	assert_string_equal(failure_of(137, true, bytes_of("Unknown encoder 'x'"), &arena).id, "timeout");
 	/* newer ffmpeg: 218 is ENOSYS, 187 a conversion that failed, 255 an interrupt: none is a signal */
 	static const int codes[] = { 1, 187, 218, 234, 244, 251, 255 };

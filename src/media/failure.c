@@ -355,7 +355,9 @@ struct failure failure_of(int status, bool timed_out, struct bytes said, struct 
 				failure = (struct failure){ "signal", FAILURE_BROKEN, failure.reached,
 					arena_printf(arena, "it was killed by signal %d (%s)", deadly[i],
 					        strsignal(deadly[i])),
-					"a driver's library crashes: another version of it", failure.text };
+					deadly[i] == SIGKILL ? "somebody ended it, or memory ran out: dmesg says which"
+					                     : "a driver's library crashes: another version of it",
+					failure.text };
 	}
 	return failure;
 }
