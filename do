@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 
 build_packages="gcc meson ninja-build pkg-config libjansson-dev libarchive-dev libmd-dev libyaml-dev libpci-dev libsmartcols-dev libmicrohttpd-dev scdoc pci.ids"
-test_packages="ffmpeg jq perl libjson-xs-perl qemu-guest-agent libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client prometheus strace cpio gzip zstd xz-utils util-linux dosfstools libopenh264-dev"
+test_packages="ffmpeg vainfo libva-dev mesa-vulkan-drivers jq perl libjson-xs-perl qemu-guest-agent libcmocka-dev libkmod-dev pciutils busybox dash openssh-server openssh-client prometheus strace cpio gzip zstd xz-utils util-linux dosfstools libopenh264-dev"
 check_packages="clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc git mmdebstrap util-linux"
 deb_packages="build-essential debhelper lintian"
 lab_packages="qemu-system-x86 qemu-utils pciutils pci.ids busybox cpio kmod make linux-headers-amd64 jq mmdebstrap fdisk e2fsprogs dosfstools ovmf"
@@ -93,6 +93,14 @@ task_check() { # static checks, fuzzing for a fixed count, the slow tests, Debia
 	sh tests/check.sh "$@"
 }
 
+task_gpu() { # what only a GPU can show; skipped where there is none. GPUFERRY_FFMPEG names another ffmpeg
+	need ffmpeg jq
+	release
+	GPUFERRY=build-release/gpuferry sh tests/gpu.sh >build-release/gpu.txt 2>&1
+	cat build-release/gpu.txt
+	sh tests/count.sh build-release/gpu.txt || ! grep -q '^not ok' build-release/gpu.txt
+}
+
 task_bench() { # ratios in one run: ./do bench inspect, plan, serve, transcode, tone
 	# shellcheck disable=SC2086
 	need $build_packages libcmocka-dev pciutils hyperfine time dash ffmpeg jq
@@ -166,7 +174,7 @@ task_install() { # builds and installs on this machine, under /usr/local
 
 task=${1-}
 case $task in
-demo | test | check | bench | docs | lab | deb | install)
+demo | test | check | gpu | bench | docs | lab | deb | install)
 	shift
 	"task_$task" "$@"
 	;;

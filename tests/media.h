@@ -120,6 +120,19 @@ static inline struct stage *stage_open(struct stage *stage, const char *script)
 	return stage;
 }
 
+/* NVML as tests/fake_nvml.c is it, which says that. */
+static inline void stage_nvml(struct stage *stage, const char *said)
+{
+	const char *path = arena_printf(&stage->arena, "%s.said", stage->path);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(said, file);
+	fclose(file);
+	setenv("FAKE_NVML", path, 1);
+	stage->nvml = getenv("GPUFERRY_FAKE_NVML");
+	assert_non_null(stage->nvml);
+}
+
 /* What was noted by the program. */
 static inline const char *stage_log(struct stage *stage)
 {
@@ -133,6 +146,7 @@ static inline void stage_close(struct stage *stage)
 	for (size_t i = 0; i < COUNT(left); i++)
 		unlink(arena_printf(&stage->arena, "%s%s", stage->path, left[i]));
 	rmdir(stage->folder);
+	unsetenv("FAKE_NVML");
 	world_close(stage->real);
 	arena_release(&stage->arena);
 }
@@ -149,4 +163,58 @@ static inline const struct proof *stage_proof(
 	}
 	fail_msg("%s of %u bits is not in the list", name, bits);
 	return NULL;
+}
+
+/* ---- for the ladder of proof ------------------------------------------------------------------------- */
+
+#define STAGE_I915(video)                                                                                              \
+	"drm-driver:\ti915\ndrm-client-id:\t7\ndrm-pdev:\t0000:00:02.0\ndrm-engine-render:\t5 ns\n"                    \
+	"drm-engine-video:\t" video " ns\n"
+
+static inline bool stage_lacks_ffmpeg(void)
+{
+	return access("/usr/bin/ffmpeg", X_OK) != 0;
+}
+
+static inline const struct drm *stage_intel(void)
+{
+	static struct drm_node node = { .name = "renderD128",
+		.path = "/dev/dri/renderD128",
+		.pci = "0000:00:02.0",
+		.driver = "i915",
+		.exists = YES };
+	static const struct drm drm = { .nodes = &node, .n = 1, .known = YES };
+	return &drm;
+}
+
+static inline const struct drm *stage_nvidia(void)
+{
+	static struct drm_node node = {
+		.name = "nvidia0", .path = "/dev/nvidia0", .pci = "0000:01:00.0", .driver = "nvidia", .exists = YES
+	};
+	static const struct drm drm = { .nodes = &node, .n = 1, .known = YES };
+	return &drm;
+}
+
+/* Where the stage has no nodes of its own, all of them open. */
+static inline const struct proofs *stage_prove(struct stage *stage, const struct drm *drm, unsigned deadline_ms)
+{
+	static const struct stage_node opens[] = { { "/dev/dri/renderD128", 0 }, { "/dev/nvidia0", 0 },
+		{ "/dev/nvidiactl", 0 }, { "/dev/nvidia-uvm", 0 }, { NULL, 0 } };
+	struct err err = { 0 };
+	struct ffmpeg *ffmpeg = arena_new(&stage->arena, struct ffmpeg);
+	struct proof_options options = { .deadline_ms = deadline_ms ? deadline_ms : 60000, .nvml = stage->nvml };
+	if (!stage->nodes)
+		stage->nodes = opens;
+	if (!ffmpeg_open(&stage->world, stage->path, &stage->arena, &err, ffmpeg))
+		fail_msg("%s", err.text);
+	return proofs_run(&stage->world, drm, ffmpeg, &options, &stage->arena);
+}
+
+static inline void stage_is(const struct proof *proof, enum tri works, int rung, const char *reason, const char *why)
+{
+	if (proof->works != works || proof->rung != rung || strcmp(proof->reason, reason) != 0 ||
+	        !strstr(proof->why, why))
+		fail_msg("%s %u: works %d rung %d reason '%s' why '%s'", proof->name, proof->bits, proof->works,
+		        proof->rung, proof->reason, proof->why);
 }

@@ -8,6 +8,7 @@
 #include "media/ffmpeg.h"
 
 #define START "ffmpeg -hide_banner -nostdin -v error "
+#define WARNS "ffmpeg -hide_banner -nostdin -v warning "
 #define KEPT_NOTHING "env MESA_SHADER_CACHE_DISABLE=true CUDA_CACHE_DISABLE=1 __GL_SHADER_DISK_CACHE=0 "
 #define SOURCE "-f lavfi -i testsrc2=s=640x384:r=30 -frames:v 1 "
 
@@ -61,7 +62,7 @@ static void test_lines(void **state)
 	        "-vf format=p010le,hwupload,scale_vaapi=w=320:h=192,hwdownload,format=p010le,format=yuv420p10le "
 	        "-f rawvideo pipe:1");
 	says(PROBE_ENCODE, (struct probe_for){ .device = &card, .encoder = encoder("h264_nvenc", 8) },
-	        KEPT_NOTHING START "-init_hw_device cuda=cu:0 -filter_hw_device cu " SOURCE
+	        KEPT_NOTHING WARNS "-init_hw_device cuda=cu:0 -filter_hw_device cu " SOURCE
 	                           "-vf format=nv12,hwupload,scale_cuda=w=320:h=192 -c:v h264_nvenc -f h264 pipe:1");
 	says(PROBE_ENCODE,
 	        (struct probe_for){
@@ -90,7 +91,7 @@ static void test_lines(void **state)
 	                           "-i testsrc2=s=1280x720:r=30 -frames:v 120 -vf format=nv12,hwupload -c:v hevc_vaapi "
 	                           "-rc_mode VBR -b:v 4M -maxrate 4M -bufsize 8M -f null -");
 	says(PROBE_CLIP, (struct probe_for){ .device = &card, .encoder = encoder("hevc_nvenc", 10) },
-	        KEPT_NOTHING START
+	        KEPT_NOTHING WARNS
 	        "-init_hw_device cuda=cu:0 -filter_hw_device cu -f lavfi "
 	        "-i testsrc2=s=1280x720:r=30 -frames:v 300 -vf format=p010le,hwupload -c:v hevc_nvenc "
 	        "-profile:v main10 -b:v 4M -maxrate 4M -bufsize 8M -f null -");

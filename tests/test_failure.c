@@ -75,12 +75,55 @@ static const struct {
 	        "decoder-no-device", FAILURE_ABSENT, -1 },
 	{ "[vist#0:0/hevc @ 0x1] Hardware device setup failed for decoder: Unknown error occurred\n",
 	        "decoder-no-device", FAILURE_ABSENT, -1 },
+	{ "[h264 @ 0x1] Failed to create decode configuration: 13 (the requested VAEntryPoint is not supported).\n"
+	  "[h264 @ 0x1] Failed setup for format vaapi: hwaccel initialisation returned error.\nImpossible to convert "
+	  "between the formats supported by the filter 'graph 0 input from stream 0:0' and the filter 'auto_scale_0'\n",
+	        "va-decode", FAILURE_UNSUPPORTED, 2 },
+	{ "[av1 @ 0x1] No support for codec av1 profile 0.\n[av1 @ 0x1] Failed setup for format vaapi: hwaccel "
+	  "initialisation returned error.\nError while decoding stream #0:0: Invalid data found when processing "
+	  "input\n",
+	        "va-decode", FAILURE_UNSUPPORTED, 2 },
+	{ "[h264 @ 0x1] Cannot load libnvcuvid.so.1\n[h264 @ 0x1] Failed loading nvcuvid.\n[h264 @ 0x1] Failed setup "
+	  "for format cuda: hwaccel initialisation returned error.\n",
+	        "nvdec-library-missing", FAILURE_ABSENT, 0 },
+	{ "[av1 @ 0x1] Failed setup for format cuda: hwaccel initialisation returned error.\nError while decoding "
+	  "stream #0:0: Invalid data found when processing input\n",
+	        "decoder-refuses", FAILURE_UNSUPPORTED, 2 },
+	{ "[h264_vaapi @ 0x1] Failed to create encode pipeline configuration: 12 (the requested VAProfile is not "
+	  "supported).\n",
+	        "va-config", FAILURE_BROKEN, 3 },
+	{ "[h264_vaapi @ 0x1] Failed to create encode pipeline context: 2 (resource allocation failed).\n",
+	        "va-context", FAILURE_BROKEN, 3 },
+	{ "[Parsed_scale_vaapi_2 @ 0x1] Failed to create processing pipeline config: 13 (the requested VAEntryPoint is "
+	  "not supported).\n",
+	        "va-scaler", FAILURE_UNSUPPORTED, 2 },
+	{ "[AVHWDeviceContext @ 0x1] libva: Failed to get device id from the driver. Please consider to upgrade the "
+	  "driver to support VA-API 1.15.0\nDevice creation failed: -1313558101.\n",
+	        "qsv-not-intel", FAILURE_UNSUPPORTED, 1 },
+	/* what CUDA starts with, by the numbers of its reference (tests/beds/cuda.c) */
+	{ "[AVHWDeviceContext @ 0x1] cu->cuInit(0) failed -> CUDA_ERROR_STUB_LIBRARY: CUDA driver is a stub library\n",
+	        "cuda-stub", FAILURE_ABSENT, 0 },
+	{ "cu->cuInit(0) failed -> CUDA_ERROR_DEVICE_UNAVAILABLE: CUDA-capable device(s) is/are busy or unavailable\n",
+	        "cuda-busy", FAILURE_LIMIT, 1 },
+	{ "cu->cuDeviceGet(&device, 3) failed -> CUDA_ERROR_INVALID_DEVICE: invalid device ordinal\n", "cuda-no-device",
+	        FAILURE_ABSENT, 1 },
+	{ "cu->cuInit(0) failed -> CUDA_ERROR_NOT_SUPPORTED: operation not supported\n", "cuda-unsupported",
+	        FAILURE_UNSUPPORTED, 1 },
+	{ "cu->cuInit(0) failed -> CUDA_ERROR_SYSTEM_NOT_READY: system not yet initialized\n", "cuda-not-ready",
+	        FAILURE_BROKEN, 1 },
+	{ "dl_fn->cuda_dl->cuInit(0) failed -> CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE: forward compatibility was "
+	  "attempted on non supported HW\n",
+	        "cuda-mismatch", FAILURE_BROKEN, 1 },
 	/* NVENC, from its source and from reports */
+	{ "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: invalid version (15): (no details)\n", "nvidia-driver-old",
+	        FAILURE_BROKEN, 2 },
+	{ "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: device does not exist (5): (no details)\n", "nvenc-gone",
+	        FAILURE_BROKEN, 2 },
 	{ "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: out of memory (10): (no details)\n[h264_nvenc @ 0x1] No "
 	  "capable "
 	  "devices found\n",
 	        "nvenc-limit", FAILURE_LIMIT, 3 },
-	{ "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: incompatible client key (21)\n", "nvenc-limit", FAILURE_LIMIT,
+	{ "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: incompatible client key (21)\n", "nvenc-key", FAILURE_LIMIT,
 	        3 },
 	{ "nvenc : Error on nvEncOpenEncodeSessionEx: 10 (NVENC indicates that)\n", "nvenc-limit", FAILURE_LIMIT, 3 },
 	{ "[h264_nvenc @ 0x1] No capable devices found\n", "nvenc-none", FAILURE_ABSENT, 1 },
@@ -203,6 +246,10 @@ static void test_text(void **state)
 		{ "ffmpeg version 8.0 Copyright\n  built with gcc\n[h264_future @ 0x1] The flux is low\nConversion "
 		  "failed!\n",
 		        "The flux is low" },
+		/* as 7.1 says it */
+		{ "[vf#0:0 @ 0x1] Error sending frames to consumers: Unknown error occurred\n[vf#0:0 @ 0x1] Task "
+		  "finished with error code: -5 (Input/output error)\n[vost#0:0/h264_future @ 0x1] The flux is low\n",
+		        "The flux is low" },
 		{ "Conversion failed!\n", "Conversion failed!" },
 		{ "", "" },
 		{ "\n\n \r\n", "" },
@@ -225,6 +272,8 @@ static void test_ended(void **state)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	assert_string_equal(failure_of(139, false, bytes_of(""), &arena).id, "signal");
+	assert_non_null(strstr(failure_of(139, false, bytes_of(""), &arena).cure, "library crashes"));
+	assert_non_null(strstr(failure_of(137, false, bytes_of(""), &arena).cure, "memory ran out"));
 	assert_string_equal(failure_of(137, true, bytes_of("Unknown encoder 'x'"), &arena).id, "timeout");
 	/* newer ffmpeg: 218 is ENOSYS, 187 a conversion that failed, 255 an interrupt: none is a signal */
 	static const int codes[] = { 1, 187, 218, 234, 244, 251, 255 };
@@ -234,6 +283,44 @@ static void test_ended(void **state)
 	assert_string_equal(
 	        failure_of(139, false, bytes_of("Cannot load libcuda.so.1"), &arena).id, "cuda-library-missing");
 	(void)state;
+}
+
+/* What NVENC's "out of memory" was, by what the driver tells of the card; what it does not tell is not guessed. */
+static void test_limit(void **state)
+{
+	enum { NONE_TOLD = -1 };
+	static const struct {
+		const char *said, *pci;
+		int64_t sessions, used_mib;
+		const char *id, *cause;
+	} row[] = {
+		{ "out of memory (10)", "0000:01:00.0", 3, 900, "nvenc-limit", "no session is free: 3 are open" },
+		{ "out of memory (10)", "0000:01:00.0", 1, 900, "nvenc-limit", "or the GPU's memory is full" },
+		{ "out of memory (10)", "", 3, 900, "nvenc-limit", "no session is free: 3 are open" },
+		{ "out of memory (10)", NULL, NONE_TOLD, 8100, "nvenc-memory",
+		        "memory is full: 92 of 8192 MiB are left" },
+		{ "out of memory (10)", "0000:01:00.0", 3, 8100, "nvenc-memory", "memory is full" },
+		{ "out of memory (10)", "0000:01:00.0", 0, 900, "nvenc-limit", "or the GPU's memory is full" },
+		{ "out of memory (10)", "0000:01:00.0", NONE_TOLD, 900, "nvenc-limit", "or the GPU's memory is full" },
+		{ "out of memory (10)", "0000:01:00.0", 3, NONE_TOLD, "nvenc-limit", "or the GPU's memory is full" },
+		{ "out of memory (10)", "0000:02:00.0", 3, 8100, "nvenc-limit", "or the GPU's memory is full" },
+		{ "incompatible client key (21)", "0000:01:00.0", 3, 8100, "nvenc-key", "as older drivers say it" },
+		{ "unsupported device (2)", "0000:01:00.0", 3, 8100, "nvenc-no-engine", "has no encoder" },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(row); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		const char *said = arena_printf(&arena, "OpenEncodeSessionEx failed: %s: (no details)\n", row[i].said);
+		const struct nvml_cards cards = { .n = 1,
+			.card[0] = { .pci = "0000:01:00.0",
+			        .sessions = row[i].sessions,
+			        .memory = 8192LL << 20,
+			        .memory_used = row[i].used_mib < 0 ? UNKNOWN_NUMBER : row[i].used_mib << 20 } };
+		struct failure failure = failure_find(bytes_of(said), &arena);
+		failure = failure_limit(&failure, &cards, row[i].pci, &arena);
+		if (strcmp(failure.id, row[i].id) != 0 || !strstr(failure.cause, row[i].cause) || !failure.cure)
+			fail_msg("row %zu: %s: %s", i, failure.id, failure.cause);
+	}
 }
 
 static void test_hostile(void **state)
@@ -337,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_every_row),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_captures),
 	};

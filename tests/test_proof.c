@@ -6,77 +6,39 @@
 
 #include <time.h>
 
-static struct drm_node intel_node = {
-	.name = "renderD128", .path = "/dev/dri/renderD128", .pci = "0000:00:02.0", .driver = "i915", .exists = YES
-};
-static struct drm_node nvidia_node = {
-	.name = "nvidia0", .path = "/dev/nvidia0", .pci = "0000:01:00.0", .driver = "nvidia", .exists = YES
-};
-static const struct drm intel = { .nodes = &intel_node, .n = 1, .known = YES };
-static const struct drm nvidia = { .nodes = &nvidia_node, .n = 1, .known = YES };
 static const struct drm no_gpu = { .known = YES };
-
-static const struct stage_node opens[] = { { "/dev/dri/renderD128", 0 }, { "/dev/nvidia0", 0 }, { "/dev/nvidiactl", 0 },
-	{ "/dev/nvidia-uvm", 0 }, { NULL, 0 } };
-
-#define I915(video)                                                                                                    \
-	"drm-driver:\ti915\ndrm-client-id:\t7\ndrm-pdev:\t0000:00:02.0\ndrm-engine-render:\t5 ns\n"                    \
-	"drm-engine-video:\t" video " ns\n"
-
-static const struct proofs *prove(struct stage *stage, const struct drm *drm, unsigned deadline_ms)
-{
-	struct err err = { 0 };
-	struct ffmpeg *ffmpeg = arena_new(&stage->arena, struct ffmpeg);
-	struct proof_options options = { .deadline_ms = deadline_ms ? deadline_ms : 60000, .nvml = stage->nvml };
-	if (!stage->nodes)
-		stage->nodes = opens;
-	if (!ffmpeg_open(&stage->world, stage->path, &stage->arena, &err, ffmpeg))
-		fail_msg("%s", err.text);
-	return proofs_run(&stage->world, drm, ffmpeg, &options, &stage->arena);
-}
-
-static void is(const struct proof *proof, enum tri works, int rung, const char *reason, const char *why)
-{
-	if (proof->works != works || proof->rung != rung || strcmp(proof->reason, reason) != 0 ||
-	        !strstr(proof->why, why))
-		fail_msg("%s %u: works %d rung %d reason '%s' why '%s'", proof->name, proof->bits, proof->works,
-		        proof->rung, proof->reason, proof->why);
-}
-
-static bool no_ffmpeg(void)
-{
-	return access("/usr/bin/ffmpeg", X_OK) != 0;
-}
 
 /* ---- hardware that works --------------------------------------------------------------- */
 
 static void test_works(void **state)
 {
 	(void)state;
-	if (no_ffmpeg())
+	if (stage_lacks_ffmpeg())
 		skip();
 	struct stage stage;
 	stage_open(&stage, "encoders='libx264 libx265 h264_vaapi hevc_vaapi h264_qsv'\n"
 	                   "act() { case \"$*\" in *cuda=cu*) say 'Cannot load libcuda.so.1' ;; esac; }");
-	stage.fdinfo = I915("5000000");
-	const struct proofs *proofs = prove(&stage, &intel, 0);
+	stage.fdinfo = STAGE_I915("5000000");
+	const struct proofs *proofs = stage_prove(&stage, stage_intel(), 0);
 	const struct proof *proof = stage_proof(proofs, PROOF_ENCODE, NULL, "h264_vaapi", 8);
-	is(proof, YES, RUNG_ENGINE, "", "");
+	stage_is(proof, YES, RUNG_ENGINE, "", "");
 	assert_string_equal(proof->engine, "video");
 	assert_int_equal(proof->engine_ms, 5);
 	assert_string_equal(proof->device, "/dev/dri/renderD128");
 	assert_string_equal(proof->pci, "0000:00:02.0");
 	assert_true(proof->psnr > 300 && proof->ms > 0);
-	is(stage_proof(proofs, PROOF_ENCODE, NULL, "hevc_vaapi", 10), YES, RUNG_ENGINE, "", "");
-	is(stage_proof(proofs, PROOF_ENCODE, NULL, "h264_qsv", 8), YES, RUNG_ENGINE, "", "");
-	is(stage_proof(proofs, PROOF_DECODE, "nvenc", "hevc", 10), NO, RUNG_NONE, "absent", "CUDA library");
-	is(stage_proof(proofs, PROOF_DECODE, "vaapi", "hevc", 10), YES, RUNG_FRAME, "", "");
-	is(stage_proof(proofs, PROOF_DECODE, "vaapi", "h264", 8), YES, RUNG_FRAME, "", "");
-	is(stage_proof(proofs, PROOF_DECODE, "vaapi", "av1", 8), UNKNOWN, RUNG_STARTS, "build", "no stream to decode");
-	is(stage_proof(proofs, PROOF_DECODE, "qsv", "h264_qsv", 8), NO, RUNG_NONE, "build", "without the decoder");
-	is(stage_proof(proofs, PROOF_FILTER, NULL, "scale_vaapi", 10), YES, RUNG_FRAME, "", "");
-	is(stage_proof(proofs, PROOF_ENCODE, NULL, "av1_vaapi", 8), NO, RUNG_NONE, "build", "built without");
-	is(stage_proof(proofs, PROOF_ENCODE, NULL, "libx264", 8), YES, RUNG_FRAME, "", "");
+	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "hevc_vaapi", 10), YES, RUNG_ENGINE, "", "");
+	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "h264_qsv", 8), YES, RUNG_ENGINE, "", "");
+	stage_is(stage_proof(proofs, PROOF_DECODE, "nvenc", "hevc", 10), NO, RUNG_NONE, "absent", "CUDA library");
+	stage_is(stage_proof(proofs, PROOF_DECODE, "vaapi", "hevc", 10), YES, RUNG_FRAME, "", "");
+	stage_is(stage_proof(proofs, PROOF_DECODE, "vaapi", "h264", 8), YES, RUNG_FRAME, "", "");
+	stage_is(stage_proof(proofs, PROOF_DECODE, "vaapi", "av1", 8), UNKNOWN, RUNG_STARTS, "build",
+	        "no stream to decode");
+	stage_is(
+	        stage_proof(proofs, PROOF_DECODE, "qsv", "h264_qsv", 8), NO, RUNG_NONE, "build", "without the decoder");
+	stage_is(stage_proof(proofs, PROOF_FILTER, NULL, "scale_vaapi", 10), YES, RUNG_FRAME, "", "");
+	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "av1_vaapi", 8), NO, RUNG_NONE, "build", "built without");
+	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "libx264", 8), YES, RUNG_FRAME, "", "");
 	stage_close(&stage);
 }
 
@@ -89,22 +51,22 @@ static void test_engine(void **state)
 		int rung;
 		const char *reason, *why;
 	} row[] = {
-		{ I915("0"), I915("9000000000"), NO, RUNG_FRAME, "broken", "no encoder engine" },
-		{ NULL, I915("9000000000"), YES, RUNG_FRAME, "unknown", "cannot be seen" },
+		{ STAGE_I915("0"), STAGE_I915("9000000000"), NO, RUNG_FRAME, "broken", "no encoder engine" },
+		{ NULL, STAGE_I915("9000000000"), YES, RUNG_FRAME, "unknown", "cannot be seen" },
 		{ "drm-driver:\ti915\ndrm-client-id:\t7\ndrm-pdev:\t0000:05:00.0\ndrm-engine-video:\t7 ns\n", NULL, YES,
 		        RUNG_FRAME, "unknown", "cannot be seen" },
-		{ I915("1"), NULL, YES, RUNG_ENGINE, "", "" },
+		{ STAGE_I915("1"), NULL, YES, RUNG_ENGINE, "", "" },
 	};
 	(void)state;
-	if (no_ffmpeg())
+	if (stage_lacks_ffmpeg())
 		skip();
 	for (size_t i = 0; i < COUNT(row); i++) {
 		struct stage stage;
 		stage_open(&stage, "encoders=h264_vaapi hwaccels=none\nact() { :; }");
 		stage.fdinfo = row[i].fdinfo;
 		stage.foreign = row[i].foreign;
-		is(stage_proof(prove(&stage, &intel, 0), PROOF_ENCODE, NULL, "h264_vaapi", 8), row[i].works,
-		        row[i].rung, row[i].reason, row[i].why);
+		stage_is(stage_proof(stage_prove(&stage, stage_intel(), 0), PROOF_ENCODE, NULL, "h264_vaapi", 8),
+		        row[i].works, row[i].rung, row[i].reason, row[i].why);
 		stage_close(&stage);
 	}
 }
@@ -128,7 +90,7 @@ static void test_nvml(void **state)
 	};
 	(void)state;
 	const char *library = getenv("GPUFERRY_FAKE_NVML");
-	if (no_ffmpeg() || !library)
+	if (stage_lacks_ffmpeg() || !library)
 		skip();
 	for (size_t i = 0; i < COUNT(row); i++) {
 		struct stage stage;
@@ -150,11 +112,39 @@ static void test_nvml(void **state)
 			fprintf(file, "%s\n", row[i].said);
 			fclose(file);
 		}
-		const struct proof *proof = stage_proof(prove(&stage, &nvidia, 0), PROOF_ENCODE, NULL, "h264_nvenc", 8);
-		is(proof, YES, row[i].rung, row[i].rung == RUNG_ENGINE ? "" : "unknown", row[i].why);
+		const struct proof *proof =
+		        stage_proof(stage_prove(&stage, stage_nvidia(), 0), PROOF_ENCODE, NULL, "h264_nvenc", 8);
+		stage_is(proof, YES, row[i].rung, row[i].rung == RUNG_ENGINE ? "" : "unknown", row[i].why);
 		if (row[i].rung == RUNG_ENGINE)
 			assert_string_equal(proof->engine, "nvenc");
-		unsetenv("FAKE_NVML");
+		stage_close(&stage);
+	}
+}
+
+/* NVENC's "out of memory" is a limit either way; which one, its driver tells. */
+static void test_limit(void **state)
+{
+	static const struct {
+		const char *said, *why;
+	} row[] = {
+		{ "session 1 60\nsession 2 60\nmemory 900\n", "2 are open" },
+		{ "session 1 60\nmemory 16200\n", "184 of 16384 MiB are left" },
+		{ "memory 900\n", "or the GPU's memory is full" },
+		{ "init\n", "or the GPU's memory is full" },
+		{ "hang\n", "or the GPU's memory is full" },
+	};
+	(void)state;
+	if (stage_lacks_ffmpeg() || !getenv("GPUFERRY_FAKE_NVML"))
+		skip();
+	for (size_t i = 0; i < COUNT(row); i++) {
+		struct stage stage;
+		stage_open(&stage,
+		        "encoders=h264_nvenc filters=none hwaccels=none\n"
+		        "act() { case \"$*\" in *h264_nvenc*) say '[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: "
+		        "out of memory (10): (no details)' ;; esac; }");
+		stage_nvml(&stage, row[i].said);
+		stage_is(stage_proof(stage_prove(&stage, stage_nvidia(), 0), PROOF_ENCODE, NULL, "h264_nvenc", 8),
+		        UNKNOWN, RUNG_LISTED, "limit", row[i].why);
 		stage_close(&stage);
 	}
 }
@@ -206,7 +196,7 @@ static void test_lies(void **state)
 		        "no session is free", YES, RUNG_FRAME },
 	};
 	(void)state;
-	if (no_ffmpeg())
+	if (stage_lacks_ffmpeg())
 		skip();
 	for (size_t i = 0; i < COUNT(row); i++) {
 		struct stage stage;
@@ -214,8 +204,8 @@ static void test_lies(void **state)
 		stage_open(
 		        &stage, arena_printf(&arena, "encoders=h264_nvenc\nfilters=none hwaccels=none\nact() {\n%s\n}",
 		                        row[i].act));
-		is(stage_proof(prove(&stage, &nvidia, 0), PROOF_ENCODE, NULL, "h264_nvenc", 8), row[i].works,
-		        row[i].rung, row[i].reason, row[i].why);
+		stage_is(stage_proof(stage_prove(&stage, stage_nvidia(), 0), PROOF_ENCODE, NULL, "h264_nvenc", 8),
+		        row[i].works, row[i].rung, row[i].reason, row[i].why);
 		stage_close(&stage);
 	}
 }
@@ -224,7 +214,7 @@ static void test_lies(void **state)
 static void test_hangs(void **state)
 {
 	(void)state;
-	if (no_ffmpeg())
+	if (stage_lacks_ffmpeg())
 		skip();
 	struct stage stage;
 	struct timespec begin, end;
@@ -232,12 +222,14 @@ static void test_hangs(void **state)
 	        "encoders='libx264 h264_nvenc hevc_nvenc'\nact() { case \"$*\" in *_nvenc*) echo $$ >>\"$0.pid\"; "
 	        "sleep 1000 & echo $! >>\"$0.pid\"; hang ;; *-hwaccel_device*) note decoded ;; esac; }");
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	const struct proofs *proofs = prove(&stage, &nvidia, 3000);
+	const struct proofs *proofs = stage_prove(&stage, stage_nvidia(), 3000);
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	is(stage_proof(proofs, PROOF_ENCODE, NULL, "h264_nvenc", 8), NO, RUNG_STARTS, "broken", "no answer in time");
-	is(stage_proof(proofs, PROOF_ENCODE, NULL, "hevc_nvenc", 10), NO, RUNG_STARTS, "broken", "no answer in time");
-	is(stage_proof(proofs, PROOF_DECODE, "nvenc", "h264", 8), UNKNOWN, RUNG_UNKNOWN, "unknown", "not tried");
-	is(stage_proof(proofs, PROOF_ENCODE, NULL, "libx264", 8), YES, RUNG_FRAME, "", "");
+	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "h264_nvenc", 8), NO, RUNG_STARTS, "broken",
+	        "no answer in time");
+	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "hevc_nvenc", 10), NO, RUNG_STARTS, "broken",
+	        "no answer in time");
+	stage_is(stage_proof(proofs, PROOF_DECODE, "nvenc", "h264", 8), UNKNOWN, RUNG_UNKNOWN, "unknown", "not tried");
+	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "libx264", 8), YES, RUNG_FRAME, "", "");
 	assert_string_equal(stage_log(&stage), "");
 	assert_true(end.tv_sec - begin.tv_sec < 20);
 	struct words pids = text_split(
@@ -269,22 +261,20 @@ static void test_again(void **state)
 		{ "case \"$*\" in *' -c:v h264_vaapi '*) say 'No usable encoding profile found.' ;; esac", "", NO },
 	};
 	(void)state;
-	if (no_ffmpeg())
+	if (stage_lacks_ffmpeg())
 		skip();
 	for (size_t i = 0; i < COUNT(row); i++) {
 		struct stage stage;
 		struct arena arena ARENA_SCOPED = { 0 };
 		stage_open(
 		        &stage, arena_printf(&arena, "encoders=h264_vaapi hwaccels=none\nact() {\n%s\n}", row[i].act));
-		stage.fdinfo = I915("1000");
-		const struct proofs *proofs = prove(&stage, &intel, 0);
+		stage.fdinfo = STAGE_I915("1000");
+		const struct proofs *proofs = stage_prove(&stage, stage_intel(), 0);
 		const struct proof *proof = stage_proof(proofs, PROOF_ENCODE, NULL, "h264_vaapi", 8);
 		if (proof->works != row[i].works || (row[i].works == YES && proof->rung != RUNG_ENGINE))
 			fail_msg("row %zu: %d %d %s", i, proof->works, proof->rung, proof->why);
-		/* of two ways to fail the first is told; with low power also the scaler's way is open */
-		if (i != 2)
-			assert_string_equal(proof->options, row[i].options);
-		is(stage_proof(proofs, PROOF_FILTER, NULL, "scale_vaapi", 8), i == 2 ? NO : YES,
+		assert_string_equal(proof->options, row[i].options);
+		stage_is(stage_proof(proofs, PROOF_FILTER, NULL, "scale_vaapi", 8), i == 2 ? NO : YES,
 		        i == 2 ? RUNG_STARTS : RUNG_FRAME, i == 2 ? "unknown" : "", i == 2 ? "begin picture" : "");
 		stage_close(&stage);
 	}
@@ -306,15 +296,16 @@ static void test_nodes(void **state)
 		{ EBUSY, "broken", "cannot be opened" },
 	};
 	(void)state;
-	if (no_ffmpeg())
+	if (stage_lacks_ffmpeg())
 		skip();
 	for (size_t i = 0; i < COUNT(row); i++) {
 		struct stage stage;
 		const struct stage_node nodes[] = { { "/dev/dri/renderD128", row[i].error }, { NULL, 0 } };
 		stage_open(&stage, "encoders=h264_vaapi hwaccels=none\nact() { note \"$*\"; }");
 		stage.nodes = nodes;
-		const struct proofs *proofs = prove(&stage, &intel, 0);
-		is(stage_proof(proofs, PROOF_ENCODE, NULL, "h264_vaapi", 8), NO, RUNG_NONE, row[i].reason, row[i].why);
+		const struct proofs *proofs = stage_prove(&stage, stage_intel(), 0);
+		stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "h264_vaapi", 8), NO, RUNG_NONE, row[i].reason,
+		        row[i].why);
 		assert_null(strstr(stage_log(&stage), "vaapi=va")); /* nothing was started for it */
 		stage_close(&stage);
 	}
@@ -324,12 +315,13 @@ static void test_nodes(void **state)
 	stage_open(&stage, "encoders=h264_nvenc hwaccels=none\nact() { case \"$*\" in *cuda=cu*) say 'cuInit(0) "
 	                   "failed' ;; esac; }");
 	stage.nodes = nodes;
-	is(stage_proof(prove(&stage, &nvidia, 0), PROOF_ENCODE, NULL, "h264_nvenc", 8), NO, RUNG_NONE, "absent",
-	        "/dev/nvidia-uvm is not here");
+	stage_is(stage_proof(stage_prove(&stage, stage_nvidia(), 0), PROOF_ENCODE, NULL, "h264_nvenc", 8), NO,
+	        RUNG_NONE, "absent", "/dev/nvidia-uvm is not here");
 	stage_close(&stage);
 	stage_open(&stage, "encoders=h264_nvenc hwaccels=none\nact() { :; }");
 	stage.nodes = nodes;
-	is(stage_proof(prove(&stage, &nvidia, 0), PROOF_ENCODE, NULL, "h264_nvenc", 8), YES, RUNG_FRAME, "unknown", "");
+	stage_is(stage_proof(stage_prove(&stage, stage_nvidia(), 0), PROOF_ENCODE, NULL, "h264_nvenc", 8), YES,
+	        RUNG_FRAME, "unknown", "");
 	stage_close(&stage);
 }
 
@@ -344,22 +336,22 @@ static void test_two_cards(void **state)
 		{ "/dev/nvidiactl", 0 }, { "/dev/nvidia-uvm", 0 }, { NULL, 0 } };
 	static const struct drm two = { .nodes = cards, .n = 2, .known = YES };
 	(void)state;
-	if (no_ffmpeg())
+	if (stage_lacks_ffmpeg())
 		skip();
 	struct stage stage;
 	stage_open(&stage, "encoders=h264_nvenc filters=none hwaccels=none\n"
 	                   "act() { case \"$*\" in *cuda=cu:1*) say 'CUDA_ERROR_INVALID_DEVICE' ;; *cuda=cu:*) note "
 	                   "\"$*\" ;; esac; }");
 	stage.nodes = nodes;
-	const struct proofs *proofs = prove(&stage, &two, 0);
+	const struct proofs *proofs = stage_prove(&stage, &two, 0);
 	for (size_t i = 0; i < proofs->n; i++) {
 		const struct proof *proof = &proofs->list[i];
 		if (strcmp(proof->name, "h264_nvenc") != 0)
 			continue;
 		if (strcmp(proof->device, "/dev/nvidia0") == 0)
-			is(proof, NO, RUNG_NONE, "broken", "device rules");
+			stage_is(proof, NO, RUNG_NONE, "broken", "device rules");
 		else
-			is(proof, YES, RUNG_FRAME, "unknown", "");
+			stage_is(proof, YES, RUNG_FRAME, "unknown", "");
 	}
 	assert_non_null(strstr(stage_log(&stage), "cuda=cu:0"));
 	stage_close(&stage);
@@ -470,10 +462,10 @@ static void test_played(void **state)
 	for (size_t i = 0; i < COUNT(probes); i++)
 		jobs[i].command =
 		        (struct command){ .argv = probe_argv(probes[i], &what, &arena), .deadline_ms = 60000 };
-	if (!no_ffmpeg())
+	if (!stage_lacks_ffmpeg())
 		world_run_each(world, jobs, COUNT(jobs), 2, &arena);
 	world_close(world);
-	if (no_ffmpeg() || jobs[0].error || jobs[0].outcome.status || !proof_is_played(jobs[0].outcome.err)) {
+	if (stage_lacks_ffmpeg() || jobs[0].error || jobs[0].outcome.status || !proof_is_played(jobs[0].outcome.err)) {
 		print_message("no Vulkan device here that the processor plays (mesa-vulkan-drivers)\n");
 		arena_release(&arena);
 		skip();
@@ -487,7 +479,7 @@ static void test_played(void **state)
 static void test_real(void **state)
 {
 	(void)state;
-	if (no_ffmpeg())
+	if (stage_lacks_ffmpeg())
 		skip();
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct err err = { 0 };
@@ -500,7 +492,7 @@ static void test_real(void **state)
 		const struct proof *proof = &proofs->list[i];
 		bool software = strcmp(proof->way, "software") == 0;
 		if (software && proof->listed == YES)
-			is(proof, YES, RUNG_FRAME, "", "");
+			stage_is(proof, YES, RUNG_FRAME, "", "");
 		else if (proof->works != NO || proof->rung != RUNG_NONE || !*proof->why || !*proof->reason)
 			fail_msg("%s: %d %d %s", proof->name, proof->works, proof->rung, proof->why);
 	}
@@ -518,6 +510,7 @@ int main(void)
 		cmocka_unit_test(test_works),
 		cmocka_unit_test(test_engine),
 		cmocka_unit_test(test_nvml),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_hangs),
 		cmocka_unit_test(test_again),

@@ -320,6 +320,32 @@ static void test_cases(void **state)
 				one_case(i, endings[form]);
 }
 
+/* Which limit it was, the driver tells; one that hangs costs little more than its deadline. */
+static void test_limit(void **state)
+{
+	static const struct {
+		const char *said, *why;
+	} answer[] = {
+		{ "session 1 60\nsession 2 60\nmemory 900\n", "2 are open" },
+		{ "memory 16200\n", "184 of 16384 MiB are left" },
+		{ "hang\n", "or the GPU's memory is full" },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(answer); i++) {
+		struct film film;
+		struct arena arena ARENA_SCOPED = { 0 };
+		film_open(&film, arena_printf(&arena, OTHER HARDWARE "%s", row[1].script), "m3u8");
+		stage_nvml(&film.stage, answer[i].said);
+		film.options.nvml = film.stage.nvml;
+		film_run(&film);
+		check_film(&film, "m3u8", answer[i].why);
+		assert_int_equal(film.result.n_attempts, 2);
+		if (!strstr(film.result.attempt[0].failure.cause, answer[i].why))
+			fail_msg("%s", film.result.attempt[0].failure.cause);
+		film_close(&film);
+	}
+}
+
 /* ---- by seed --------------------------------------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *seed)
@@ -558,6 +584,7 @@ int main(void)
 		cmocka_unit_test(test_playlists),
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_seeds),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_places),

@@ -364,6 +364,7 @@ static int run(struct world *world, struct asked *asked, int64_t stall, struct a
 		.work = asked->app->work,
 		.replace = asked->app->overwrite,
 		.stall_ms = (unsigned)stall * 1000,
+		.nvml = NVML_LIBRARY,
 		.tell = show,
 		.data = asked };
 	stop_watch();

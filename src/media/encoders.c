@@ -30,7 +30,7 @@ const struct media_way_row media_ways[WAYS] = {
 	        .init = "-init_hw_device cuda=cu:{index} -filter_hw_device cu",
 	        .bare = "-init_hw_device cuda=cu:0 -filter_hw_device cu",
 	        .device = "cu",
-	        .level = "error",
+	        .level = { "error", "warning" }, /* of what an encoder lacks it only warns */
 	        .upload = "hwupload",
 	        .scale = "scale_cuda",
 	        .hwaccel = "cuda",
@@ -42,7 +42,7 @@ const struct media_way_row media_ways[WAYS] = {
 	        /* through VA-API, where a node can be named; left to itself it takes the first one */
 	        .init = "-init_hw_device vaapi=va:{node},driver=iHD -init_hw_device qsv=qs@va -filter_hw_device qs",
 	        .device = "qs",
-	        .level = "error",
+	        .level = { "error", "error" },
 	        .upload = "hwupload=extra_hw_frames=64",
 	        .scale = "vpp_qsv",
 	        .hwaccel = "qsv",
@@ -54,7 +54,7 @@ const struct media_way_row media_ways[WAYS] = {
 	        .node = NODE_NEEDS_RENDER,
 	        .init = "-init_hw_device vaapi=va:{node} -filter_hw_device va",
 	        .device = "va",
-	        .level = "error",
+	        .level = { "error", "error" },
 	        .upload = "hwupload",
 	        .scale = "scale_vaapi",
 	        .hwaccel = "vaapi",
@@ -66,7 +66,7 @@ const struct media_way_row media_ways[WAYS] = {
 	        .init = "-init_hw_device drm=dr:{node} -init_hw_device vulkan=vk@dr -filter_hw_device vk",
 	        .bare = "-init_hw_device vulkan=vk -filter_hw_device vk",
 	        .device = "vk",
-	        .level = "verbose", /* only there it tells which device it took */
+	        .level = { "verbose", "error" }, /* only there it tells which device it took */
 	        .upload = "hwupload",
 	        .scale = "scale_vulkan",
 	        .hwaccel = "vulkan",
@@ -75,7 +75,7 @@ const struct media_way_row media_ways[WAYS] = {
 	        UPLOADED },
 	[WAY_SOFTWARE] = { .name = "software",
 	        .node = NODE_NEEDS_NONE,
-	        .level = "error",
+	        .level = { "error", "error" },
 	        .format = { "yuv420p", "yuv420p10le" } },
 };
 
@@ -147,25 +147,27 @@ const char *media_decoder(const struct media_way_row *way, const struct media_co
 
 /* a driver that compiles shaders keeps them in the home of whoever asks; a probe leaves nothing behind */
 #define NOTHING_KEPT "env MESA_SHADER_CACHE_DISABLE=true CUDA_CACHE_DISABLE=1 __GL_SHADER_DISK_CACHE=0"
-#define QUIET "{first} {ffmpeg} -hide_banner -nostdin -v error "
+#define PROGRAM "{first} {ffmpeg} -hide_banner -nostdin "
+#define QUIET PROGRAM "-v error "
 /* detailed everywhere, and moving: a frame of black, of green or from another moment is none of it */
 #define SOURCE "-f lavfi -i testsrc2=s=640x384:r=30 -frames:v 1 "
 #define SMALL "320:192"
 
 static const char *const templates[] = {
 	[PROBE_REFERENCE] = QUIET SOURCE "-vf format=yuv420p,scale=" SMALL ",format=yuv420p -f rawvideo pipe:1",
-	[PROBE_INIT] = "{first} {ffmpeg} -hide_banner -nostdin -v {level} {init} -f lavfi -i nullsrc=s=64x64 "
-	               "-frames:v 1 -f null -",
+	[PROBE_INIT] = PROGRAM "-v {opening} {init} -f lavfi -i nullsrc=s=64x64 -frames:v 1 -f null -",
 	[PROBE_FILTER] = QUIET "{init} " SOURCE "-vf {graph},hwdownload,format={format},format={planar} "
 	                       "-f rawvideo pipe:1",
-	[PROBE_ENCODE] = QUIET "{init} " SOURCE "-vf {graph} -c:v {encoder} {options} {again} -f {muxer} pipe:1",
+	[PROBE_ENCODE] =
+	        PROGRAM "-v {encoding} {init} " SOURCE "-vf {graph} -c:v {encoder} {options} {again} -f {muxer} pipe:1",
 	[PROBE_CHECK] = QUIET "{choice} -f {demuxer} -i pipe:0 -frames:v 1 -f rawvideo pipe:1",
 	/* without the download a decoder that goes on in software would pass */
 	[PROBE_DECODE] = QUIET "{init} -hwaccel {hwaccel} -hwaccel_device {device} -hwaccel_output_format {hwaccel} "
 	                       "-c:v {decoder} -f {demuxer} -i pipe:0 -frames:v 1 "
 	                       "-vf hwdownload,format={format},format={planar} -f rawvideo pipe:1",
-	[PROBE_CLIP] = QUIET "{init} -f lavfi -i testsrc2=s=1280x720:r=30 -frames:v {frames} -vf {upload} "
-	                     "-c:v {encoder} {options} {again} {rate} -f null -",
+	[PROBE_CLIP] =
+	        PROGRAM "-v {encoding} {init} -f lavfi -i testsrc2=s=1280x720:r=30 -frames:v {frames} -vf {upload} "
+	                "-c:v {encoder} {options} {again} {rate} -f null -",
 };
 _Static_assert(PICTURE_WIDTH == 320 && PICTURE_HEIGHT == 192, "as the command lines have it");
 
@@ -231,7 +233,8 @@ const char *const *probe_argv(enum probe probe, const struct probe_for *what, st
 		{ "first", !device           ? NULL
 		           : device->several ? NOTHING_KEPT " CUDA_DEVICE_ORDER=PCI_BUS_ID"
 		                             : NOTHING_KEPT },
-		{ "level", way->level },
+		{ "opening", way->level[0] },
+		{ "encoding", way->level[1] },
 		{ "init", device && device->node ? way->init : way->bare },
 		{ "node", device ? device->node : NULL },
 		{ "index", arena_printf(arena, "%u", device ? device->index : 0) },

@@ -25,7 +25,7 @@ struct media_way_row {
 	const char *init;           /* opens the device: {node} or {index} is put in */
 	const char *bare;           /* the same where no node is known; NULL: then there is nothing to try */
 	const char *device;         /* its name in init; NULL: software */
-	const char *level;          /* of ffmpeg's log while it opens */
+	const char *level[2];       /* of ffmpeg's log: while it opens, while it encodes */
 	const char *upload, *scale; /* filters; NULL: software */
 	const char *hwaccel;        /* also the pixel format of its frames */
 	const char *suffix;         /* of its decoders behind a codec's name: "_qsv"; NULL: a codec's usual ones */

@@ -11,12 +11,16 @@
 #define NVIDIA_DOCKER                                                                                                  \
 	"in a docker container: NVIDIA_DRIVER_CAPABILITIES must name video; elsewhere install the driver's own "       \
 	"libraries, of the kernel module's version"
+#define FREE_MEMORY "end what holds it (nvidia-smi), or encode less at once"
 #define RAISE_DRIVER                                                                                                   \
 	"a newer NVIDIA driver (branch 570 for an ffmpeg built with SDK 13, 520 for SDK 12), or an ffmpeg built with " \
 	"older headers"
 #define IHD_DRIVER                                                                                                     \
 	"Intel since Broadwell: intel-media-va-driver (the non-free build encodes more); AMD: mesa-va-drivers; an "    \
 	"NVIDIA node has no encoder there: use NVENC"
+#define DECODE_OTHERWISE                                                                                               \
+	"let software decode it; or the whole driver: intel-media-va-driver-non-free; not a Mesa without H.264 and "   \
+	"HEVC"
 #define INTEL_RUNTIME                                                                                                  \
 	"an Intel GPU is needed, and its runtime: libmfx-gen1.2 since Tiger Lake, libmfx1 before; VA-API needs "       \
 	"neither"
@@ -27,8 +31,6 @@ const struct failure_row failure_rows[] = {
 	        "make room, or name another place" },
 	{ "input-cut", FAILURE_INPUT, 3, "moov atom not found", NULL, "the input is cut: its index is missing",
 	        "copy it again, or repair it" },
-	{ "input-invalid", FAILURE_INPUT, 3, "Invalid data found when processing input", NULL,
-	        "the input is no video, or it is damaged", "look at it with ffprobe" },
 
 	/* what this ffmpeg lacks */
 	{ "encoder-not-built", FAILURE_BUILD, -1, "Unknown encoder '", NULL,
@@ -58,27 +60,49 @@ const struct failure_row failure_rows[] = {
 	        "the NVIDIA driver is older than this ffmpeg wants", RAISE_DRIVER },
 	{ "nvidia-driver-old", FAILURE_BROKEN, 1, "The minimum required Nvidia driver for nvenc is", NULL,
 	        "the NVIDIA driver is older than this program wants", RAISE_DRIVER },
-	{ "cuda-memory", FAILURE_LIMIT, 2, "CUDA_ERROR_OUT_OF_MEMORY", NULL, "the GPU's memory is full",
-	        "end what holds it (nvidia-smi), or encode less at once" },
+	{ "nvidia-driver-old", FAILURE_BROKEN, 2, "OpenEncodeSessionEx failed: invalid version (15)", NULL,
+	        "NVIDIA's encoder library and this ffmpeg do not speak the same version", RAISE_DRIVER },
+	{ "cuda-memory", FAILURE_LIMIT, 2, "CUDA_ERROR_OUT_OF_MEMORY", NULL, "the GPU's memory is full", FREE_MEMORY },
 	{ "cuda-memory", FAILURE_LIMIT, 2, "Failed creating CUDA context for NVENC: 0x2", NULL,
-	        "the GPU's memory is full", "end what holds it (nvidia-smi), or encode less at once" },
+	        "the GPU's memory is full", FREE_MEMORY },
 	{ "cuda-no-device", FAILURE_ABSENT, 1, "CUDA_ERROR_NO_DEVICE", NULL, "the NVIDIA driver sees no GPU",
 	        "the nodes /dev/nvidia0 and /dev/nvidiactl must be here, and open to this user" },
+	{ "cuda-no-device", FAILURE_ABSENT, 1, "CUDA_ERROR_INVALID_DEVICE", NULL,
+	        "the NVIDIA driver has no GPU of that number here",
+	        "name another one; in a docker container, NVIDIA_VISIBLE_DEVICES says which it has" },
 	{ "cuda-uvm", FAILURE_BROKEN, 1, "CUDA_ERROR_UNKNOWN", NULL,
 	        "CUDA does not start: in a CT or docker container mostly because /dev/nvidia-uvm is missing",
 	        "load nvidia-uvm on the node before the guest starts, and hand /dev/nvidia-uvm in" },
 	{ "cuda-mismatch", FAILURE_BROKEN, 1, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", NULL,
 	        "the NVIDIA libraries and the kernel module are of two versions",
 	        "the same version on the node and in the guest" },
+	{ "cuda-mismatch", FAILURE_BROKEN, 1, "CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE", NULL,
+	        "the NVIDIA libraries are not of the kernel module's version, and this GPU may not mix them",
+	        "the same version on the node and in the guest; in a docker container, without the image's "
+	        "cuda-compat" },
+	{ "cuda-not-ready", FAILURE_BROKEN, 1, "CUDA_ERROR_SYSTEM_NOT_READY", NULL,
+	        "the NVIDIA driver waits for one of its services",
+	        "on a board with NVSwitch: start nvidia-fabricmanager, of the driver's version" },
+	{ "cuda-stub", FAILURE_ABSENT, 0, "CUDA_ERROR_STUB_LIBRARY", NULL,
+	        "the CUDA library that was loaded is the toolkit's stand-in, not the driver's",
+	        "take the toolkit's stubs folder out of the library path" },
+	{ "cuda-busy", FAILURE_LIMIT, 1, "CUDA_ERROR_DEVICE_UNAVAILABLE", NULL,
+	        "the GPU lets no further program in: its compute mode is exclusive, or prohibits all",
+	        "nvidia-smi -c DEFAULT on the machine whose kernel drives the GPU" },
+	{ "cuda-unsupported", FAILURE_UNSUPPORTED, 1, "CUDA_ERROR_NOT_SUPPORTED", NULL,
+	        "this GPU, or the share of it that was handed in (vGPU), has no CUDA",
+	        "a vGPU profile with CUDA, and its licence" },
 	{ "nvenc-limit", FAILURE_LIMIT, 3, "OpenEncodeSessionEx failed: out of memory (10)", NULL,
 	        "no session is free: the limit of consumer cards is reached, or the GPU's memory is full",
 	        "end another stream, or raise the driver: 12 sessions since 590, 8 since 550, 5 since 530" },
 	{ "nvenc-limit", FAILURE_LIMIT, 3, "nvEncOpenEncodeSessionEx: 10 ", NULL,
 	        "no session is free: the limit of consumer cards is reached, or the GPU's memory is full",
 	        "end another stream, or raise the driver: 12 sessions since 590, 8 since 550, 5 since 530" },
-	{ "nvenc-limit", FAILURE_LIMIT, 3, "incompatible client key (21)", NULL,
+	{ "nvenc-key", FAILURE_LIMIT, 3, "incompatible client key (21)", NULL,
 	        "no session is free: the limit of consumer cards is reached (as older drivers say it)",
 	        "end another stream, or raise the driver" },
+	{ "nvenc-gone", FAILURE_BROKEN, 2, "OpenEncodeSessionEx failed: device does not exist (5)", NULL,
+	        "the NVIDIA GPU is gone", "dmesg says more (Xid); a cold start may bring it back" },
 	{ "nvenc-no-engine", FAILURE_UNSUPPORTED, 2, "unsupported device (2)", NULL, "this NVIDIA GPU has no encoder",
 	        "it can still decode; encode on another GPU or in software" },
 	{ "nvenc-no-engine", FAILURE_UNSUPPORTED, 2, "no encode device (1)", NULL, "this NVIDIA GPU has no encoder",
@@ -133,8 +157,20 @@ const struct failure_row failure_rows[] = {
 	{ "va-entrypoint", FAILURE_UNSUPPORTED, 2, "No usable encoding entrypoint found for profile", NULL,
 	        "this GPU, or its VA driver as it was built, decodes this codec and does not encode it",
 	        "the whole driver: intel-media-va-driver-non-free; not a Mesa without H.264 and HEVC" },
+	{ "va-decode", FAILURE_UNSUPPORTED, 2, "Failed to create decode configuration:", NULL,
+	        "this GPU, or its VA driver as it was built, does not decode this codec", DECODE_OTHERWISE },
+	{ "va-decode", FAILURE_UNSUPPORTED, 2, "No support for codec ", NULL,
+	        "this GPU, or its VA driver as it was built, does not decode this codec", DECODE_OTHERWISE },
 	{ "va-size", FAILURE_UNSUPPORTED, 3, "Hardware does not support encoding at size", NULL,
 	        "the picture is too small or too large for this GPU", "scale it" },
+	{ "va-config", FAILURE_BROKEN, 3, "Failed to create encode pipeline configuration:", NULL,
+	        "the VA driver lists the codec, and takes no configuration of it: what it lists is not so",
+	        "another VA driver, or a newer one" },
+	{ "va-context", FAILURE_BROKEN, 3, "Failed to create encode pipeline context:", NULL,
+	        "the VA driver lists the codec, and does not begin to encode it: what it lists is not so",
+	        "another VA driver, or a newer one; a newer kernel" },
+	{ "va-scaler", FAILURE_UNSUPPORTED, 2, "Failed to create processing pipeline config:", NULL,
+	        "this GPU's VA driver does not scale pictures", "another VA driver; or scale before the upload" },
 	{ "va-surface", FAILURE_BROKEN, 3, "Failed to create surface:", NULL,
 	        "the VA driver lists the codec, and has no surface for it: what it lists is not so",
 	        "another VA driver, or a newer one" },
@@ -150,6 +186,8 @@ const struct failure_row failure_rows[] = {
 	        "make the QSV device from a VA-API device of the Intel render node" },
 	{ "qsv-not-intel", FAILURE_UNSUPPORTED, 1, "Error initializing an MFX session: -3.", NULL,
 	        "this VA-API device is not Intel's, or its Quick Sync runtime is missing", INTEL_RUNTIME },
+	{ "qsv-not-intel", FAILURE_UNSUPPORTED, 1, "Failed to get device id from the driver", NULL,
+	        "this VA-API device is not Intel's, or its driver is too old to say which GPU it has", INTEL_RUNTIME },
 	{ "qsv-runtime", FAILURE_ABSENT, 1, "Error creating a MFX session: -9", NULL,
 	        "the Quick Sync runtime for this generation is missing; VA-API itself works", INTEL_RUNTIME },
 	{ "qsv-runtime", FAILURE_ABSENT, 1, "Error creating a MFX session:", NULL, "Quick Sync does not start",
@@ -168,7 +206,11 @@ const struct failure_row failure_rows[] = {
 	{ "vulkan-none", FAILURE_ABSENT, 0, "VK_ERROR_INCOMPATIBLE_DRIVER", NULL, "no Vulkan driver here",
 	        "mesa-vulkan-drivers; NVIDIA: its own, with graphics among NVIDIA_DRIVER_CAPABILITIES" },
 
-	/* what says nearly nothing stands last */
+	/* what says nearly nothing stands last; a decoder that does not start is given data that it finds invalid */
+	{ "decoder-refuses", FAILURE_UNSUPPORTED, 2, "hwaccel initialisation returned error", NULL,
+	        "the GPU's decoder does not take this codec or profile", "let software decode it" },
+	{ "input-invalid", FAILURE_INPUT, 3, "Invalid data found when processing input", NULL,
+	        "the input is no video, or it is damaged", "look at it with ffprobe" },
 	{ "nvenc-none", FAILURE_ABSENT, 1, "No NVENC capable devices found", NULL,
 	        "no NVIDIA GPU that encodes was found", "look at the line before it (-v verbose)" },
 	{ "nvenc-none", FAILURE_ABSENT, 1, "No capable devices found", NULL, "no NVIDIA GPU that encodes was found",
@@ -198,7 +240,15 @@ static const char *const echoes[] = { "Error initializing output stream", "Conve
 	"Terminating thread with return code", "Could not open encoder before EOF",
 	"Nothing was written into output file", "ffmpeg version ", "built with ", "configuration: ", "libav", "libsw",
 	"libpostproc", "Input #", "Output #", "Duration:", "Stream #", "Stream mapping:", "Press [q]",
-	"libva info:", "Error while filtering", "Failed to inject frame", "Error reinitializing filters" };
+	"libva info:", "Error while filtering", "Failed to inject frame", "Error reinitializing filters",
+	"Error sending frames to consumers", "Error submitting video frame", "Error encoding a frame",
+	"Encode failed:" };
+
+enum {
+	MIB = 1024 * 1024,
+	SESSION_MIB = 512,  /* about what CUDA and an encoder of 4K take, by what users report */
+	SESSIONS_LEAST = 2, /* no driver had a smaller limit */
+};
 
 enum { LOOKED_AT = 256 * 1024 }; /* at either end: what is megabytes long repeats one line */
 
@@ -305,9 +355,44 @@ struct failure failure_of(int status, bool timed_out, struct bytes said, struct 
 				failure = (struct failure){ "signal", FAILURE_BROKEN, failure.reached,
 					arena_printf(arena, "it was killed by signal %d (%s)", deadly[i],
 					        strsignal(deadly[i])),
-					"a driver's library crashes: another version of it", failure.text };
+					deadly[i] == SIGKILL ? "somebody ended it, or memory ran out: dmesg says which"
+					                     : "a driver's library crashes: another version of it",
+					failure.text };
 	}
 	return failure;
+}
+
+static const struct nvml_card *card_at(const struct nvml_cards *cards, const char *pci)
+{
+	bool any = !pci || !*pci;
+	for (unsigned i = 0; i < cards->n; i++)
+		if (any ? cards->n == 1 : strcmp(cards->card[i].pci, pci) == 0)
+			return &cards->card[i];
+	return NULL;
+}
+
+struct failure failure_limit(
+        const struct failure *failure, const struct nvml_cards *cards, const char *pci, struct arena *arena)
+{
+	struct failure limit = *failure;
+	const struct nvml_card *card = card_at(cards, pci);
+	int64_t sessions = 0; /* they are counted together, whichever card has them */
+	if (!failure->id || strcmp(failure->id, "nvenc-limit") != 0 || !card)
+		return limit;
+	for (unsigned i = 0; i < cards->n; i++)
+		sessions += cards->card[i].sessions > 0 ? cards->card[i].sessions : 0;
+	int64_t left = card->memory < 0 || card->memory_used < 0 ? -1 : (card->memory - card->memory_used) / MIB;
+	if (left >= 0 && left < SESSION_MIB) {
+		limit.id = "nvenc-memory";
+		limit.cure = FREE_MEMORY;
+		limit.cause = arena_printf(arena, "the GPU's memory is full: %lld of %lld MiB are left",
+		        (long long)left, (long long)(card->memory / MIB));
+	} else if (sessions >= SESSIONS_LEAST && left >= 0) {
+		limit.cause = arena_printf(arena,
+		        "no session is free: %lld are open, which is the limit of this card and driver",
+		        (long long)sessions);
+	}
+	return limit;
 }
 
 const char *failure_kind_name(enum failure_kind kind)

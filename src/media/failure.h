@@ -6,6 +6,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/text.h"
+#include "sys/nvml.h"
 
 enum failure_kind {
 	FAILURE_UNKNOWN,     /* the text is in no row: it is shown as it is */
@@ -43,6 +44,11 @@ extern const struct failure_row failure_rows[];
 struct failure failure_find(struct bytes said, struct arena *arena);
 /* The same for a command that ended: a deadline or a signal says more than what was written until then. */
 struct failure failure_of(int status, bool timed_out, struct bytes said, struct arena *arena);
+/* NVENC says "out of memory" where no session is free, and where the GPU's memory is full. Which of the two it was, by
+ * what the driver tells of the card a moment later; other failures, and what it does not tell, stay as they are. pci:
+ * the card's address; NULL or "": the only one. */
+struct failure failure_limit(
+        const struct failure *failure, const struct nvml_cards *cards, const char *pci, struct arena *arena);
 const char *failure_kind_name(enum failure_kind kind); /* "limit" */
 /* "the cause (the text)", or the text alone where the cause is unknown. */
 const char *failure_why(const struct failure *failure, struct arena *arena);

@@ -18,6 +18,7 @@
 
 enum {
 	DEADLINE_MS = 15000, /* CUDA takes seconds where nothing keeps the card awake */
+	NVML_MS = 2000,      /* it may have to wake a card too */
 	AT_ONCE = 4,
 	CLIPS_AT_ONCE = 2,
 	STREAM_MAX = 1024 * 1024,
@@ -179,6 +180,8 @@ struct runner {
 	size_t n_states;
 	struct item *items;
 	size_t n_items;
+	struct nvml_cards cards; /* as they were when the first limit was reached; n 0: not known */
+	bool asked;
 };
 
 /* One program to be run for an item or a device. */
@@ -260,9 +263,22 @@ static struct failure own_failure(
 	return (struct failure){ id, kind, reached, cause, cure, "" };
 }
 
-/* Did the program itself end well? */
-static bool ended_well(const struct trial *trial, struct arena *arena, struct failure *ret)
+/* A limit of NVENC's has two causes, and its driver may tell which. */
+static struct failure limit_of(struct runner *runner, const struct trial *trial, const struct failure *failure)
 {
+	const char *library = runner->options.nvml;
+	if (failure->kind != FAILURE_LIMIT || !library)
+		return *failure;
+	if (!runner->asked && !nvml_ask(library, NVML_MS, &runner->cards))
+		runner->cards.n = 0;
+	runner->asked = true;
+	return failure_limit(failure, &runner->cards, trial->state ? trial->state->device.pci : NULL, runner->arena);
+}
+
+/* Did the program itself end well? */
+static bool ended_well(struct runner *runner, const struct trial *trial, struct failure *ret)
+{
+	struct arena *arena = runner->arena;
 	const struct outcome *outcome = &trial->job.outcome;
 	if (trial->job.error) {
 		*ret = own_failure("not-run", FAILURE_UNKNOWN, RUNG_NONE,
@@ -275,7 +291,8 @@ static bool ended_well(const struct trial *trial, struct arena *arena, struct fa
 	}
 	if (outcome->status == 0)
 		return true;
-	*ret = failure_of(outcome->status, outcome->timed_out, outcome->err, arena);
+	struct failure failure = failure_of(outcome->status, outcome->timed_out, outcome->err, arena);
+	*ret = limit_of(runner, trial, &failure);
 	return false;
 }
 
@@ -412,7 +429,7 @@ static void device_started(struct runner *runner, struct state *state, const str
 {
 	struct failure failure, closed = state->failure;
 	state->failure = (struct failure){ 0 };
-	if (!ended_well(trial, runner->arena, &failure)) {
+	if (!ended_well(runner, trial, &failure)) {
 		/* a node that does not open explains more */
 		state->failure = closed.cause ? closed : failure;
 		if (state->rung >= RUNG_OPENS && failure.reached > state->rung)
@@ -440,7 +457,7 @@ static void take(struct runner *runner, const struct trial *trial)
 	struct failure failure;
 	item->proof->ms = trial->job.ms;
 	item->stream = (struct bytes){ 0 };
-	if (!ended_well(trial, runner->arena, &failure)) {
+	if (!ended_well(runner, trial, &failure)) {
 		fail(runner, item, &failure, rung_of(item->state, &failure));
 	} else if (item->proof->kind == PROOF_ENCODE) {
 		item->stream = trial->job.outcome.out;
@@ -540,7 +557,7 @@ static void check(struct runner *runner)
 	for (size_t i = 0; i < trials.n; i++) {
 		struct item *item = trials.list[i].item;
 		struct failure failure;
-		if (!ended_well(&trials.list[i], runner->arena, &failure))
+		if (!ended_well(runner, &trials.list[i], &failure))
 			failure = own_failure("stream", FAILURE_BROKEN, RUNG_LISTED,
 			        arena_printf(runner->arena, "its stream cannot be decoded: %s",
 			                failure_why(&failure, runner->arena)),
@@ -554,22 +571,22 @@ static void check(struct runner *runner)
 	}
 }
 
-/* What failed on a device, once more and alone: without the scaler where that does not work, with the options that some
- * hardware wants, or only because another one had the last session. The first failure stands unless this one passes. */
-static void try_again(struct runner *runner)
+/* What failed on a device, once more and alone: without the scaler where that does not work, or only because another
+ * one had the last session; then `again`, with the options that some hardware wants. The first failure stands unless
+ * this one passes, or gets further. */
+static void try_again(struct runner *runner, bool again)
 {
 	struct trials trials = { 0 };
 	struct proof *before = arena_alloc(runner->arena, runner->n_items * sizeof *before);
 	for (size_t i = 0; i < runner->n_items; i++) {
 		struct item *item = &runner->items[i];
 		bool failed = is_encode(item, false) && is_ready(item->state) && item->proof->works != YES;
-		bool scales = item->state->scales[item->proof->bits > 8];
-		if (!failed || !item->failed.text ||
-		        (scales && !item->encoder->again && item->failed.kind != FAILURE_LIMIT))
+		bool scales = item->state->scales[item->proof->bits > 8], limit = item->failed.kind == FAILURE_LIMIT;
+		if (!failed || !item->failed.text || (again ? !item->encoder->again || limit : scales && !limit))
 			continue;
 		before[i] = *item->proof;
 		item->plain = !scales;
-		item->again = item->encoder->again && item->failed.kind != FAILURE_LIMIT;
+		item->again = again;
 		item->proof->works = UNKNOWN;
 		item->proof->rung = RUNG_UNKNOWN;
 		add(runner, &trials, PROBE_ENCODE, item);
@@ -579,8 +596,9 @@ static void try_again(struct runner *runner)
 		take(runner, &trials.list[i]);
 	check(runner);
 	for (size_t i = 0; i < runner->n_items; i++)
+		/* without the scaler it was the encoder itself that failed */
 		if (before[i].name && runner->items[i].proof->works != YES &&
-		        runner->items[i].proof->rung <= before[i].rung)
+		        runner->items[i].proof->rung < before[i].rung + again)
 			*runner->items[i].proof = before[i];
 }
 
@@ -624,7 +642,7 @@ static void clip_ended(struct runner *runner, const struct trial *trial)
 	struct proof *proof = item->proof;
 	struct failure failure;
 	struct engine_use use = engine_use(trial->meter, item->state->device.pci);
-	if (!ended_well(trial, runner->arena, &failure)) {
+	if (!ended_well(runner, trial, &failure)) {
 		enum tri works = failure.kind == FAILURE_LIMIT ? YES : NO; /* the frame was encoded a moment ago */
 		fail(runner, item, &failure, RUNG_FRAME);
 		proof->works = works;
@@ -803,7 +821,8 @@ struct proofs *proofs_run(struct world *world, const struct drm *drm, const stru
 	start(&runner);
 	work(&runner);
 	check(&runner);
-	try_again(&runner);
+	try_again(&runner, false);
+	try_again(&runner, true);
 	decode(&runner);
 	clips(&runner);
 	struct proofs *proofs = arena_new(arena, struct proofs);

@@ -19,7 +19,15 @@
 #include "sys/stop.h"
 #include "sys/store.h"
 
-enum { START_MS = 15000, STALL_MS = 2000, SOFTWARE_STALL_MS = 120000, LOOK_MS = 100, TELL_MS = 200, NEAR_US = 500 };
+enum {
+	START_MS = 15000,
+	STALL_MS = 2000,
+	SOFTWARE_STALL_MS = 120000,
+	LOOK_MS = 100,
+	TELL_MS = 200,
+	NEAR_US = 500,
+	NVML_MS = 300,
+};
 
 /* Where NUT's frames begin, behind the headers: those of the first segment serve all of one encoder. */
 static const char nut_syncpoint[] = "NK\xe4\xad\xee\xca\x45\x69";
@@ -378,10 +386,15 @@ static bool is_short(const struct run *run)
 
 static void ended_how(struct run *run, struct transcode_attempt *attempt, const struct outcome *outcome, bool stalled)
 {
+	struct nvml_cards cards;
+	const char *nvml = run->options->nvml;
 	attempt->failed = true;
-	if (outcome->status || stalled)
+	if (outcome->status || stalled) {
 		attempt->failure = failure_of(outcome->status, stalled, outcome->err, run->arena);
-	else if (!run->finished[VIDEO] || (!attempt->engine->software && is_short(run)))
+		if (attempt->failure.kind == FAILURE_LIMIT && nvml && nvml_ask(nvml, NVML_MS, &cards))
+			attempt->failure =
+			        failure_limit(&attempt->failure, &cards, attempt->engine->device.pci, run->arena);
+	} else if (!run->finished[VIDEO] || (!attempt->engine->software && is_short(run)))
 		attempt->failure = cut_off;
 	else
 		attempt->failed = false;

@@ -46,6 +46,7 @@ struct transcode_options {
 	const struct job_engine *engine, *software; /* software NULL: nothing goes on if the engine fails */
 	const char *work;                           /* a folder for what is in the making; NULL: beside the output */
 	bool replace;                               /* an output that is there already */
+	const char *nvml;            /* NVIDIA's library that tells of sessions and memory; NULL: it is not asked */
 	unsigned start_ms, stall_ms; /* how long hardware may give no frame, first and later; 0: 15000, 2000 */
 	void (*tell)(void *data, const struct transcode_event *event);
 	void *data;

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -113,47 +114,53 @@ static void look_at(const struct calls *calls, nvml_device device, int fd)
 				tell(fd, NOTE_BUSY, samples[i].pid);
 }
 
-static void child(const char *library, int fd)
+static void look_on(const char *library, int fd)
 {
 	struct calls calls;
 	nvml_device devices[DEVICES_MAX];
 	unsigned n = 0;
-	/* nothing of ours stays open: whoever reads a pipe to its end must not wait for us */
-	int null = open("/dev/null", O_RDWR);
-	for (int i = 0; i < 3; i++)
-		dup2(null, i);
-	dup2(fd, 3);
-	syscall(SYS_close_range, 4U, ~0U, 0U);
 	if (!load(library, &calls)) {
-		tell(3, NOTE_NO_LIBRARY, 0);
-		_exit(0);
+		tell(fd, NOTE_NO_LIBRARY, 0);
+		return;
 	}
 	if (calls.init() != 0 || calls.count(&n) != 0) {
-		tell(3, NOTE_NO_ANSWER, 0);
-		_exit(0);
+		tell(fd, NOTE_NO_ANSWER, 0);
+		return;
 	}
 	n = n < DEVICES_MAX ? n : DEVICES_MAX;
 	for (unsigned i = 0; i < n; i++)
 		if (calls.device(i, &devices[i]) != 0)
 			devices[i] = NULL;
-	tell(3, NOTE_READY, 0);
+	tell(fd, NOTE_READY, 0);
 	for (;;) {
 		for (unsigned i = 0; i < n; i++)
 			if (devices[i])
-				look_at(&calls, devices[i], 3);
-		struct pollfd listener = { 3, 0, 0 };
+				look_at(&calls, devices[i], fd);
+		struct pollfd listener = { fd, 0, 0 };
 		if (poll(&listener, 1, EVERY_MS) > 0) /* closed at the other end */
-			_exit(0);
+			return;
 	}
+}
+
+static void read_once(const char *library, int fd)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct nvml_cards cards;
+	const char *why;
+	bool absent;
+	struct nvml_api *api = nvml_load(library, &arena, &why, &absent);
+	if (api && nvml_read(api, &cards, &why) && write(fd, &cards, sizeof cards) != (ssize_t)sizeof cards)
+		_exit(0); /* nobody listens any more */
 }
 
 /* ---- and here --------------------------------------------------------------------- */
 
-struct nvml *nvml_open(const char *library, struct arena *arena)
+/* A child that does nothing but this. False: none can be made. */
+static bool begin(struct nvml *ret, void (*run)(const char *library, int fd), const char *library)
 {
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC))
-		return NULL;
+		return false;
 	pid_t parent = getpid(), pid = fork();
 	if (pid == 0) {
 		sigset_t none;
@@ -164,17 +171,44 @@ struct nvml *nvml_open(const char *library, struct arena *arena)
 		if (getppid() != parent)
 			_exit(0);
 		alarm(LIFE_S);
-		child(library, ends[1]);
+		/* nothing of ours stays open: whoever reads a pipe to its end must not wait for us */
+		int null = open("/dev/null", O_RDWR);
+		for (int i = 0; i < 3; i++)
+			dup2(null, i);
+		dup2(ends[1], 3);
+		syscall(SYS_close_range, 4U, ~0U, 0U);
+		run(library, 3);
+		_exit(0);
 	}
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);
-		return NULL;
+		return false;
 	}
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	*ret = (struct nvml){ .child = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .notes = ends[0] };
+	return true;
+}
+
+struct nvml *nvml_open(const char *library, struct arena *arena)
+{
 	struct nvml *nvml = arena_new(arena, struct nvml);
-	*nvml = (struct nvml){ .child = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .notes = ends[0] };
-	return nvml;
+	return begin(nvml, look_on, library) ? nvml : NULL;
+}
+
+bool nvml_ask(const char *library, unsigned ms, struct nvml_cards *ret)
+{
+	struct nvml nvml;
+	_Static_assert(sizeof *ret <= PIPE_BUF, "written whole, or not");
+	if (!begin(&nvml, read_once, library))
+		return false;
+	struct pollfd answer = { nvml.notes, POLLIN, 0 };
+	int64_t end = clock_ms() + ms;
+	for (int64_t left = ms; left > 0 && poll(&answer, 1, (int)left) < 0;)
+		left = end - clock_ms();
+	bool answered = read(nvml.notes, ret, sizeof *ret) == (ssize_t)sizeof *ret;
+	nvml_close(&nvml);
+	return answered;
 }
 
 void nvml_look(struct nvml *nvml)

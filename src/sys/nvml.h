@@ -23,6 +23,10 @@ const char *nvml_why(const struct nvml *nvml);
 /* Ends the child, and waits no longer than a second for it. */
 void nvml_close(struct nvml *nvml);
 
+struct nvml_cards;
+/* What it tells of its cards now. False: it gave no answer within that time. */
+bool nvml_ask(const char *library, unsigned ms, struct nvml_cards *ret);
+
 /* ---- for a process of one's own: each of these hangs where the driver does ---- */
 
 /* Functions of the library by their names, into as many pointers at `ret`. False: it, or one of them, is not here. */
