@@ -246,7 +246,7 @@ static const char *const echoes[] = { "Error initializing output stream", "Conve
 
 enum {
 	MIB = 1024 * 1024,
-	SESSION_MIB = 512,  /* about what CUDA and an encoder of 4K take, by what users report */
+	SESSION_MIB = 512,  /* a guess at what CUDA and an encoder of 4K take together */
 	SESSIONS_LEAST = 2, /* no driver had a smaller limit */
 };
 
