@@ -75,11 +75,12 @@ part_of() { # PART pattern|times|place
 # has a cache that loses what was not flushed, and what is asked for then.
 cuts() { # SEED N
 	awk -v seed="$1" -v n="$2" 'BEGIN {
-		n_parts = split("revert early initramfs initramfs menu menu down boot", parts, " ")
+		n_bios = split("revert early initramfs initramfs menu menu down boot", bios, " ")
+		n_uefi = split("revert early initramfs esp esp esp menu down boot", uefi, " ")
 		srand(seed)
 		for (i = 1; i <= n; i++)
 			printf "cut-%s-%02d %s cut 2400 at=%s:%.3f cache=%s way=%s%s\n", seed, i, i % 3 ? "intel-4060ti" : "uefi",
-				parts[int(rand() * n_parts) + 1], rand(), rand() < 0.5 ? "kept" : "lost",
+				i % 3 ? bios[int(rand() * n_bios) + 1] : uefi[int(rand() * n_uefi) + 1], rand(), rand() < 0.5 ? "kept" : "lost",
 				rand() < 0.6 ? "back" : "on", i % 3 ? "" : " disk=uefi"
 	}'
 }
@@ -168,6 +169,14 @@ full_run() {
 	return $code
 }
 
+# Where the first of the copies onto the ESP is made, which is the last partition.
+esp_part() {
+	sector=$(sfdisk -d "$record.new/start" | sed -n 's/.*start= *\([0-9]*\),.*type=ef.*/\1/p')
+	# shellcheck disable=SC2046
+	set -- $("$folder/build/tests/lab_replay" behind "$record.new/log" "$sector" \
+		$(sed -n 's/^\(initramfs\|menu\) //p' "$record.new/parts") 2>/dev/null)
+	[ $# != 2 ] || printf 'esp %s\nesp-end %s\n' "$1" "$2"
+}
 # All that the journey writes to the disk, once; and how many writes there were where each part begins.
 record_run() {
 	[ ! -e "$record" ] || exit 0
@@ -184,6 +193,7 @@ record_run() {
 			"$record.new/log.sizes")
 		echo "$begins $("$folder/build/tests/lab_replay" count "$record.new/log" "${bytes:-none}" 2>&1)"
 	done >"$record.new/parts"
+	esp_part >>"$record.new/parts"
 	# the log is right if it makes of the start what the disk is now
 	cp --sparse=always "$record.new/start" "$record.new/end"
 	all=$("$folder/build/tests/lab_replay" count "$record.new/log" 999999999999)

@@ -3,6 +3,7 @@
  * A disk as it was when the power went, from a log of all that was written to it (QEMU's blklogwrites, the kernel's
  * Documentation/admin-guide/device-mapper/log-writes.rst):
  *   replay count LOG BYTES              how many whole entries the first BYTES of the log hold
+ *   replay behind LOG SECTOR FROM TO    the first of those entries that writes at that sector or behind it, and the one after the last
  *   replay onto DISK LOG ENTRIES [SEED] writes the first ENTRIES to DISK, a raw image of the start
  * With SEED the disk had a cache: of each 4 KiB page that was written since the last flush, SEED says whether it arrived.
  * Ends with 0; 1: something cannot be read or written, or is no such log; 2: wrong usage.
@@ -82,6 +83,21 @@ static uint64_t count(struct log *log, uint64_t bytes)
 	return n;
 }
 
+/* False: none of them does. */
+static bool behind(struct log *log, uint64_t sector, uint64_t from, uint64_t to, uint64_t *ret_first, uint64_t *ret_end)
+{
+	struct entry entry;
+	uint64_t data, n = 0;
+	*ret_end = 0;
+	for (uint64_t i = 0; i < to && log_next(log, log->size, &entry, &data); i++) {
+		if (i < from || !entry.sectors || entry.sector * log->sector_size / 512 < sector)
+			continue;
+		*ret_first = n++ ? *ret_first : i;
+		*ret_end = i + 1;
+	}
+	return n > 0;
+}
+
 /* The number of the first entry that no flush stands behind, of the first N. */
 static uint64_t first_unflushed(struct log log, uint64_t n)
 {
@@ -119,30 +135,58 @@ static bool onto(struct log *log, int disk, uint64_t n, bool cached)
 	return true;
 }
 
-int main(int argc, char **argv)
+static int do_count(char **argv)
+{
+	struct log log;
+	uint64_t bytes;
+	if (!text_number(argv[1], 10, INT64_MAX, &bytes))
+		return REPLAY_USAGE;
+	if (!log_open(&log, argv[0]))
+		return REPLAY_FAILED;
+	printf("%llu\n", (unsigned long long)count(&log, bytes));
+	return 0;
+}
+
+static int do_behind(char **argv)
+{
+	struct log log;
+	uint64_t sector, from, to, first, end;
+	if (!text_number(argv[1], 10, INT64_MAX, &sector) || !text_number(argv[2], 10, INT64_MAX, &from) ||
+	        !text_number(argv[3], 10, INT64_MAX, &to))
+		return REPLAY_USAGE;
+	if (!log_open(&log, argv[0]) || !behind(&log, sector, from, to, &first, &end))
+		return REPLAY_FAILED;
+	printf("%llu %llu\n", (unsigned long long)first, (unsigned long long)end);
+	return 0;
+}
+
+static int do_onto(char **argv)
 {
 	struct log log;
 	uint64_t n, seed = 0;
-	bool counts = argc == 4 && strcmp(argv[1], "count") == 0, writes = argc >= 5 && argc <= 6 && strcmp(argv[1], "onto") == 0;
-	if ((!counts && !writes) || !text_number(argv[counts ? 3 : 4], 10, INT64_MAX, &n) ||
-	        (argc == 6 && !text_number(argv[5], 10, UINT32_MAX, &seed))) {
-		fputs("usage: replay count LOG BYTES | onto DISK LOG ENTRIES [SEED]\n", stderr);
+	if (!text_number(argv[2], 10, INT64_MAX, &n) || (argv[3] && !text_number(argv[3], 10, UINT32_MAX, &seed)))
 		return REPLAY_USAGE;
-	}
-	const char *path = argv[counts ? 2 : 3];
-	if (!log_open(&log, path)) {
-		fprintf(stderr, "replay: %s is no log of writes\n", path);
+	if (!log_open(&log, argv[1]))
 		return REPLAY_FAILED;
-	}
-	if (counts) {
-		printf("%llu\n", (unsigned long long)count(&log, n));
-		return 0;
-	}
 	srandom((unsigned)seed);
-	int disk = open(argv[2], O_WRONLY | O_CLOEXEC);
-	if (disk < 0 || !onto(&log, disk, n, argc == 6)) {
-		fprintf(stderr, "replay: %s onto %s: %s\n", path, argv[2], errno ? strerror(errno) : "it has not so many entries");
-		return REPLAY_FAILED;
-	}
-	return 0;
+	int disk = open(argv[0], O_WRONLY | O_CLOEXEC);
+	return disk >= 0 && onto(&log, disk, n, argv[3]) ? 0 : REPLAY_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int least, most; /* words behind it */
+		int (*run)(char **argv);
+	} verbs[] = { { "count", 2, 2, do_count }, { "behind", 4, 4, do_behind }, { "onto", 3, 4, do_onto } };
+	int status = REPLAY_USAGE;
+	for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++)
+		if (strcmp(argv[1], verbs[i].name) == 0 && argc - 2 >= verbs[i].least && argc - 2 <= verbs[i].most)
+			status = verbs[i].run(argv + 2);
+	if (status == REPLAY_USAGE)
+		fputs("usage: replay count LOG BYTES | behind LOG SECTOR FROM TO | onto DISK LOG ENTRIES [SEED]\n", stderr);
+	if (status == REPLAY_FAILED)
+		fprintf(stderr, "replay: %s: %s\n", argv[1], errno ? strerror(errno) : "no such log, or it has no such entry");
+	return status;
 }
