@@ -49,6 +49,15 @@ run "$gpuferry" transcode --print --json --prefer software --size 480 --bitrate 
 [ $code = 0 ] && jq -e '.argv | index("-b:v") as $at | .[$at + 1] == "1000000"' out >/dev/null && [ ! -e x.m3u8 ]; ok "--print --json has it as a list"
 run "$gpuferry" transcode hd.mp4 hd.mkv
 [ $code = 1 ] && one_line && complains "is there already"; ok "what is there is not replaced"
+if command -v strace >/dev/null && strace -o trace true 2>/dev/null; then
+	# what NFS and many a FUSE answer
+	plainly() { run env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o trace -e trace=renameat2 -e inject=renameat2:error=EINVAL "$@"; }
+	plainly "$gpuferry" transcode --quiet --prefer software hd.mp4 plainly.mp4
+	[ $code = 0 ] && grep -q INJECTED trace && [ "$(frames plainly.mp4)" = "$(frames hd.mp4)" ] && [ "$(stat -c %h plainly.mp4)" = 1 ] && ! ls -d .gpuferry-* >/dev/null 2>&1
+	ok "also where a file system cannot rename without replacing"
+else
+	skip "also where a file system cannot rename without replacing" "strace does not run here"
+fi
 run "$gpuferry" transcode --quiet --overwrite --prefer software --size 100x100 --audio none hd.mp4 hd.mkv
 [ $code = 0 ] && [ "$(ffprobe -v error -show_entries stream=width,height -of csv=p=0 hd.mkv | tr -d '\n')" = 100,56 ] && [ ! -s out ]
 ok "--overwrite, --size and --audio none, and nothing is said"

@@ -252,6 +252,23 @@ bool store_join(const char *to, const char *from, struct bytes mark, struct err 
 	return error ? failed(err, error, to) : true;
 }
 
+/* NFS, many a FUSE, and ZFS before 2.2 do not know how to rename and replace nothing: a second name does not either. Where
+ * there are none it is looked for before. */
+static int rename_new(const char *from, const char *to)
+{
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return errno;
+	if (link(from, to) == 0) {
+		unlink(from);
+		return 0;
+	}
+	if (errno == EEXIST || store_there(to))
+		return EEXIST;
+	return rename(from, to) ? errno : 0;
+}
+
 bool store_take(const char *from, const char *to, bool replace_it, struct err *err)
 {
 	int fd FD_SCOPED = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -259,9 +276,9 @@ bool store_take(const char *from, const char *to, bool replace_it, struct err *e
 	umask(mask);
 	if (fd < 0 || fchmod(fd, 0666 & ~mask) || fsync(fd))
 		return failed(err, errno, from);
-	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, replace_it ? 0 : RENAME_NOREPLACE))
-		return failed(err, errno, to);
-	int error = sync_folder(to);
+	int error = !replace_it ? rename_new(from, to) : rename(from, to) ? errno : 0;
+	if (!error)
+		error = sync_folder(to);
 	return error ? failed(err, error, to) : true;
 }
 
