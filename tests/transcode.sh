@@ -61,6 +61,9 @@ fi
 run "$gpuferry" transcode --quiet --overwrite --prefer software --size 100x100 --audio none hd.mp4 hd.mkv
 [ $code = 0 ] && [ "$(ffprobe -v error -show_entries stream=width,height -of csv=p=0 hd.mkv | tr -d '\n')" = 100,56 ] && [ ! -s out ]
 ok "--overwrite, --size and --audio none, and nothing is said"
+make -i hd.mp4 -frames:v 1 -an -c copy one.mkv
+run "$gpuferry" transcode --quiet --prefer software one.mkv one.mp4
+[ $code = 0 ] && clean one.mp4 && [ "$(frames one.mp4)" = 1 ]; ok "a film of one frame"
 run "$gpuferry" transcode --quiet --prefer software --audio copy hd.mp4 copy.m3u8
 [ $code = 0 ] && clean copy.m3u8 && [ "$(frames copy.m3u8)" = "$(frames hd.mp4)" ]; ok "HLS with copied audio"
 

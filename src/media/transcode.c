@@ -490,16 +490,17 @@ static bool read_stream(struct run *run, const struct job_engine *engine, const 
 {
 	struct arena *arena = run->arena;
 	const char *ffprobe = input_ffprobe(run->world, run->options->tools.ffmpeg, arena);
+	/* its first frame is its first packet; of a single one ffprobe tells no start of the stream */
 	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file", "-f", "nut",
-		"-show_entries", "stream=has_b_frames,start_time", "-of", "csv=p=0", "-i", input_url(path, arena),
-		NULL };
+		"-read_intervals", "%+#1", "-show_entries", "packet=pts_time:stream=has_b_frames", "-of", "csv=p=0", "-i",
+		input_url(path, arena), NULL };
 	struct outcome outcome = { 0 };
 	uint64_t delay;
 	*ret = (struct job_stream){ .path = path };
 	if (ffprobe)
 		world_run(run->world, &(struct command){ .argv = argv, .deadline_ms = 60000 }, arena, &outcome);
 	struct words said = text_split(arena, outcome.out.data ? outcome.out.data : "", ",\n");
-	if (said.n < 2 || !text_number(said.word[0], 10, 64, &delay) || !input_seconds(said.word[1], &ret->start_us))
+	if (said.n < 2 || !input_seconds(said.word[0], &ret->start_us) || !text_number(said.word[1], 10, 64, &delay))
 		return err_set(run->err, ERR_SYSTEM, "%s: its times cannot be read", text_shown(arena, path));
 	ret->delay = (unsigned)delay + (engine->software ? 0 : 2);
 	return true;
