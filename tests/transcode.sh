@@ -67,6 +67,30 @@ run "$gpuferry" transcode --quiet --prefer software one.mkv one.mp4
 run "$gpuferry" transcode --quiet --prefer software --audio copy hd.mp4 copy.m3u8
 [ $code = 0 ] && clean copy.m3u8 && [ "$(frames copy.m3u8)" = "$(frames hd.mp4)" ]; ok "HLS with copied audio"
 
+mkdir parts
+cp hd.mp4 parts/x.v00001.ts
+ln parts/x.v00001.ts parts/y.ts
+ln -s y.ts parts/z.a00000.ts
+cp hd.mp4 parts/l.mp4
+ln -s l.mp4 parts/w.v00000.ts
+refused=yes
+for name in x.v00001.ts:x y.ts:x y.ts:z; do
+	run "$gpuferry" transcode --prefer software "parts/${name%:*}" "parts/${name#*:}.m3u8"
+	[ $code = 2 ] && one_line && complains "would replace the input" && cmp -s hd.mp4 "parts/${name%:*}" || refused=no
+done
+[ $refused = yes ]; ok "an input is never a segment of its own HLS, by whatever name"
+run "$gpuferry" transcode --quiet --prefer software hd.mp4 parts/w.m3u8
+[ $code = 0 ] && cmp -s hd.mp4 parts/l.mp4 && [ ! -L parts/w.v00000.ts ] && clean parts/w.m3u8 && [ "$(ls -A parts | grep -c gpuferry)" = 0 ]
+ok "a segment is written into no link"
+"$gpuferry" transcode --quiet --prefer software long.mkv parts/two.m3u8 &
+pid=$!
+for _ in $(seq 600); do [ ! -e parts/.two.gpuferry ] || break; sleep 0.1; done
+run "$gpuferry" transcode --prefer software hd.mp4 parts/two.m3u8
+first=$code
+wait $pid
+[ $? = 0 ] && [ "$(frames parts/two.m3u8)" = 1000 ] && clean parts/two.m3u8 && { [ $first = 5 ] && complains "is writing it" || complains "is there already"; }
+ok "two runs never make one HLS"
+
 # ---- HDR and subtitles
 
 make -f lavfi -i testsrc2=s=640x360:r=25,setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc \
