@@ -155,6 +155,12 @@ for signal in TERM INT HUP; do
 		[ "$(ls "$signal".a*.ts | wc -l)" = "$(grep -c '\.ts' "$signal.audio.m3u8")" ]
 	ok "SIG$signal leaves HLS that can be played, and nothing else"
 done
+(trap '' HUP; exec "$gpuferry" transcode --quiet --prefer software long.mkv nohup.m3u8 2>err) &
+pid=$!
+await nohup.m3u8
+kill -HUP $pid
+wait $pid
+[ $? = 0 ] && [ "$(frames nohup.m3u8)" = 1000 ]; ok "SIGHUP is nothing where nohup says so"
 "$gpuferry" transcode --quiet --prefer software long.mkv stop.mp4 2>err &
 pid=$!
 for _ in $(seq 600); do ls .gpuferry-*/v* >/dev/null 2>&1 && break; sleep 0.1; done
