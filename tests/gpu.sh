@@ -8,7 +8,7 @@ gpuferry=${GPUFERRY:-build/gpuferry}
 case $gpuferry in /*) ;; *) gpuferry=$PWD/$gpuferry ;; esac
 ffmpeg=${GPUFERRY_FFMPEG:-/usr/bin/ffmpeg}
 seconds=${GPUFERRY_SECONDS:-120} # of the film
-export CACHE_DIRECTORY="$work/cache"
+export CACHE_DIRECTORY="$work/cache" # root has no other place of its own
 cd "$work" || exit 1
 
 # A render node with a driver of a GPU behind it, or a card of NVIDIA's.

@@ -215,7 +215,13 @@ get "$work/socket" /health && body | jq -e .status >"$work/jq"; ok "one that was
 ends "$pid"
 echo kept >"$work/file"
 run "$gpuferry" serve --listen "$work/file"
-[ $code = 1 ] && one_line && [ "$(cat "$work/file")" = kept ]; ok "a file is never taken for one"
+[ $code = 1 ] && one_line && complains "is no socket" && [ "$(cat "$work/file")" = kept ]; ok "a file is never taken for one"
+begin path "$gpuferry" serve --listen "$work/socket" --ffmpeg "$work/plain"
+older=$pid
+rm "$work/socket"
+begin taken "$gpuferry" serve --listen "$work/socket" --ffmpeg "$work/plain"
+ends "$older" && get "$work/socket" /health && body | jq -e .status >"$work/jq"; ok "nor is another one's removed at the end"
+ends "$pid"
 
 begin open "$gpuferry" serve --listen 0.0.0.0:0 --ffmpeg "$work/plain"
 ask "$port" "GET /health HTTP/1.1\r\nHost: media.lan\r\nConnection: close\r\n\r\n"

@@ -34,11 +34,11 @@ static struct drm_node nodes[] = {
 static const struct drm drm = { .nodes = nodes, .n = COUNT(nodes) };
 
 static struct input_subtitle subtitles[] = { { 2, false }, { 3, true } };
-static const struct input film = { "/films/a.mkv", true, 0, 600000000, 10000000, 0, "h264", 1920, 1080, 8, true, false,
+static const struct input film = { "/films/a.mkv", true, 0, 600000000, 10000000, 0, "h264", 1920, 1080, 8, true, false, false,
 	RANGE_SDR, 24000, 1001, true, 600000000, 1, subtitles, 2 },
-                          hdr = { "b.mkv", true, 0, 600000000, 10000000, 0, "hevc", 3840, 2160, 10, true, false,
+                          hdr = { "b.mkv", true, 0, 600000000, 10000000, 0, "hevc", 3840, 2160, 10, true, false, false,
 	                          RANGE_HDR10, 50, 1, true, 600000000, -1, NULL, 0 },
-                          cast = { "c.ts", false, 1400000, -1, -1, 1, "mpeg2", 1440, 1080, 8, true, true, RANGE_SDR, 25,
+                          cast = { "c.ts", false, 1400000, -1, -1, 1, "mpeg2", 1440, 1080, 8, true, true, true, RANGE_SDR, 25,
 	                          1, false, -1, 0, subtitles, 1 };
 
 #define PLAIN                                                                                                          \
@@ -347,6 +347,33 @@ static void test_inputs(void **state)
 	world_close(world);
 }
 
+/* What is shown sideways is fitted as it is shown; upside down it keeps its shape. */
+static void test_turns(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *degrees;
+		bool turned;
+		unsigned width, height;
+	} turn[] = { { "0", false, 160, 120 }, { "90", true, 90, 120 }, { "-90", true, 90, 120 }, { "180", true, 160, 120 },
+		{ "-180", true, 160, 120 }, { "30", true, 160, 120 } };
+	const struct job_wish wish = { NULL, 0, 120, -1, -1, "aac", -1, false };
+	for (size_t i = 0; i < COUNT(turn); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		struct input input;
+		struct job job;
+		const char *text = arena_printf(&arena,
+		        "{\"streams\":[{\"index\":0,\"codec_type\":\"video\",\"codec_name\":\"h264\",\"pix_fmt\":\"yuv420p\","
+		        "\"width\":320,\"height\":240,\"r_frame_rate\":\"25/1\",\"side_data_list\":[{},{\"rotation\":%s}]}]}",
+		        turn[i].degrees);
+		assert_true(input_parse(bytes_of(text), "f", &arena, NULL, &input));
+		assert_true(job_make(&input, "o.mp4", &wish, &arena, NULL, &job));
+		assert_int_equal(input.turned, turn[i].turned);
+		assert_int_equal(job.width, turn[i].width);
+		assert_int_equal(job.height, turn[i].height);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_filter_values),
 		cmocka_unit_test(test_inputs),
+		cmocka_unit_test(test_turns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

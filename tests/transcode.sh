@@ -49,11 +49,47 @@ run "$gpuferry" transcode --print --json --prefer software --size 480 --bitrate 
 [ $code = 0 ] && jq -e '.argv | index("-b:v") as $at | .[$at + 1] == "1000000"' out >/dev/null && [ ! -e x.m3u8 ]; ok "--print --json has it as a list"
 run "$gpuferry" transcode hd.mp4 hd.mkv
 [ $code = 1 ] && one_line && complains "is there already"; ok "what is there is not replaced"
+if command -v strace >/dev/null && strace -o trace true 2>/dev/null; then
+	# what NFS and many a FUSE answer
+	plainly() { run env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o trace -e trace=renameat2 -e inject=renameat2:error=EINVAL "$@"; }
+	plainly "$gpuferry" transcode --quiet --prefer software hd.mp4 plainly.mp4
+	[ $code = 0 ] && grep -q INJECTED trace && [ "$(frames plainly.mp4)" = "$(frames hd.mp4)" ] && [ "$(stat -c %h plainly.mp4)" = 1 ] && ! ls -d .gpuferry-* >/dev/null 2>&1
+	ok "also where a file system cannot rename without replacing"
+else
+	skip "also where a file system cannot rename without replacing" "strace does not run here"
+fi
 run "$gpuferry" transcode --quiet --overwrite --prefer software --size 100x100 --audio none hd.mp4 hd.mkv
 [ $code = 0 ] && [ "$(ffprobe -v error -show_entries stream=width,height -of csv=p=0 hd.mkv | tr -d '\n')" = 100,56 ] && [ ! -s out ]
 ok "--overwrite, --size and --audio none, and nothing is said"
+make -i hd.mp4 -frames:v 1 -an -c copy one.mkv
+run "$gpuferry" transcode --quiet --prefer software one.mkv one.mp4
+[ $code = 0 ] && clean one.mp4 && [ "$(frames one.mp4)" = 1 ]; ok "a film of one frame"
 run "$gpuferry" transcode --quiet --prefer software --audio copy hd.mp4 copy.m3u8
 [ $code = 0 ] && clean copy.m3u8 && [ "$(frames copy.m3u8)" = "$(frames hd.mp4)" ]; ok "HLS with copied audio"
+
+mkdir parts
+cp hd.mp4 parts/x.v00001.ts
+ln parts/x.v00001.ts parts/y.ts
+ln -s y.ts parts/z.a00000.ts
+cp hd.mp4 parts/l.mp4
+ln -s l.mp4 parts/w.v00000.ts
+refused=yes
+for name in x.v00001.ts:x y.ts:x y.ts:z; do
+	run "$gpuferry" transcode --prefer software "parts/${name%:*}" "parts/${name#*:}.m3u8"
+	[ $code = 2 ] && one_line && complains "would replace the input" && cmp -s hd.mp4 "parts/${name%:*}" || refused=no
+done
+[ $refused = yes ]; ok "an input is never a segment of its own HLS, by whatever name"
+run "$gpuferry" transcode --quiet --prefer software hd.mp4 parts/w.m3u8
+[ $code = 0 ] && cmp -s hd.mp4 parts/l.mp4 && [ ! -L parts/w.v00000.ts ] && clean parts/w.m3u8 && [ "$(ls -A parts | grep -c gpuferry)" = 0 ]
+ok "a segment is written into no link"
+"$gpuferry" transcode --quiet --prefer software long.mkv parts/two.m3u8 &
+pid=$!
+for _ in $(seq 600); do [ ! -e parts/.two.gpuferry ] || break; sleep 0.1; done
+run "$gpuferry" transcode --prefer software hd.mp4 parts/two.m3u8
+first=$code
+wait $pid
+[ $? = 0 ] && [ "$(frames parts/two.m3u8)" = 1000 ] && clean parts/two.m3u8 && { [ $first = 5 ] && complains "is writing it" || complains "is there already"; }
+ok "two runs never make one HLS"
 
 # ---- HDR and subtitles
 
@@ -119,6 +155,12 @@ for signal in TERM INT HUP; do
 		[ "$(ls "$signal".a*.ts | wc -l)" = "$(grep -c '\.ts' "$signal.audio.m3u8")" ]
 	ok "SIG$signal leaves HLS that can be played, and nothing else"
 done
+(trap '' HUP; exec "$gpuferry" transcode --quiet --prefer software long.mkv nohup.m3u8 2>err) &
+pid=$!
+await nohup.m3u8
+kill -HUP $pid
+wait $pid
+[ $? = 0 ] && [ "$(frames nohup.m3u8)" = 1000 ]; ok "SIGHUP is nothing where nohup says so"
 "$gpuferry" transcode --quiet --prefer software long.mkv stop.mp4 2>err &
 pid=$!
 for _ in $(seq 600); do ls .gpuferry-*/v* >/dev/null 2>&1 && break; sleep 0.1; done

@@ -89,17 +89,18 @@ static unsigned bits_of(const char *format)
 	return 8;
 }
 
-static bool is_turned(const json_t *stream)
+/* ffmpeg turns by a quarter what is no more than a degree from it, and keeps the size at any other angle. */
+static void take_turn(const json_t *stream, struct input *input)
 {
 	const json_t *side, *list = json_object_get(stream, "side_data_list");
 	size_t i;
 	json_array_foreach(list, i, side)
 	{
 		const json_t *angle = json_object_get(side, "rotation");
-		if (json_is_number(angle) && json_number_value(angle) != 0)
-			return true;
+		double degrees = json_is_number(angle) ? json_number_value(angle) : 0;
+		input->turned |= degrees != 0;
+		input->sideways |= (degrees > 89 && degrees < 91) || (degrees < -89 && degrees > -91);
 	}
-	return false;
 }
 
 static enum input_range range_of(const json_t *stream)
@@ -151,7 +152,7 @@ static bool take_video(const json_t *stream, struct arena *arena, struct input *
 	input->height = (unsigned)height;
 	input->bits = bits_of(format);
 	input->planar_420 = strstr(format, "420") || text_starts(format, "nv12") || text_starts(format, "p010");
-	input->turned = is_turned(stream);
+	take_turn(stream, input);
 	input->range = range_of(stream);
 	if (!take_rate(rate, input) && !take_rate(average, input)) {
 		input->rate_num = 25;

@@ -100,7 +100,7 @@ static bool form_of(const char *output, struct arena *arena, struct err *err, en
 static void fit(struct job *job)
 {
 	uint64_t width = job->input->width, height = job->input->height;
-	if (job->input->turned) {
+	if (job->input->sideways) {
 		uint64_t swapped = width;
 		width = height;
 		height = swapped;
@@ -323,9 +323,9 @@ static const char *written_subtitle(const struct job *job, struct arena *arena)
 
 static bool is_scaled(const struct job *job)
 {
-	bool turned = job->input->turned;
-	return job->width != (turned ? job->input->height : job->input->width) ||
-	       job->height != (turned ? job->input->width : job->input->height);
+	bool sideways = job->input->sideways;
+	return job->width != (sideways ? job->input->height : job->input->width) ||
+	       job->height != (sideways ? job->input->width : job->input->height);
 }
 
 static const char *software_tone_map(const struct words *filters)

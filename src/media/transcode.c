@@ -45,6 +45,7 @@ struct run {
 	const char *stem;        /* HLS: the output without its ending */
 	const char *work;        /* a file: the folder for what is in the making */
 	struct store_work beside, apart; /* the output; and elsewhere, if that was asked for */
+	struct store_claim claim;        /* HLS: of the stem, as another run's parts would have the same names */
 	struct spawned *program[PROGRAMS];
 	struct segments segments[PROGRAMS];
 	size_t shown[PROGRAMS]; /* in a playlist */
@@ -490,16 +491,17 @@ static bool read_stream(struct run *run, const struct job_engine *engine, const 
 {
 	struct arena *arena = run->arena;
 	const char *ffprobe = input_ffprobe(run->world, run->options->tools.ffmpeg, arena);
+	/* its first frame is its first packet; of a single one ffprobe tells no start of the stream */
 	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file", "-f", "nut",
-		"-show_entries", "stream=has_b_frames,start_time", "-of", "csv=p=0", "-i", input_url(path, arena),
-		NULL };
+		"-read_intervals", "%+#1", "-show_entries", "packet=pts_time:stream=has_b_frames", "-of", "csv=p=0", "-i",
+		input_url(path, arena), NULL };
 	struct outcome outcome = { 0 };
 	uint64_t delay;
 	*ret = (struct job_stream){ .path = path };
 	if (ffprobe)
 		world_run(run->world, &(struct command){ .argv = argv, .deadline_ms = 60000 }, arena, &outcome);
 	struct words said = text_split(arena, outcome.out.data ? outcome.out.data : "", ",\n");
-	if (said.n < 2 || !text_number(said.word[0], 10, 64, &delay) || !input_seconds(said.word[1], &ret->start_us))
+	if (said.n < 2 || !input_seconds(said.word[0], &ret->start_us) || !text_number(said.word[1], 10, 64, &delay))
 		return err_set(run->err, ERR_SYSTEM, "%s: its times cannot be read", text_shown(arena, path));
 	ret->delay = (unsigned)delay + (engine->software ? 0 : 2);
 	return true;
@@ -572,9 +574,34 @@ static const char *folder_of(const char *path, struct arena *arena)
 	return slash ? arena_strndup(arena, path, slash == path ? 1 : (size_t)(slash - path)) : ".";
 }
 
+/* Of this HLS, or of one that has its name? */
+static bool is_part(const char *name, const char *stem)
+{
+	size_t size = strlen(stem);
+	if (strncmp(name, stem, size) != 0 || name[size] != '.')
+		return false;
+	const char *rest = name + size + 1;
+	size_t digits = *rest ? strspn(rest + 1, "0123456789") : 0;
+	return strcmp(rest, "video.m3u8") == 0 || strcmp(rest, "audio.m3u8") == 0 ||
+	       (digits >= 5 && strchr("vsa", *rest) && strcmp(rest + 1 + digits, ".ts") == 0);
+}
+
+/* Parts that are there, whatever they are: those of an older HLS, or what another program put there. */
+static struct words parts_there(const struct job *job, struct arena *arena)
+{
+	struct words parts = { 0 };
+	const char *folder = folder_of(job->output, arena), *stem = file_name(job_stem(job->output, arena));
+	struct words names = job->form == JOB_HLS ? store_list(folder, arena) : parts;
+	for (size_t i = 0; i < names.n; i++)
+		if (is_part(names.word[i], stem))
+			*arena_push(arena, parts.word, parts.n) = arena_printf(arena, "%s/%s", folder, names.word[i]);
+	return parts;
+}
+
 bool transcode_may(const struct job *job, bool replace, struct arena *arena, struct err *err)
 {
 	const char *folder = folder_of(job->output, arena), *shown = text_shown(arena, job->output);
+	struct words parts = parts_there(job, arena);
 	enum store_kind kind = store_kind(folder, err);
 	if (kind == STORE_UNKNOWN)
 		return false;
@@ -582,6 +609,10 @@ bool transcode_may(const struct job *job, bool replace, struct arena *arena, str
 		return err_set(err, ERR_INPUT, "%s: is no folder", text_shown(arena, folder));
 	if (store_same(job->input->path, job->output))
 		return err_set(err, ERR_USAGE, "%s: the output is the input", shown);
+	for (size_t i = 0; i < parts.n; i++)
+		if (store_same(job->input->path, parts.word[i]))
+			return err_set(err, ERR_USAGE, "%s: a part of the output would replace the input: %s", shown,
+			        text_shown(arena, parts.word[i]));
 	if (!store_there(job->output))
 		return true;
 	if (store_kind(job->output, NULL) == STORE_FOLDER)
@@ -615,9 +646,15 @@ static bool prepare(struct run *run)
 		return false;
 	if (run->hls) {
 		run->stem = job_stem(job->output, arena);
-		/* an older one of that name is over: its segments are overwritten */
+		if (!has_room(run, folder, 1) || !store_claim(run->stem, arena, run->err, &run->claim) ||
+		        !transcode_may(job, run->options->replace, arena, run->err))
+			return false;
+		/* an older one of that name is over; and what is written goes into no link */
 		store_remove(job->output);
-		return has_room(run, folder, 1);
+		struct words parts = parts_there(job, arena);
+		for (size_t i = 0; i < parts.n; i++)
+			store_remove(parts.word[i]);
+		return true;
 	}
 	if (!has_room(run, folder, work ? 1 : 2) || (work && !has_room(run, work, 1)))
 		return false;
@@ -710,6 +747,7 @@ bool transcode_run(struct world *world, const struct job *job, const struct tran
 		*err = own; /* the first failure is the one that is told */
 	if (prepared && run.hls && !close_hls(&run, done && !run.stopped) && done)
 		done = err_wrap(&own, "closing the playlist");
+	store_claim_end(&run.claim);
 	store_work_end(&run.apart);
 	store_work_end(&run.beside);
 	result.ms = clock_ms() - run.began;

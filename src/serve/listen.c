@@ -87,6 +87,9 @@ static void describe(struct listener *listener, struct arena *arena)
 static bool failed(struct err *err, const char *where, int error)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
+	struct stat there;
+	if (error == EADDRINUSE && where[0] == '/' && lstat(where, &there) == 0 && !S_ISSOCK(there.st_mode))
+		return err_set(err, ERR_SYSTEM, "%s: is there, and is no socket", text_shown(&arena, where));
 	if (error == EADDRINUSE) {
 		err_set(err, ERR_SYSTEM, "%s: another program listens there", text_shown(&arena, where));
 		return err_hint(err, "end that one, or give --listen another place");
@@ -132,7 +135,11 @@ static bool open_path(const char *where, struct arena *arena, struct err *err, s
 			close(fd);
 		return failed(err, where, error);
 	}
-	*ret = (struct listener){ .fd = fd, .path = arena_strdup(arena, where) };
+	struct stat stat = { 0 };
+	bool ours = lstat(where, &stat) == 0;
+	*ret = (struct listener){
+		.fd = fd, .path = ours ? arena_strdup(arena, where) : NULL, .device = stat.st_dev, .inode = stat.st_ino
+	};
 	describe(ret, arena);
 	return true;
 }
@@ -202,7 +209,9 @@ void listen_close(struct listener *listener)
 	if (listener->fd >= 0)
 		close(listener->fd);
 	listener->fd = -1;
-	if (listener->path)
+	struct stat there;
+	if (listener->path && lstat(listener->path, &there) == 0 && there.st_dev == listener->device &&
+	        there.st_ino == listener->inode)
 		unlink(listener->path);
 	listener->path = NULL;
 }

@@ -3,6 +3,8 @@
  * The socket that is served: an address with its port, a path, or one that systemd hands over (sd_listen_fds(3)).
  */
 #pragma once
+#include <sys/types.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 
@@ -11,7 +13,9 @@
 struct listener {
 	int fd;            /* -1: closed, or another has it */
 	const char *shown; /* "http://127.0.0.1:9786", "unix:/run/gpuferry.sock" */
-	const char *path;  /* removed by listen_close; NULL: none of ours */
+	const char *path;  /* removed by listen_close, while it is still ours; NULL: none */
+	dev_t device;      /* of the path, with its inode: another one may have its name since */
+	ino_t inode;
 	bool loopback;     /* only this machine reaches it, by TCP */
 };
 

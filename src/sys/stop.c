@@ -26,8 +26,13 @@ void stop_watch(void)
 	if (ends[0] < 0 && pipe2(ends, O_CLOEXEC | O_NONBLOCK))
 		return;
 	sigfillset(&action.sa_mask);
-	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		struct sigaction before;
+		/* as nohup(1) wants it */
+		if (numbers[i] == SIGHUP && sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler == SIG_IGN)
+			continue;
 		sigaction(numbers[i], &action, NULL);
+	}
 }
 
 int stop_asked(void)

@@ -155,19 +155,31 @@ static void clear(int folder, const char *path)
 	rmdir(path);
 }
 
+/* flock(2): its header has the name of ours */
+static int lock(int fd)
+{
+	return syscall(SYS_flock, fd, LOCK_EX | LOCK_NB) ? errno : 0;
+}
+
+/* Does the name still lead to what was opened by it? */
+static bool is_still(int fd, const char *path)
+{
+	struct stat opened, there;
+	return fstat(fd, &opened) == 0 && lstat(path, &there) == 0 && there.st_ino == opened.st_ino &&
+	       there.st_dev == opened.st_dev;
+}
+
 /* A descriptor of a work folder of this user's, locked; -1: it is another's, or somebody works there. Where the file system
  * knows no locks only who has made it (own) can have it. */
 static int take(const char *path, bool own)
 {
-	struct stat taken, there;
+	struct stat taken;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	/* flock(2): its header has the name of ours */
-	bool locked = syscall(SYS_flock, fd, LOCK_EX | LOCK_NB) == 0 || (own && errno != EWOULDBLOCK);
+	int error = lock(fd);
 	/* who held it before may have removed it */
-	if (locked && fstat(fd, &taken) == 0 && taken.st_uid == geteuid() && lstat(path, &there) == 0 &&
-	        there.st_ino == taken.st_ino && there.st_dev == taken.st_dev)
+	if ((!error || (own && error != EWOULDBLOCK)) && fstat(fd, &taken) == 0 && taken.st_uid == geteuid() && is_still(fd, path))
 		return fd;
 	close(fd);
 	return -1;
@@ -198,10 +210,14 @@ bool store_work(const char *folder, bool hidden, struct arena *arena, struct err
 		/* another one may take it for left over before it is locked */
 		*ret = (struct store_work){ made, take(made, true) };
 		int mark FD_SCOPED = ret->lock < 0 ? -1 : openat(ret->lock, WORK_MARK, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		int error = errno;
 		if (mark >= 0)
 			return true;
+		bool had = ret->lock >= 0;
 		store_work_end(ret);
 		rmdir(made);
+		if (had)
+			return err_errno(err, error, "%s", text_shown(arena, folder));
 	}
 	*ret = (struct store_work){ NULL, -1 };
 	return err_set(err, ERR_SYSTEM, "%s: no folder can be locked there", text_shown(arena, folder));
@@ -214,6 +230,44 @@ void store_work_end(struct store_work *work)
 	clear(work->lock, work->path);
 	close(work->lock);
 	*work = (struct store_work){ NULL, -1 };
+}
+
+bool store_claim(const char *path, struct arena *arena, struct err *err, struct store_claim *ret)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	const char *beside = arena_printf(arena, "%.*s.%s.gpuferry", (int)(name - path), path, name);
+	for (int tries = 0; tries < 10; tries++) {
+		int fd = open(beside, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return failed(err, errno, beside);
+		int error = lock(fd);
+		if (error != EWOULDBLOCK && is_still(fd, beside)) {
+			*ret = (struct store_claim){ beside, fd };
+			return true;
+		}
+		close(fd);
+		if (error == EWOULDBLOCK)
+			break;
+	}
+	return err_set(err, ERR_LOCKED, "%s: another one is writing it", text_shown(arena, path));
+}
+
+void store_claim_end(struct store_claim *claim)
+{
+	if (!claim->path)
+		return;
+	unlink(claim->path);
+	close(claim->lock);
+	*claim = (struct store_claim){ NULL, -1 };
+}
+
+struct words store_list(const char *folder, struct arena *arena)
+{
+	struct words names = { 0 };
+	DIR *list FOLDER_SCOPED = opendir(folder);
+	for (struct dirent *entry; list && (entry = readdir(list));)
+		*arena_push(arena, names.word, names.n) = arena_strdup(arena, entry->d_name);
+	return names;
 }
 
 static int join(int to, int from, struct bytes mark)
@@ -252,6 +306,23 @@ bool store_join(const char *to, const char *from, struct bytes mark, struct err 
 	return error ? failed(err, error, to) : true;
 }
 
+/* NFS, many a FUSE, and ZFS before 2.2 do not know how to rename and replace nothing: a second name does not either. Where
+ * there are none it is looked for before. */
+static int rename_new(const char *from, const char *to)
+{
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return errno;
+	if (link(from, to) == 0) {
+		unlink(from);
+		return 0;
+	}
+	if (errno == EEXIST || store_there(to))
+		return EEXIST;
+	return rename(from, to) ? errno : 0;
+}
+
 bool store_take(const char *from, const char *to, bool replace_it, struct err *err)
 {
 	int fd FD_SCOPED = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -259,9 +330,9 @@ bool store_take(const char *from, const char *to, bool replace_it, struct err *e
 	umask(mask);
 	if (fd < 0 || fchmod(fd, 0666 & ~mask) || fsync(fd))
 		return failed(err, errno, from);
-	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, replace_it ? 0 : RENAME_NOREPLACE))
-		return failed(err, errno, to);
-	int error = sync_folder(to);
+	int error = !replace_it ? rename_new(from, to) : rename(from, to) ? errno : 0;
+	if (!error)
+		error = sync_folder(to);
 	return error ? failed(err, error, to) : true;
 }
 

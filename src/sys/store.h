@@ -33,6 +33,16 @@ bool store_join(const char *to, const char *from, struct bytes mark, struct err 
 /* Syncs a file and gives it its last name, in one moment. Without `replace` nothing that has it is replaced. */
 bool store_take(const char *from, const char *to, bool replace, struct err *err);
 void store_remove(const char *path); /* as far as it goes */
+/* Holds the name of what is going to be written, by a locked file beside it (".NAME.gpuferry"). ERR_LOCKED: another one does.
+ * Where the file system knows no locks it is always had. */
+struct store_claim {
+	const char *path; /* NULL: none */
+	int lock;
+};
+bool store_claim(const char *path, struct arena *arena, struct err *err, struct store_claim *ret);
+void store_claim_end(struct store_claim *claim);
+/* The names in a folder; none where it cannot be read. */
+struct words store_list(const char *folder, struct arena *arena);
 /* What a name leads to. STORE_UNKNOWN with err: nothing, or it cannot be told. */
 enum store_kind { STORE_UNKNOWN, STORE_FILE, STORE_FOLDER, STORE_OTHER };
 enum store_kind store_kind(const char *path, struct err *err);
