@@ -141,6 +141,10 @@ head -c "$(($(wc -c <fast.mp4) / 2))" fast.mp4 >half.mp4
 run "$gpuferry" transcode --quiet --prefer software half.mp4 half.mkv
 [ $code = 3 ] && complains "cut or damaged" && clean half.mkv; ok "half a file becomes half a film, and is told as that"
 
+make -i hd.mp4 -an -c copy -bsf:v 'setts=pts=PTS/2:dts=DTS/2' lies.mkv # twice as many as its header claims
+run "$gpuferry" transcode --quiet --prefer software --size 180 lies.mkv lies.mp4
+[ $code = 0 ] && clean lies.mp4 && [ "$(frames lies.mp4)" = "$(frames hd.mp4)" ]; ok "a header that lies about the rate loses no frame"
+
 # ---- a stop
 
 await() { for _ in $(seq 600); do [ ! -e "$1" ] || return 0; sleep 0.1; done; return 1; }
@@ -183,9 +187,20 @@ touch .gpuferry-others/kept
 [ -n "$left" ] && [ ! -e "$left" ] && [ ! -e killed.mp4 ]; ok "killed, what it leaves is cleared away by the next"
 run "$gpuferry" transcode --quiet --prefer software hd.mp4 third.mp4
 [ $code = 0 ] && [ -e "$held" ] && [ -e .gpuferry-others/kept ]; ok "but not what another one works in, nor another folder"
+run "$gpuferry" transcode --quiet --overwrite --prefer software hd.mp4 beside.mp4
+[ $code = 5 ] && one_line && complains "beside.mp4: another one is writing it"; ok "nor is the same output written by two"
 kill -TERM $pid
 wait $pid
 rm -r .gpuferry-others
+printf '#!/bin/sh\nexec sleep 1234.5\n' >sleeps
+chmod +x sleeps
+"$gpuferry" inspect --encoders --fresh --ffmpeg "$PWD/sleeps" >out 2>&1 &
+pid=$!
+for _ in $(seq 100); do pgrep -f 'sleep 1234.5' >/dev/null && break; sleep 0.1; done
+kill -TERM $pid
+wait $pid 2>/dev/null
+for _ in $(seq 100); do pgrep -f 'sleep 1234.5' >/dev/null || break; sleep 0.1; done
+! pgrep -f 'sleep 1234.5' >/dev/null; ok "a proof that is interrupted leaves no program behind"
 
 # ---- a full disk
 

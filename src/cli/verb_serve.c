@@ -75,7 +75,7 @@ int verb_serve(struct app *app, int argc, char **argv)
 		.ffmpeg = app->ffmpeg,
 		.folder = place_kept(app->arena),
 		.nvml = NVML_LIBRARY,
-		.told = PLACE_KEPT,
+		.told = getenv("GPUFERRY_TRANSCODES"),
 	};
 	if (argc > 1) {
 		err_set(&err, ERR_USAGE, "serve: %s: takes one goal file at most", text_shown(app->arena, argv[1]));

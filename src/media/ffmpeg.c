@@ -160,7 +160,7 @@ bool ffmpeg_open(struct world *world, const char *path, struct arena *arena, str
 	for (size_t i = 0; i < ASKED; i++) {
 		const char *const words[4] = { found.path, options[i], i ? "-hide_banner" : NULL };
 		memcpy(argv[i], words, sizeof words);
-		jobs[i].command = (struct command){ .argv = argv[i], .deadline_ms = ANSWER_MS };
+		jobs[i].command = (struct command){ .argv = argv[i], .deadline_ms = ANSWER_MS, .ends_with_us = true };
 	}
 	world_run_each(world, jobs, ASKED, ASKED, arena);
 	for (size_t i = 0; i < ASKED; i++) {

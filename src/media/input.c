@@ -167,6 +167,34 @@ static bool take_video(const json_t *stream, struct arena *arena, struct input *
 	return true;
 }
 
+static int by_time(const void *left, const void *right)
+{
+	int64_t apart = *(const int64_t *)left - *(const int64_t *)right;
+	return apart < 0 ? -1 : apart > 0;
+}
+
+/* Do its first frames come at the rate? A header may claim one that its frames do not keep. */
+static bool keeps_rate(const json_t *packets, const struct input *input, struct arena *arena)
+{
+	enum { REORDERED = 16 }; /* behind the last ones others may still be missing */
+	int64_t *times = arena_alloc(arena, (json_array_size(packets) + 1) * sizeof *times);
+	const json_t *packet;
+	size_t i, n = 0;
+	json_array_foreach(packets, i, packet)
+	{
+		int64_t us = seconds_at(packet, "pts_time", UNKNOWN_NUMBER);
+		if (us != UNKNOWN_NUMBER && number_at(packet, "stream_index") == (int64_t)input->video)
+			times[n++] = us;
+	}
+	qsort(times, n, sizeof *times, by_time);
+	for (i = 1; i + REORDERED < n; i++) {
+		double frames = (double)(times[i] - times[i - 1]) * input->rate_num / input->rate_den / 1e6;
+		if (frames < 0.7 || frames > 1.3)
+			return false;
+	}
+	return true;
+}
+
 static void take_subtitle(const json_t *stream, struct arena *arena, struct input *input)
 {
 	static const char drawn[] = "hdmv_pgs_subtitle dvd_subtitle dvb_subtitle xsub";
@@ -208,6 +236,7 @@ bool input_parse(struct bytes text, const char *path, struct arena *arena, struc
 	}
 	if (!video)
 		return no_video(err, path, arena, "no video is in it that could be decoded");
+	input.steady = input.steady && keeps_rate(json_object_get(document, "packets"), &input, arena);
 	input.indexed = name && (text_starts(name, "mov,") || text_starts(name, "matroska"));
 	input.start_us = seconds_at(format, "start_time", 0);
 	input.duration_us = seconds_at(format, "duration", UNKNOWN_NUMBER);
@@ -253,9 +282,9 @@ bool input_probe(struct world *world, const char *ffmpeg, const char *path, stru
 	static const char entries[] =
 	        "format=format_name,start_time,duration,bit_rate:stream=index,codec_name,codec_type,width,height,"
 	        "pix_fmt,r_frame_rate,avg_frame_rate,duration,color_transfer,channels:stream_disposition=attached_pic,"
-	        "timed_thumbnails:stream_side_data=rotation:stream_tags=DURATION";
+	        "timed_thumbnails:stream_side_data=rotation:stream_tags=DURATION:packet=stream_index,pts_time";
 	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist",
-		input_formats, "-show_entries", entries, "-of", "json", "-i", input_url(path, arena), NULL };
+		input_formats, "-read_intervals", "%+#300", "-show_entries", entries, "-of", "json", "-i", input_url(path, arena), NULL };
 	struct outcome outcome;
 	int error = world_run(world, &(struct command){ .argv = argv, .deadline_ms = PROBE_MS }, arena, &outcome);
 	if (error)

@@ -143,7 +143,7 @@ bool kept_last_failure(const char *folder, struct arena *arena, struct kept_fail
 	const char *file = failure_file(folder, arena);
 	struct bytes text;
 	JSON_SCOPED json_t *document = NULL;
-	if (!store_there(file) || !store_read(file, FAILURE_MAX, arena, NULL, &text) ||
+	if (store_kind(file, NULL) != STORE_FILE || !store_read(file, FAILURE_MAX, arena, NULL, &text) ||
 	        !json_parse(text, "failure", NULL, &document))
 		return false;
 	const char *what = json_string_at(document, "what");
@@ -166,7 +166,7 @@ const struct proofs *kept_proofs(struct world *world, const struct drm *drm, con
 	if (options->folder)
 		file = arena_printf(arena, "%s/proofs-%.16s.json", options->folder,
 		        digest_sha256((struct bytes){ ffmpeg.path, strlen(ffmpeg.path) }, arena));
-	if (file && !options->fresh && store_read(file, KEPT_MAX, arena, NULL, &text) &&
+	if (file && !options->fresh && store_kind(file, NULL) == STORE_FILE && store_read(file, KEPT_MAX, arena, NULL, &text) &&
 	        kept_read(text, key, world_now(world), arena, proofs))
 		return proofs;
 	if (!ffmpeg_open(world, options->ffmpeg, arena, err, &ffmpeg))

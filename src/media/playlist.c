@@ -57,16 +57,17 @@ const char *playlist_master(
 	        playlist_uri(audio, arena), rate, width, height, playlist_uri(video, arena));
 }
 
-bool playlist_segment_line(struct bytes line, int64_t *ret_start_us, int64_t *ret_end_us)
+bool playlist_segment_line(struct bytes line, int64_t *ret_end_us)
 {
 	char end[32], start[32];
 	const char *last = memrchr(line.data, ',', line.size);
 	const char *before = last ? memrchr(line.data, ',', (size_t)(last - line.data)) : NULL;
+	int64_t us;
 	if (!before)
 		return false;
 	snprintf(end, sizeof end, "%.*s", (int)(line.data + line.size - last - 1), last + 1);
 	snprintf(start, sizeof start, "%.*s", (int)(last - before - 1), before + 1);
-	return input_seconds(start, ret_start_us) && input_seconds(end, ret_end_us);
+	return input_seconds(start, &us) && input_seconds(end, ret_end_us);
 }
 
 bool playlist_last_line(struct bytes line)

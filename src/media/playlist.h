@@ -24,8 +24,8 @@ const char *playlist_master(
 /* As a URI in them: nothing in the name means anything. */
 const char *playlist_uri(const char *name, struct arena *arena);
 
-/* "NAME,START,END"; the name may have commas. */
-bool playlist_segment_line(struct bytes line, int64_t *ret_start_us, int64_t *ret_end_us);
+/* "NAME,START,END": its end; the name may have commas. */
+bool playlist_segment_line(struct bytes line, int64_t *ret_end_us);
 /* "progress=end": all is written. What ends with success and has not said so was cut off. */
 bool playlist_last_line(struct bytes line);
 /* "frame=120" */

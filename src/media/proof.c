@@ -238,6 +238,7 @@ static void run(struct runner *runner, struct trials *trials, unsigned at_once)
 			.argv = probe_argv(trial->probe, &trial->what, runner->arena),
 			.input = trial->input,
 			.deadline_ms = runner->options.deadline_ms,
+			.ends_with_us = true,
 			.output_max = STREAM_MAX,
 		};
 		if (trial->meter) {

@@ -26,6 +26,7 @@ enum {
 	LOOK_MS = 100,
 	TELL_MS = 200,
 	NEAR_US = 500,
+	MPEGTS_DELAY_US = 1400000, /* by which its muxer moves all times: twice -muxdelay's 0.7 s */
 	NVML_MS = 300,
 };
 
@@ -45,7 +46,7 @@ struct run {
 	const char *stem;        /* HLS: the output without its ending */
 	const char *work;        /* a file: the folder for what is in the making */
 	struct store_work beside, apart; /* the output; and elsewhere, if that was asked for */
-	struct store_claim claim;        /* HLS: of the stem, as another run's parts would have the same names */
+	struct store_claim claim;        /* of the output */
 	struct spawned *program[PROGRAMS];
 	struct segments segments[PROGRAMS];
 	size_t shown[PROGRAMS]; /* in a playlist */
@@ -53,7 +54,6 @@ struct run {
 	bool master, stopped, audio_done, disk_full;
 	bool finished[PROGRAMS]; /* as they say themselves */
 	bool unjoined;           /* a file: the video's last segment is still one of its own */
-	int64_t first_us;        /* of the first frame in it */
 	int64_t last_us;         /* of the last frame in it, where the input's frames come when they like; UNKNOWN_NUMBER */
 	int64_t began, tried; /* in ms: all of it, and the attempt that runs */
 	int64_t sign, told;   /* when the video last gave something, and when that was last told */
@@ -241,12 +241,10 @@ static void gives_sign(struct run *run)
 static bool take_line(struct run *run, int of, struct bytes line)
 {
 	struct transcode_attempt *attempt = &run->result->attempt[run->result->n_attempts - 1];
-	int64_t start_us, end_us, frame;
-	if (playlist_segment_line(line, &start_us, &end_us)) {
-		if (of == VIDEO) {
+	int64_t end_us, frame;
+	if (playlist_segment_line(line, &end_us)) {
+		if (of == VIDEO)
 			gives_sign(run);
-			run->first_us = start_us;
-		}
 		return take_segment(run, of, end_us);
 	}
 	run->finished[of] |= playlist_last_line(line);
@@ -328,17 +326,13 @@ static void find_last_frame(struct run *run)
 		return;
 	world_run(run->world, &(struct command){ .argv = argv, .deadline_ms = 5000 }, &arena, &outcome);
 	struct words times = text_split(&arena, outcome.out.data ? outcome.out.data : "", ",\n");
-	/* MPEG-TS moves all of them by the muxer's delay */
-	int64_t least = INT64_MAX, most = INT64_MIN;
 	for (size_t i = 0; i < times.n; i++) {
 		int64_t us;
 		if (!input_seconds(times.word[i], &us))
 			continue;
-		least = us < least ? us : least;
-		most = us > most ? us : most;
+		us -= run->hls ? MPEGTS_DELAY_US : 0;
+		run->last_us = us > run->last_us ? us : run->last_us;
 	}
-	if (most >= least)
-		run->last_us = run->first_us + most - least;
 }
 
 /* The first frame that is in no complete segment: behind the last one that is, or half a frame before its segment's end. */
@@ -642,13 +636,12 @@ static bool prepare(struct run *run)
 	const struct job *job = run->job;
 	struct arena *arena = run->arena;
 	const char *folder = folder_of(job->output, arena), *work = run->options->work;
-	if (!transcode_may(job, run->options->replace, arena, run->err))
+	if (!transcode_may(job, run->options->replace, arena, run->err) || !has_room(run, folder, run->hls || work ? 1 : 2) ||
+	        !store_claim(job->output, arena, run->err, &run->claim) ||
+	        !transcode_may(job, run->options->replace, arena, run->err)) /* another one may have ended meanwhile */
 		return false;
 	if (run->hls) {
 		run->stem = job_stem(job->output, arena);
-		if (!has_room(run, folder, 1) || !store_claim(run->stem, arena, run->err, &run->claim) ||
-		        !transcode_may(job, run->options->replace, arena, run->err))
-			return false;
 		/* an older one of that name is over; and what is written goes into no link */
 		store_remove(job->output);
 		struct words parts = parts_there(job, arena);
@@ -656,7 +649,7 @@ static bool prepare(struct run *run)
 			store_remove(parts.word[i]);
 		return true;
 	}
-	if (!has_room(run, folder, work ? 1 : 2) || (work && !has_room(run, work, 1)))
+	if (work && !has_room(run, work, 1))
 		return false;
 	if (!store_work(folder, true, arena, run->err, &run->beside) ||
 	        (work && !store_work(work, false, arena, run->err, &run->apart)))

@@ -107,7 +107,9 @@ static struct head last_failure(const struct serve_options *options, struct aren
 	struct head head = { 0 };
 	struct kept_failure failure;
 	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-		if (!folders[i] || !kept_last_failure(folders[i], arena, &failure) || failure.when <= head.failed)
+		/* one of the future is of a clock that was put back */
+		if (!folders[i] || !kept_last_failure(folders[i], arena, &failure) || failure.when <= head.failed ||
+		        failure.when > now_s())
 			continue;
 		head.failed = failure.when;
 		snprintf(head.what, sizeof head.what, "%s", failure.what);

@@ -38,6 +38,7 @@ struct command {
 	const char *const *argv; /* NULL at the end; argv[0] is looked up in a fixed, safe PATH */
 	struct bytes input;      /* to its standard input */
 	unsigned deadline_ms;    /* 0: 10 seconds */
+	bool ends_with_us;       /* killed when this program is gone: what nobody else needs, and changes nothing */
 	size_t output_max;       /* of each stream in bytes; 0: 4 MiB. What is beyond is dropped and `cut` is set */
 };
 

@@ -278,9 +278,25 @@ static int reap(struct child *child)
 
 /* ---- one, or several beside each other ----------------------------------- */
 
+/* By util-linux's setpriv, where it is: only the new process itself can ask for that. */
+static const char *const *ends_with_us(const char *const *argv, struct arena *arena)
+{
+	struct words words = { 0 };
+	if (!argv || !argv[0] || !program_path("setpriv", arena) || !program_path(argv[0], arena))
+		return argv;
+	static const char *const before[] = { "setpriv", "--pdeathsig", "KILL", "--" };
+	for (size_t i = 0; i < sizeof before / sizeof *before; i++)
+		*arena_push(arena, words.word, words.n) = before[i];
+	*arena_push(arena, words.word, words.n) = program_path(argv[0], arena);
+	for (argv++; *argv; argv++)
+		*arena_push(arena, words.word, words.n) = *argv;
+	*arena_push(arena, words.word, words.n) = NULL;
+	return words.word;
+}
+
 static bool begin(struct run_job *job, struct arena *arena, struct child *child)
 {
-	const struct command *command = &job->command;
+	struct command started = job->command, *command = &started;
 	size_t max = command->output_max ? command->output_max : OUTPUT_MAX;
 	int64_t now = clock_ms();
 	*child = (struct child){
@@ -292,6 +308,8 @@ static bool begin(struct run_job *job, struct arena *arena, struct child *child)
 		.began = now,
 		.end = now + (command->deadline_ms ? command->deadline_ms : DEADLINE_MS),
 	};
+	if (command->ends_with_us)
+		command->argv = ends_with_us(command->argv, arena);
 	job->error =
 	        command->argv && command->argv[0] && *command->argv[0] ? open_and_start(command, arena, child) : ENOENT;
 	if (job->error)
@@ -383,25 +401,9 @@ struct spawned {
 	bool ended;
 };
 
-/* By util-linux's setpriv, where it is: only the new process itself can ask for that. */
-static const char *const *ends_with_us(const char *const *argv, struct arena *arena)
-{
-	struct words words = { 0 };
-	if (!argv || !argv[0] || !program_path("setpriv", arena) || !program_path(argv[0], arena))
-		return argv;
-	static const char *const before[] = { "setpriv", "--pdeathsig", "KILL", "--" };
-	for (size_t i = 0; i < sizeof before / sizeof *before; i++)
-		*arena_push(arena, words.word, words.n) = before[i];
-	*arena_push(arena, words.word, words.n) = program_path(argv[0], arena);
-	for (argv++; *argv; argv++)
-		*arena_push(arena, words.word, words.n) = *argv;
-	*arena_push(arena, words.word, words.n) = NULL;
-	return words.word;
-}
-
 int spawn_begin(const char *const *argv, struct arena *arena, struct spawned **ret)
 {
-	struct run_job job = { .command = { .argv = ends_with_us(argv, arena), .output_max = SIZE_MAX / 4 } };
+	struct run_job job = { .command = { .argv = argv, .output_max = SIZE_MAX / 4, .ends_with_us = true } };
 	struct child child;
 	if (!begin(&job, arena, &child))
 		return job.error;

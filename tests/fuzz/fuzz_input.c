@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input;
 	struct job job;
 	int64_t number;
-	playlist_segment_line(text, &number, &number);
+	playlist_segment_line(text, &number);
 	playlist_frame_line(text, &number);
 	const struct job_wish wish = { NULL, 0, 720, UNKNOWN_NUMBER, UNKNOWN_NUMBER, "aac", size % 2 ? 0 : UNKNOWN_NUMBER, false };
 	if (!input_parse(text, "in", &arena, NULL, &input) || !job_make(&input, "out.mp4", &wish, &arena, NULL, &job))
