@@ -69,6 +69,18 @@ bool esp_look(struct step_run *run, esp_fn *look, void *data)
 	return true;
 }
 
+bool esp_failed(struct step_run *run)
+{
+	struct arena scratch ARENA_SCOPED = { 0 };
+	struct boot boot = { 0 };
+	boot_gather_loader(run->exec->node, &scratch, &boot, NULL, NULL);
+	for (size_t i = 0; i < boot.n_esps; i++)
+		if (boot.esps[i].mounted != YES)
+			return err_hint(run->err, "if dmesg tells of a damaged FAT: fsck.fat -a /dev/disk/by-uuid/%s, then again",
+			        boot.esps[i].uuid);
+	return false;
+}
+
 /* One that was mounted for this alone is on disk once it is unmounted; one that is mounted elsewhere is not. */
 bool esp_refresh(struct step_run *run)
 {
@@ -76,7 +88,7 @@ bool esp_refresh(struct step_run *run)
 	struct arena scratch ARENA_SCOPED = { 0 };
 	struct boot boot = { 0 };
 	if (!exec_command(run, refresh, REFRESH_MS))
-		return false;
+		return esp_failed(run);
 	boot_gather_loader(run->exec->node, &scratch, &boot, NULL, NULL);
 	for (size_t i = 0; i < boot.n_esps; i++) {
 		const char *const sync[] = { "sync", "-f", boot.esps[i].mountpoint, NULL };

@@ -12,5 +12,8 @@ enum tri esp_configured(struct step_run *run);
 typedef bool esp_fn(struct step_run *run, const char *folder, const char *uuid, void *data);
 /* Every ESP; those that are not mounted are for that moment, read-only below /run. False: one cannot be seen (err). */
 bool esp_look(struct step_run *run, esp_fn *look, void *data);
+/* What writes onto the ESPs has failed, and err says how: where there are any, it gets the cure for what a power cut may
+ * have left there. Always false. */
+bool esp_failed(struct step_run *run);
 /* proxmox-boot-tool refresh, and all of it on disk. */
 bool esp_refresh(struct step_run *run);

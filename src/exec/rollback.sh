@@ -157,6 +157,14 @@ ready_for_tools() { # TOOL
 	return 1
 }
 
+# What a power cut left of a FAT no tool repairs by itself.
+esp_hint() {
+	[ -e "$ROOT/etc/kernel/proxmox-boot-uuids" ] || return 0
+	while read -r uuid _; do
+		say "if dmesg tells of a damaged FAT: fsck.fat -a /dev/disk/by-uuid/$uuid, then again" >&2
+	done <"$ROOT/etc/kernel/proxmox-boot-uuids"
+}
+
 back_initramfs() { # VERSION
 	# emergency mode has mounted nothing but the root
 	[ -n "$ROOT" ] || [ -e "/boot/vmlinuz-$1" ] || mount /boot 2>/dev/null
@@ -167,6 +175,7 @@ back_initramfs() { # VERSION
 		say "made again: initramfs of $1"
 	else
 		fail "initramfs of $1: update-initramfs -u -k $1 failed"
+		esp_hint
 	fi
 }
 
@@ -176,6 +185,7 @@ back_boot() {
 	ready_for_tools $tool || return 0
 	if [ $tool = update-grub ]; then inside update-grub; else inside proxmox-boot-tool refresh; fi || {
 		fail "boot loader: $tool failed"
+		esp_hint
 		return
 	}
 	sync

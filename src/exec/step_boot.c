@@ -126,8 +126,9 @@ static bool initramfs_apply(struct step_run *run)
 	if (!*run->step->key || strpbrk(run->step->key, "/ \t\n") || *run->step->key == '-')
 		return err_set(run->err, ERR_INPUT, "this is no kernel's version: %s", run->step->key);
 	const char *image = arena_printf(&scratch, "/boot/initrd.img-%s", run->step->key);
-	return exec_command(run, argv, MAKE_MS) && exec_sync(run, image) && exec_sync(run, "/boot") &&
-	       on_every_esp(run, image);
+	if (!exec_command(run, argv, MAKE_MS))
+		return esp_failed(run);
+	return exec_sync(run, image) && exec_sync(run, "/boot") && on_every_esp(run, image);
 }
 
 static bool initramfs_undo(struct step_run *run, const char *old, const char *blob)
