@@ -206,7 +206,7 @@ record_run() {
 }
 # The power goes at a moment of the recorded run. What is half copied onto an ESP does not boot: then somebody comes with a
 # system of his own, which the disk's GRUB is here, by BIOS.
-no_boot='Kernel panic\|BdsDxe: [Ff]ailed to\|BdsDxe: No bootable'
+no_boot='Kernel panic\|BdsDxe: [Ff]ailed to\|BdsDxe: No bootable\|BdsDxe: starting .*"\(UiApp\|EFI Internal Shell\)"'
 cuts_run() {
 	begin=$(sed -n "s/^${at%:*} //p" "$record/parts") end=$(sed -n "/^${at%:*} /{n;s/.* //p}" "$record/parts")
 	entries=$(awk -v begin="$begin" -v end="$end" -v far="${at#*:}" 'BEGIN { print begin + int(far * (end - begin)) }')
