@@ -148,7 +148,10 @@ run "$gpuferry" transcode --quiet --prefer software --size 180 lies.mkv lies.mp4
 # ---- a stop
 
 await() { for _ in $(seq 600); do [ ! -e "$1" ] || return 0; sleep 0.1; done; return 1; }
-for signal in TERM INT HUP; do
+signals="TERM INT HUP"
+# where nohup started all this, that one cannot be taught again
+[ $((0x$(sed -n 's/^SigIgn:[[:space:]]*//p' /proc/self/status) & 1)) = 0 ] || signals="TERM INT"
+for signal in $signals; do
 	"$gpuferry" transcode --quiet --prefer software long.mkv "$signal.m3u8" 2>err &
 	pid=$!
 	await "$signal.m3u8"
