@@ -27,6 +27,7 @@ program() {
 begin() {
 	name=$1
 	shift
+	rm -f "$work/$name.out" # of one before
 	"$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
 	pid=$!
 	pids="$pids $pid"
