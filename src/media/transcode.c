@@ -306,8 +306,12 @@ static bool begin_audio(struct run *run)
 {
 	struct arena *arena = run->arena;
 	const char *to = run->hls ? segment_pattern(run, 'a', arena) : in_work(run, "audio", arena);
-	return !run->job->with_audio || run->program[AUDIO] || run->audio_done ||
-	       begin(run, AUDIO, job_audio(run->job, &run->options->tools, to, arena));
+	if (!run->job->with_audio || run->program[AUDIO] || run->audio_done)
+		return true;
+	if (!begin(run, AUDIO, job_audio(run->job, &run->options->tools, to, arena)))
+		return false;
+	spawn_yield(run->program[AUDIO]); /* it is quick, and the first picture is waited for */
+	return true;
 }
 
 /* ffmpeg tells a segment's end by how long its last frame would be shown at a steady rate. Where there is none, that frame

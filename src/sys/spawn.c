@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -411,6 +412,12 @@ int spawn_begin(const char *const *argv, struct arena *arena, struct spawned **r
 	spawned->child = child;
 	*ret = spawned;
 	return 0;
+}
+
+void spawn_yield(const struct spawned *spawned)
+{
+	enum { BEHIND = 10 };
+	setpriority(PRIO_PROCESS, (id_t)spawned->child.pid, BEHIND);
 }
 
 /* Lines that were taken make room; one that never ends is dropped. */

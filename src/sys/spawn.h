@@ -15,6 +15,8 @@ void spawn_run_each(struct run_job *jobs, size_t n, unsigned at_once, struct are
 struct spawned;
 /* Begins it, as above but without an input and a deadline. Should this program be killed, it ends too. 0 or errno. */
 int spawn_begin(const char *const *argv, struct arena *arena, struct spawned **ret);
+/* Others go before it where the processors do not do for all. */
+void spawn_yield(const struct spawned *spawned);
 /* Waits until one of them says something or has ended, `wake` can be read (-1: none), or the time is over. A NULL in
  * the list is nobody. */
 void spawn_wait(struct spawned *const *list, size_t n, int wake, unsigned ms);
