@@ -80,7 +80,7 @@ for name in x.v00001.ts:x y.ts:x y.ts:z; do
 done
 [ $refused = yes ]; ok "an input is never a segment of its own HLS, by whatever name"
 run "$gpuferry" transcode --quiet --prefer software hd.mp4 parts/w.m3u8
-[ $code = 0 ] && cmp -s hd.mp4 parts/l.mp4 && [ ! -L parts/w.v00000.ts ] && clean parts/w.m3u8 && [ "$(ls -A parts | grep -c gpuferry)" = 0 ]
+[ $code = 0 ] && cmp -s hd.mp4 parts/l.mp4 && [ ! -L parts/w.v00000.ts ] && clean parts/w.m3u8 && [ -z "$(find parts -name "*gpuferry*")" ]
 ok "a segment is written into no link"
 "$gpuferry" transcode --quiet --prefer software long.mkv parts/two.m3u8 &
 pid=$!
