@@ -18,6 +18,9 @@
 #define IHD_DRIVER                                                                                                     \
 	"Intel since Broadwell: intel-media-va-driver (the non-free build encodes more); AMD: mesa-va-drivers; an "    \
 	"NVIDIA node has no encoder there: use NVENC"
+#define NO_SESSION                                                                                                     \
+	"no session is free: the limit of consumer cards is reached, or the GPU's memory is full",                     \
+	        "end another stream, or raise the driver: 12 sessions since 590, 8 since 550, 5 since 530"
 #define DECODE_OTHERWISE                                                                                               \
 	"let software decode it; or the whole driver: intel-media-va-driver-non-free; not a Mesa without H.264 and "   \
 	"HEVC"
@@ -93,11 +96,9 @@ const struct failure_row failure_rows[] = {
 	        "this GPU, or the share of it that was handed in (vGPU), has no CUDA",
 	        "a vGPU profile with CUDA, and its licence" },
 	{ "nvenc-limit", FAILURE_LIMIT, 3, "OpenEncodeSessionEx failed: out of memory (10)", NULL,
-	        "no session is free: the limit of consumer cards is reached, or the GPU's memory is full",
-	        "end another stream, or raise the driver: 12 sessions since 590, 8 since 550, 5 since 530" },
+	        NO_SESSION },
 	{ "nvenc-limit", FAILURE_LIMIT, 3, "nvEncOpenEncodeSessionEx: 10 ", NULL,
-	        "no session is free: the limit of consumer cards is reached, or the GPU's memory is full",
-	        "end another stream, or raise the driver: 12 sessions since 590, 8 since 550, 5 since 530" },
+	        NO_SESSION },
 	{ "nvenc-key", FAILURE_LIMIT, 3, "incompatible client key (21)", NULL,
 	        "no session is free: the limit of consumer cards is reached (as older drivers say it)",
 	        "end another stream, or raise the driver" },

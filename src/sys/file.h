@@ -42,5 +42,7 @@ int file_symlink(int root, const char *target, const char *path);
 /* One write of the whole value: a short one is EIO. ETIMEDOUT: the child is left to the kernel, with SIGKILL pending.
  */
 int file_attribute(int root, const char *path, const char *value, unsigned deadline_ms);
+/* Locks what is open, until it is closed: 0; EWOULDBLOCK: another has it; errno where the file system knows no locks. */
+int file_hold(int fd);
 /* An fd that holds the lock until it is closed; EWOULDBLOCK: another has it. */
 int file_lock(int root, const char *path, int *ret);

@@ -188,6 +188,12 @@ int file_symlink(int root, const char *target, const char *path)
 	return symlinkat(target, place.folder, place.name) ? errno : 0;
 }
 
+int file_hold(int fd)
+{
+	/* flock(2): its header has the name of ours */
+	return syscall(SYS_flock, fd, LOCK_EX | LOCK_NB) ? errno : 0;
+}
+
 int file_lock(int root, const char *path, int *ret)
 {
 	struct place place PLACE_SCOPED = nowhere;
@@ -196,9 +202,8 @@ int file_lock(int root, const char *path, int *ret)
 		error = open_file(&place, O_RDWR | O_CREAT, 0600, &fd);
 	if (error)
 		return error;
-	/* flock(2): its header has the name of ours */
-	if (syscall(SYS_flock, fd, LOCK_EX | LOCK_NB)) {
-		error = errno;
+	error = file_hold(fd);
+	if (error) {
 		close(fd);
 		return error;
 	}

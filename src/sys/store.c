@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sys/file.h"
@@ -155,12 +154,6 @@ static void clear(int folder, const char *path)
 	rmdir(path);
 }
 
-/* flock(2): its header has the name of ours */
-static int lock(int fd)
-{
-	return syscall(SYS_flock, fd, LOCK_EX | LOCK_NB) ? errno : 0;
-}
-
 /* Does the name still lead to what was opened by it? */
 static bool is_still(int fd, const char *path)
 {
@@ -177,7 +170,7 @@ static int take(const char *path, bool own)
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	int error = lock(fd);
+	int error = file_hold(fd);
 	/* who held it before may have removed it */
 	if ((!error || (own && error != EWOULDBLOCK)) && fstat(fd, &taken) == 0 && taken.st_uid == geteuid() && is_still(fd, path))
 		return fd;
@@ -240,7 +233,7 @@ bool store_claim(const char *path, struct arena *arena, struct err *err, struct 
 		int fd = open(beside, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 		if (fd < 0)
 			return failed(err, errno, beside);
-		int error = lock(fd);
+		int error = file_hold(fd);
 		if (error != EWOULDBLOCK && is_still(fd, beside)) {
 			*ret = (struct store_claim){ beside, fd };
 			return true;
