@@ -3,7 +3,7 @@
 # gpuferry by what a real kernel with a real IOMMU does. FOLDER holds the images and a log for each run. Each row of the
 # tables below is one run; they go in parallel up to the cores. Nothing is tried twice. Ends like a test: N passed, N failed,
 # N skipped. cuts: the power goes at N moments of SEED's; some: N of the boots, as SEED picks them. Asked again for the same
-# seed, those that passed before are not run again.
+# seed, those that passed before are not run again. The table itself names no times: two runs of a seed give the same one.
 set -u
 folder=$(realpath "$1")
 lab=$(cd "$(dirname "$0")" && pwd)
@@ -219,7 +219,7 @@ cuts_run() {
 	[ -n "$why" ] || first_run "$logs/$name.raw" raw "$no_boot" 1 "$logs/$name.log" 0
 	code=$?
 	if [ -n "$cut" ] && [ "$machine" = uefi ]; then
-		note=', by another system'
+		note=' (by another system)'
 		second_run intel-4060ti
 		code=$?
 	fi
@@ -247,7 +247,8 @@ one() { # KIND NAME MACHINE JOB SECONDS WORDS...
 	[ $code = 0 ] || wrong "the machine did not power off in $seconds s (code $code)"
 	grep -q '^== end' "$result" 2>/dev/null || wrong "the job did not come to its end"
 	[ -n "$why" ] || "judge_$job"
-	if [ -z "$why" ]; then say "ok $name ($took s$note)"; else say "not ok $name ($took s): $why; $logs/$name.log"; fi
+	echo "$took $name" >"$logs/$name.took"
+	if [ -z "$why" ]; then say "ok $name$note"; else say "not ok $name: $why; $logs/$name.log"; fi
 }
 
 if [ "${2-}" = one ]; then
@@ -289,7 +290,7 @@ esac
 touch "$table"
 grep '^ok ' "$table" >"$table.ok"
 mv "$table.ok" "$table"
-left=$(printf '%s\n' "$runs" | grep . | while read -r name rest; do grep -q "^ok $name " "$table" || echo "$name $rest"; done)
+left=$(printf '%s\n' "$runs" | grep . | while read -r name rest; do grep -Eq "^ok $name( |\$)" "$table" || echo "$name $rest"; done)
 printf '%s\n' "$left" | grep . | xargs -r -P "$(nproc)" -L 1 sh "$0" "$folder" one "$kind" >>"$table" 2>&1
 sort -o "$table" "$table"
 cat "$table"
@@ -298,5 +299,7 @@ total=$(printf '%s\n' "$runs" | grep -c .)
 [ $((passed + failed + skipped)) = "$total" ] || { say "of $total runs $((passed + failed + skipped)) said something"; failed=$((failed + 1)); }
 # shellcheck disable=SC2046
 [ "$kind" != boots ] || boots_sum $(printf '%s\n' "$runs" | cut -d' ' -f1)
+say "the longest of them, in seconds: $(printf '%s\n' "$runs" | while read -r run rest; do cat "$logs/$run.took"; done 2>/dev/null |
+	sort -rn | head -n 5 | paste -sd, - | sed 's/,/, /g')"
 say "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
