@@ -34,12 +34,14 @@ static struct drm_node nodes[] = {
 static const struct drm drm = { .nodes = nodes, .n = COUNT(nodes) };
 
 static struct input_subtitle subtitles[] = { { 2, false }, { 3, true } };
-static const struct input film = { "/films/a.mkv", true, 0, 600000000, 10000000, 0, "h264", 1920, 1080, 8, true, false, false,
+static const struct input film = { "/films/a.mkv", true, 0, 600000000, 10000000, 0, "h264", 1920, 1080, 8, true, false, false, false,
 	RANGE_SDR, 24000, 1001, true, 600000000, 1, subtitles, 2 },
-                          hdr = { "b.mkv", true, 0, 600000000, 10000000, 0, "hevc", 3840, 2160, 10, true, false, false,
+                          hdr = { "b.mkv", true, 0, 600000000, 10000000, 0, "hevc", 3840, 2160, 10, true, false, false, false,
 	                          RANGE_HDR10, 50, 1, true, 600000000, -1, NULL, 0 },
-                          cast = { "c.ts", false, 1400000, -1, -1, 1, "mpeg2", 1440, 1080, 8, true, true, true, RANGE_SDR, 25,
-	                          1, false, -1, 0, subtitles, 1 };
+                          cast = { "c.ts", false, 1400000, -1, -1, 1, "mpeg2", 1440, 1080, 8, true, true, true, false,
+	                          RANGE_SDR, 25, 1, false, -1, 0, subtitles, 1 },
+                          fields = { "d.ts", false, 0, 600000000, -1, 0, "h264", 1920, 1080, 8, true, false, false, true,
+	                          RANGE_SDR, 25, 1, true, 600000000, -1, subtitles, 2 };
 
 #define PLAIN                                                                                                          \
 	{                                                                                                              \
@@ -119,6 +121,17 @@ static const struct {
 	        "scale_vaapi=w=1280:h=720:format=nv12' " },
 	{ &film, "o.mp4", { "h264", 0, 0, -1, -1, "aac", 1, false }, "libx264", 8, "", { 1, 3000000 }, VIDEO,
 	        "-filter_complex '[0:0][0:3]overlay,trim=start=3.000000,format=yuv420p[v]' -map '[v]' " },
+	/* two fields a frame: before all else, on the card where its filter is there */
+	{ &fields, "o.mp4", { "h264", 0, 720, -1, -1, "aac", -1, false }, "libx264", 8, "", { 2, 6000000 }, VIDEO,
+	        "-vf bwdif=mode=send_frame:deint=interlaced,trim=start=6.000000,scale=w=1280:h=720,format=yuv420p " },
+	{ &fields, "o.mp4", { "h264", 0, 720, -1, -1, "aac", -1, false }, "h264_vaapi", 8, "deinterlace_vaapi", { 0, 0 }, VIDEO,
+	        "-c:v h264 {guards} -i file:d.ts -map 0:0 "
+	        "-vf deinterlace_vaapi=rate=frame:auto=1,scale_vaapi=w=1280:h=720:format=nv12 " },
+	{ &fields, "o.mp4", { "h264", 0, 720, -1, -1, "aac", -1, false }, "h264_vaapi", 8, "yadif_cuda", { 0, 0 }, VIDEO,
+	        "-filter_hw_device va {guards} -i file:d.ts -map 0:0 -vf bwdif=mode=send_frame:deint=interlaced,"
+	        "format=nv12,hwupload,scale_vaapi=w=1280:h=720:format=nv12 " },
+	{ &fields, "o.mp4", { "h264", 0, 720, -1, -1, "aac", 1, false }, "h264_vaapi", 8, "deinterlace_vaapi", { 0, 0 }, VIDEO,
+	        "-filter_complex '[0:0]bwdif=mode=send_frame:deint=interlaced[d];[d][0:3]overlay,format=nv12,hwupload," },
 	/* turned, without an index, not beginning at zero, of an older program */
 	{ &cast, "o.mp4", { NULL, 720, 0, -1, -1, "aac", 0, false }, "libx264", 8, "", { 9, 30100000 }, VIDEO,
 	        "-ss 10 {guards} -i file:c.ts -map 0:1 -vf 'trim=start=30.100000,scale=w=720:h=960,"

@@ -547,6 +547,53 @@ static void test_others(void **state)
 		make_direct(form);
 }
 
+/* How many frames ffmpeg's own eye sees as two fields, and how many as one picture. */
+static void count_fields(const char *path, unsigned *ret_fields, unsigned *ret_whole)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *const argv[] = { "ffmpeg", "-hide_banner", "-i", path, "-vf", "idet", "-f", "null", "-", NULL };
+	struct outcome outcome = run_program(&arena, argv);
+	const char *line = strstr(outcome.err.data, "Multi frame detection: ");
+	unsigned top, bottom;
+	if (!line || sscanf(line, "Multi frame detection: TFF: %u BFF: %u Progressive: %u", &top, &bottom, ret_whole) != 3)
+		fail_msg("%s: %s", path, outcome.err.data);
+	*ret_fields = top + bottom;
+}
+
+/* Two fields a frame, as television has them: no frame is lost, and none has lines of two moments. */
+static void test_fields(void **state)
+{
+	(void)state;
+	struct film film;
+	unsigned fields, whole;
+	clip = arena_printf(&shared, "%s/fields.mp4", base);
+	run_line(arena_printf(&shared,
+	        "ffmpeg -v error -y -i %s -vf setfield=tff -c:a copy -c:v libx264 -preset ultrafast -flags +ilme+ildct %s",
+	        steady, clip));
+	for (size_t form = 0; form < COUNT(endings); form++) {
+		make_direct(form);
+		one_case(7, endings[form]);
+	}
+	run_line(arena_printf(&shared,
+	        "ffmpeg -v error -y -f lavfi -i testsrc2=s=320x240:r=50 -t 7 -vf tinterlace=interleave_top -r 25 -c:v libx264 "
+	        "-preset ultrafast -flags +ilme+ildct %s",
+	        clip));
+	count_fields(clip, &fields, &whole);
+	assert_true(fields == 175 && whole == 0);
+	film_open(&film, "", "mp4");
+	assert_true(film.input.interlaced);
+	film_run(&film);
+	if (!film.done)
+		fail_msg("%s", film.err.text);
+	count_fields(film.job.output, &fields, &whole);
+	if (fields + whole != 175 || fields > 10)
+		fail_msg("%u frames of two fields, %u of one", fields, whole);
+	film_close(&film);
+	clip = steady;
+	for (size_t form = 0; form < COUNT(endings); form++)
+		make_direct(form);
+}
+
 static int make_films(void **state)
 {
 	(void)state;
@@ -583,6 +630,7 @@ int main(void)
 		cmocka_unit_test(test_playlists),
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_seeds),
 		cmocka_unit_test(test_failures),

@@ -134,7 +134,7 @@ static bool choose(struct world *world, struct asked *asked, struct arena *arena
 	if (!proofs)
 		return false;
 	asked->tools = (struct job_tools){ proofs->ffmpeg, proofs->version, NULL };
-	if (asked->job.tone_map) {
+	if (job_needs_filters(&asked->job)) {
 		if (!ffmpeg_open(world, app->ffmpeg, arena, err, &ffmpeg))
 			return false;
 		struct words *filters = arena_new(arena, struct words);
@@ -208,6 +208,7 @@ static json_t *document_of(const struct asked *asked)
 	json_put(in, "height", json_number(input->height));
 	json_put(in, "bits", json_number(input->bits));
 	json_put(in, "range", json_text(ranges[input->range]));
+	json_put(in, "interlaced", json_tri(tri_of(input->interlaced)));
 	json_put(in, "duration_us", json_number(input->duration_us));
 	json_put(document, "input", in);
 	json_put(document, "output", json_raw_text(asked->job.output));

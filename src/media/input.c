@@ -103,6 +103,13 @@ static void take_turn(const json_t *stream, struct input *input)
 	}
 }
 
+/* "tt", "bb", "tb", "bt": which field comes first, as coded and as shown */
+static bool is_interlaced(const json_t *stream)
+{
+	const char *order = json_string_at(stream, "field_order");
+	return order && text_has_word("tt bb tb bt", order, " ");
+}
+
 static enum input_range range_of(const json_t *stream)
 {
 	const char *transfer = json_string_at(stream, "color_transfer");
@@ -153,6 +160,7 @@ static bool take_video(const json_t *stream, struct arena *arena, struct input *
 	input->bits = bits_of(format);
 	input->planar_420 = strstr(format, "420") || text_starts(format, "nv12") || text_starts(format, "p010");
 	take_turn(stream, input);
+	input->interlaced = is_interlaced(stream);
 	input->range = range_of(stream);
 	if (!take_rate(rate, input) && !take_rate(average, input)) {
 		input->rate_num = 25;
@@ -281,7 +289,7 @@ bool input_probe(struct world *world, const char *ffmpeg, const char *path, stru
 	}
 	static const char entries[] =
 	        "format=format_name,start_time,duration,bit_rate:stream=index,codec_name,codec_type,width,height,"
-	        "pix_fmt,r_frame_rate,avg_frame_rate,duration,color_transfer,channels:stream_disposition=attached_pic,"
+	        "pix_fmt,field_order,r_frame_rate,avg_frame_rate,duration,color_transfer,channels:stream_disposition=attached_pic,"
 	        "timed_thumbnails:stream_side_data=rotation:stream_tags=DURATION:packet=stream_index,pts_time";
 	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist",
 		input_formats, "-read_intervals", "%+#300", "-show_entries", entries, "-of", "json", "-i", input_url(path, arena), NULL };

@@ -25,6 +25,7 @@ struct input {
 	bool planar_420; /* chroma as all hardware has it */
 	bool turned;     /* it is to be rotated when it is shown */
 	bool sideways;   /* so that its width is its height then */
+	bool interlaced; /* two fields a frame, as television has them */
 	enum input_range range;
 	unsigned rate_num, rate_den; /* frames a second: the finest that all timestamps fit */
 	bool steady;                 /* and they all come at that rate */

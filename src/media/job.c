@@ -55,6 +55,15 @@ static const char *const tone_maps[WAYS] = {
 	               "colorspace=bt709",
 };
 
+/* A frame for a frame, and those that are whole stay as they are. */
+static const char *const deinterlacers[WAYS] = {
+	[WAY_NVENC] = "yadif_cuda=mode=send_frame:deint=interlaced",
+	[WAY_QSV] = "deinterlace_qsv=mode=advanced",
+	[WAY_VAAPI] = "deinterlace_vaapi=rate=frame:auto=1",
+	[WAY_VULKAN] = "bwdif_vulkan=mode=send_frame:deint=interlaced",
+	[WAY_SOFTWARE] = "bwdif=mode=send_frame:deint=interlaced",
+};
+
 /* The processor's, best first. Each one wants its input scaled before: half the time, measured. */
 static const struct {
 	const char *filter, *text;
@@ -134,6 +143,7 @@ bool job_make(const struct input *input, const char *output, const struct job_wi
 		        text_shown(arena, input->path), input->n_subtitles, (long long)wish->subtitle + 1);
 	bool hdr = input->range != RANGE_SDR;
 	job.tone_map = hdr && !wish->keep_hdr;
+	job.deinterlace = input->interlaced; /* encoders would take the lines of both fields for one picture */
 	job.bits = hdr && wish->keep_hdr ? 10 : 8;
 	job.with_audio = input->audio >= 0 && strcmp(wish->audio, "none") != 0;
 	/* what every player of HLS takes */
@@ -189,6 +199,11 @@ static bool lists_filter(const struct words *filters, const char *text)
 	return filters && ffmpeg_lists(filters, arena_strndup(&arena, text, strcspn(text, "=")));
 }
 
+bool job_needs_filters(const struct job *job)
+{
+	return job->tone_map || job->deinterlace;
+}
+
 bool job_engine(const struct job *job, const struct proofs *proofs, const struct proof *best, const struct drm *drm,
         const struct words *filters, struct arena *arena, struct err *err, struct job_engine *ret)
 {
@@ -207,7 +222,10 @@ bool job_engine(const struct job *job, const struct proofs *proofs, const struct
 			engine.device = devices[i];
 	if (job->tone_map && tone_maps[way] && lists_filter(filters, tone_maps[way]))
 		engine.tone_map = tone_maps[way];
-	engine.decodes = !engine.software && (!job->tone_map || engine.tone_map) && decodes(job, proofs, best);
+	if (job->deinterlace && deinterlacers[way] && lists_filter(filters, deinterlacers[way]))
+		engine.deinterlace = deinterlacers[way];
+	engine.decodes = !engine.software && (!job->tone_map || engine.tone_map) &&
+	                 (!job->deinterlace || engine.deinterlace) && decodes(job, proofs, best);
 	*ret = engine;
 	return true;
 }
@@ -336,6 +354,12 @@ static const char *software_tone_map(const struct words *filters)
 	return software_tone_maps[1].text;
 }
 
+/* Before all others, which would mix the lines of two moments; "": there is nothing to do. */
+static const char *deinterlacer(const struct job *job, const struct job_engine *engine)
+{
+	return !job->deinterlace ? "" : engine->decodes ? engine->deinterlace : deinterlacers[WAY_SOFTWARE];
+}
+
 /* From the decoded frame to what the encoder takes. */
 static const char *graph(const struct job *job, const struct job_engine *engine, const struct job_tools *tools,
         const struct job_from *from, struct arena *arena)
@@ -346,6 +370,8 @@ static const char *graph(const struct job *job, const struct job_engine *engine,
 	const char *format = way->format[job->bits == 10],
 	           *box = arena_printf(arena, "w=%u:h=%u", job->width, job->height);
 	bool mapped_here = job->tone_map && !engine->tone_map, scaled = !is_scaled(job);
+	if (!subtitle || !subtitle->picture)
+		link_in(&chain, deinterlacer(job, engine));
 	if (from->after_us)
 		link_in(&chain, arena_printf(arena, "trim=start=%s", seconds(from->after_us, arena)));
 	if (job->input->range != RANGE_SDR)
@@ -400,8 +426,12 @@ static void put_video_map(struct line *line, const struct job *job, const struct
 	const char *filters = graph(job, engine, tools, from, line->arena);
 	if (subtitle && subtitle->picture) {
 		put_word(line, "-filter_complex");
-		put_word(line, arena_printf(line->arena, "[0:%u][0:%u]overlay,%s[v]", job->input->video,
-		                       subtitle->index, filters));
+		const char *under = deinterlacer(job, engine);
+		if (*under)
+			under = arena_printf(line->arena, "[0:%u]%s[d];[d]", job->input->video, under);
+		else
+			under = arena_printf(line->arena, "[0:%u]", job->input->video);
+		put_word(line, arena_printf(line->arena, "%s[0:%u]overlay,%s[v]", under, subtitle->index, filters));
 		put(line, "-map [v]");
 		return;
 	}

@@ -29,7 +29,7 @@ struct job {
 	enum job_form form;
 	struct job_wish wish;
 	unsigned width, height, bits; /* of the output's video */
-	bool tone_map, with_audio;
+	bool tone_map, deinterlace, with_audio;
 	const char *codec; /* NULL: any, until an engine is found */
 };
 
@@ -40,7 +40,7 @@ struct job_engine {
 	struct media_device device;
 	bool software;
 	bool decodes;         /* the frames never leave the card */
-	const char *tone_map; /* its filter; NULL: the processor does it */
+	const char *tone_map, *deinterlace; /* its filters; NULL: the processor does it */
 };
 
 enum { JOB_SEGMENT_SECONDS = 3 };
@@ -50,8 +50,10 @@ bool job_make(const struct input *input, const char *output, const struct job_wi
         struct err *err, struct job *ret);
 /* For encode_choose. */
 struct encode_job job_encode(const struct job *job);
-/* How `best` is put to use. filters: what this ffmpeg lists; NULL: not asked, as nothing is to be tone mapped. False
- * with err: it cannot be used for this job. */
+/* Whether the job needs filters that not every ffmpeg has. */
+bool job_needs_filters(const struct job *job);
+/* How `best` is put to use. filters: what this ffmpeg lists; NULL: not asked, as the job needs none of them. False with
+ * err: it cannot be used for this job. */
 bool job_engine(const struct job *job, const struct proofs *proofs, const struct proof *best, const struct drm *drm,
         const struct words *filters, struct arena *arena, struct err *err, struct job_engine *ret);
 /* The software that can go on for it; NULL: none was proven. */
