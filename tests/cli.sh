@@ -203,6 +203,8 @@ else
 	fi
 	prove --json --ffmpeg "$work/none"
 	[ $code = 1 ] && one_line; ok "an ffmpeg that is not there"
+	prove --json --ffmpeg /usr/bin
+	[ $code = 1 ] && one_line && grep -q 'is a folder' "$work/err"; ok "an ffmpeg that is a folder"
 	prove --json --ffmpeg /bin/true
 	[ $code = 1 ] && one_line; ok "a program that is no ffmpeg"
 fi

@@ -158,6 +158,7 @@ refused "a Host of another site" 421 "GET /metrics HTTP/1.1\r\nHost: zzq.example
 refused "a Host that is none" 400 "GET /metrics HTTP/1.1\r\nHost: $mark\r\nConnection: close\r\n\r\n"
 refused "a Host with a port that is none" 400 "GET /metrics HTTP/1.1\r\nHost: localhost:zzq\r\nConnection: close\r\n\r\n"
 refused "a Host in open brackets" 400 "GET /metrics HTTP/1.1\r\nHost: [::1zzq\r\nConnection: close\r\n\r\n"
+refused "two Hosts" 400 "GET /metrics HTTP/1.1\r\nHost: localhost\r\nhost: zzq\r\nConnection: close\r\n\r\n"
 refused "no Host" 400 "GET /metrics HTTP/1.1\r\nX: zzq\r\nConnection: close\r\n\r\n"
 refused "POST" 405 "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nConnection: close\r\n\r\nzzq"
 refused "a body that is promised and never comes" 405 "PUT /zzq HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +28,8 @@ bool(err_errno)(struct err *err, int number, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(what, sizeof what, format, args);
 	va_end(args);
-	return err_set(err, ERR_SYSTEM, "%s: %s", what, strerror(number));
+	err_set(err, ERR_SYSTEM, "%s: %s", what, strerror(number));
+	return number == ENOSPC || number == EDQUOT ? err_hint(err, "make room, or name another place") : false;
 }
 
 bool(err_wrap)(struct err *err, const char *format, ...)

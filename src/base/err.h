@@ -26,7 +26,7 @@ struct err {
 /* Fills err and returns false, so that `return err_set(...)` is one line. err may be NULL. */
 bool err_set(struct err *err, enum err_kind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same with ": strerror(number)" behind the text; kind is ERR_SYSTEM. */
+/* The same with ": strerror(number)" behind the text; kind is ERR_SYSTEM. A disk that is full has its hint. */
 bool err_errno(struct err *err, int number, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "context: " before the text of an error that is set. Returns false. */

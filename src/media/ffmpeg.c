@@ -135,6 +135,10 @@ bool ffmpeg_find(struct world *world, const char *path, struct arena *arena, str
 	int error = world_stat(world, path, ret_stat);
 	if (error)
 		return err_set(err, ERR_INPUT, "%s: %s", text_shown(arena, path), world_why(error));
+	if (ret_stat->type == NODE_DIR) {
+		err_set(err, ERR_INPUT, "%s: is a folder", text_shown(arena, path));
+		return err_hint(err, "name the program in it: %s/ffmpeg", text_shown(arena, path));
+	}
 	ret->path = path;
 	ret->origin = "named";
 	return true;

@@ -31,7 +31,7 @@ static const struct {
 } refusals[] = {
 	{ 200, NULL },
 	{ 503, NULL },
-	{ 400, "400: the Host header is none\n" },
+	{ 400, "400: the Host header is none, or there are two\n" },
 	{ 404, "404: /health and /metrics are what there is\n" },
 	{ 405, "405: GET and HEAD are what can be asked\n" },
 	{ 421, "421: this answers to localhost and to addresses, and to no other name\n" },
@@ -187,6 +187,13 @@ static bool host_name(const char *host, char *ret, size_t room)
 	return host[0] == '[' ? inet_pton(AF_INET6, ret, &address) == 1 : strspn(ret, good) == size;
 }
 
+static enum MHD_Result count_hosts(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind, (void)value;
+	*(unsigned *)data += strcasecmp(name, "Host") == 0;
+	return MHD_YES;
+}
+
 /* A page of another site may have its own name point at this machine, and read along: by name only localhost is
  * answered where nobody but this machine is meant. 0: it is fine. */
 static unsigned host_refused(const struct http *http, struct MHD_Connection *connection)
@@ -194,6 +201,10 @@ static unsigned host_refused(const struct http *http, struct MHD_Connection *con
 	char name[256];
 	struct in_addr v4;
 	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+	unsigned hosts = 0;
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, count_hosts, &hosts);
+	if (hosts > 1)
+		return 400; /* whoever stands before it may have looked at the other one: RFC 9112, 3.2 */
 	if (!host)
 		return 0; /* HTTP/1.0 has none; of a later one the library asks for it */
 	if (!host_name(host, name, sizeof name))
