@@ -208,6 +208,7 @@ record_run() {
 # system of his own, which the disk's GRUB is here, by BIOS.
 no_boot='Kernel panic\|BdsDxe: [Ff]ailed to\|BdsDxe: No bootable\|BdsDxe: starting .*"\(UiApp\|EFI Internal Shell\)"'
 cuts_run() {
+	[ -d "$record" ] || { why="there is no record of the run" && return; }
 	begin=$(sed -n "s/^${at%:*} //p" "$record/parts") end=$(sed -n "/^${at%:*} /{n;s/.* //p}" "$record/parts")
 	entries=$(awk -v begin="$begin" -v end="$end" -v far="${at#*:}" 'BEGIN { print begin + int(far * (end - begin)) }')
 	pack "$record/wished"
