@@ -278,6 +278,22 @@ wait_for 20 "$port" .status warn && [ "$(health "$port" '.checks["transcode:fall
 	[ "$(health "$port" '.output | startswith("h264_nvenc failed in a transcode: ")')" = true ] && [ "$(status)" = 200 ]
 ok "and it is told: a warning, with the reason"
 rm "$work/nvenc.film"
+# no session is free: known by the driver's refusal, and then by counting, until some have ended
+sed -i 's/^act() {/&\n\tcase "$*" in *nvenc*stream_segment*) [ ! -e "$0.many" ] || say "OpenEncodeSessionEx failed: out of memory (10)" ;; esac/' "$work/nvenc"
+touch "$work/nvenc.many"
+film() { run env LD_LIBRARY_PATH="$work/nvidia" FAKE_NVML="$work/nvml" "$gpuferry" transcode --json --ffmpeg "$work/nvenc" --overwrite "$work/film.mkv" "$work/film.mp4"; }
+printf 'temperature 61\nsession 1 60\nsession 2 60\nsession 3 60\nmemory 900\n' >"$work/nvml"
+film
+[ $code = 0 ] && [ "$(jq -c '[.choice.encoder, .attempts[0].reason, (.attempts | length)]' "$work/out")" = '["h264_nvenc","limit",2]' ]
+ok "a job beyond the driver's sessions goes on in software"
+film
+[ $code = 0 ] && [ "$(jq -c '[.choice.encoder, (.attempts | length)]' "$work/out")" = '["libx264",1]' ] &&
+	jq -r '.choice.passed_over[].why' "$work/out" | grep -q '3 sessions run, and at 3 the driver gave no more'
+ok "the next one begins there, while as many run, and says why"
+rm "$work/nvenc.many"
+echo "temperature 61" >"$work/nvml"
+film
+[ $code = 0 ] && [ "$(jq -r .choice.encoder "$work/out")" = h264_nvenc ]; ok "and once some have ended, hardware is taken again"
 run env LD_LIBRARY_PATH="$work/nvidia" FAKE_NVML="$work/nvml" "$gpuferry" transcode --ffmpeg "$work/nvenc" --overwrite "$work/film.mkv" "$work/film.mp4"
 [ $code = 0 ] && wait_for 20 "$port" .status pass; ok "until hardware has encoded one to its end"
 get "$port" /metrics

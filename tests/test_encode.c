@@ -60,7 +60,7 @@ static const struct {
 	{ &riches, { "h264", 8, 7680, 4320, false, -1, -1 }, "", "", "libx264", "h264_qsv", "7680x4320 is beyond" },
 	{ &riches, { "hevc", 8, 7680, 4320, false, -1, -1 }, "", "", "hevc_nvenc", "libx265", "hardware" },
 	{ &riches, { "h264", 8, 0, 0, true, -1, -1 }, "", "", "", "h264_qsv", "tone map" },
-	{ &riches, { "hevc", 10, 0, 0, false, 8, 8 }, "", "", "hevc_qsv", "hevc_nvenc", "8 of 8 sessions run" },
+	{ &riches, { "hevc", 10, 0, 0, false, 8, 8 }, "", "", "hevc_qsv", "hevc_nvenc", "8 sessions run, and at 8 the driver gave no more" },
 	{ &riches, { "hevc", 10, 0, 0, false, 7, 8 }, "", "", "hevc_nvenc", "hevc_qsv", "first" },
 	{ &riches, { "hevc", 10, 0, 0, false, 99, -1 }, "", "", "hevc_nvenc", "hevc_qsv", "first" },
 	{ &riches, { "h264", 10, 0, 0, false, -1, -1 }, "", "", "", NULL, NULL },

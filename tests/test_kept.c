@@ -191,12 +191,53 @@ static void test_kept(void **state)
 	stage_close(&stage);
 }
 
+/* What came up meanwhile, and what somebody else wrote in its place. */
+static void test_notes(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	char base[] = "/tmp/gpuferry-kept-XXXXXX";
+	struct kept_failure failure;
+	assert_non_null(mkdtemp(base));
+	const char *folder = arena_printf(&arena, "%s/new", base), *limit = arena_printf(&arena, "%s/limit.json", folder),
+	           *failed = arena_printf(&arena, "%s/failure.json", folder);
+	assert_int_equal(kept_limit(folder, 1000, &arena), UNKNOWN_NUMBER);
+	assert_false(kept_last_failure(folder, &arena, &failure));
+	kept_tell_failure(folder, NULL);
+	kept_tell_limit(folder, 8, 1000);
+	kept_tell_failure(folder, &(struct kept_failure){ 1000, "why" });
+	assert_int_equal(kept_limit(folder, 1000, &arena), 8);
+	assert_int_equal(kept_limit(folder, 1000 + 3600, &arena), 8);
+	assert_int_equal(kept_limit(folder, 1000 + 3601, &arena), UNKNOWN_NUMBER);
+	assert_int_equal(kept_limit(folder, 999, &arena), UNKNOWN_NUMBER); /* a clock that was put back */
+	assert_true(kept_last_failure(folder, &arena, &failure) && failure.when == 1000);
+	assert_string_equal(failure.what, "why");
+	kept_tell_limit(folder, 3, 2000);
+	assert_int_equal(kept_limit(folder, 2000, &arena), 3);
+	kept_tell_failure(folder, NULL);
+	assert_false(kept_last_failure(folder, &arena, &failure));
+	static const char *const others[] = { "", "{}", "[]", "{\"when\":1000}", "{\"when\":1000,\"sessions\":0}",
+		"{\"when\":1000,\"sessions\":\"8\"}", "{\"when\":-1,\"sessions\":8}", "{\"when\":1e9,\"sessions\":8}" };
+	for (size_t i = 0; i < COUNT(others); i++) {
+		FILE *file = fopen(limit, "w");
+		fputs(others[i], file);
+		fclose(file);
+		assert_int_equal(kept_limit(folder, 1000, &arena), UNKNOWN_NUMBER);
+		assert_int_equal(rename(limit, failed), 0);
+		assert_false(kept_last_failure(folder, &arena, &failure));
+	}
+	unlink(failed);
+	rmdir(folder);
+	rmdir(base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_notes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,17 @@ static bool no_encoder(const struct encode_choice *choice, struct arena *arena, 
 	return err_hint(err, "gpuferry inspect --encoders --all tells of each one");
 }
 
+/* Where the driver has refused a session of late: does it still have as many? */
+static void count_sessions(struct world *world, struct encode_job *job, struct arena *arena)
+{
+	enum { NVML_MS = 300 };
+	const char *folder = place_kept(arena);
+	struct nvml_cards cards;
+	job->session_limit = folder ? kept_limit(folder, world_now(world), arena) : UNKNOWN_NUMBER;
+	if (job->session_limit != UNKNOWN_NUMBER && nvml_ask(NVML_LIBRARY, NVML_MS, &cards))
+		job->sessions = nvml_sessions(&cards);
+}
+
 static bool choose(struct world *world, struct asked *asked, struct arena *arena, struct err *err)
 {
 	const struct app *app = asked->app;
@@ -141,7 +152,8 @@ static bool choose(struct world *world, struct asked *asked, struct arena *arena
 		*filters = ffmpeg.filters;
 		asked->tools.filters = filters;
 	}
-	const struct encode_job wanted = job_encode(&asked->job);
+	struct encode_job wanted = job_encode(&asked->job);
+	count_sessions(world, &wanted, arena);
 	const struct encode_wish wish = { app->goal.prefer, app->goal.veto };
 	asked->choice = encode_choose(proofs, &wanted, &wish, arena);
 	const struct proof *best = asked->choice.best, *software = best ? job_software(proofs, best) : NULL;
@@ -347,6 +359,8 @@ static void tell_of(struct world *world, const struct transcode_result *result, 
 	const char *folder = place_kept(arena);
 	if (!folder || !result->n_attempts || first->engine->software)
 		return;
+	if (first->failed && first->failure.sessions)
+		kept_tell_limit(folder, first->failure.sessions, world_now(world));
 	if (first->failed)
 		kept_tell_failure(folder, &(struct kept_failure){ world_now(world),
 		                          arena_printf(arena, "%s failed in a transcode: %s", first->engine->encoder->name,

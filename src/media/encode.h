@@ -11,7 +11,7 @@ struct encode_job {
 	unsigned width, height; /* 0: not known yet */
 	bool hdr;               /* shall stay HDR, without tone mapping */
 	/* On NVIDIA's cards the driver counts encodes per machine, whoever runs them. */
-	int64_t sessions, session_limit; /* that run now, and at most; UNKNOWN_NUMBER */
+	int64_t sessions, session_limit; /* that run now, and at which it refused one more; UNKNOWN_NUMBER */
 };
 
 /* Words of encode_is_word. A preferred way or encoder goes before all others, also before hardware. */

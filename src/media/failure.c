@@ -377,11 +377,9 @@ struct failure failure_limit(
 {
 	struct failure limit = *failure;
 	const struct nvml_card *card = card_at(cards, pci);
-	int64_t sessions = 0; /* they are counted together, whichever card has them */
+	int64_t sessions = nvml_sessions(cards);
 	if (!failure->id || strcmp(failure->id, "nvenc-limit") != 0 || !card)
 		return limit;
-	for (unsigned i = 0; i < cards->n; i++)
-		sessions += cards->card[i].sessions > 0 ? cards->card[i].sessions : 0;
 	int64_t left = card->memory < 0 || card->memory_used < 0 ? -1 : (card->memory - card->memory_used) / MIB;
 	if (left >= 0 && left < SESSION_MIB) {
 		limit.id = "nvenc-memory";
@@ -389,6 +387,7 @@ struct failure failure_limit(
 		limit.cause = arena_printf(arena, "the GPU's memory is full: %lld of %lld MiB are left",
 		        (long long)left, (long long)(card->memory / MIB));
 	} else if (sessions >= SESSIONS_LEAST && left >= 0) {
+		limit.sessions = sessions;
 		limit.cause = arena_printf(arena,
 		        "no session is free: %lld are open, which is the limit of this card and driver",
 		        (long long)sessions);

@@ -27,6 +27,7 @@ struct failure {
 	int reached;              /* the rung of proof that may still stand below it; -1: none does */
 	const char *cause, *cure; /* a sentence each; NULL where unknown */
 	const char *text; /* the line that says it, printable, without "[name @ 0x...]"; "" if nothing was said */
+	int64_t sessions; /* of NVENC that ran where no more was free; 0: not that, or not known */
 };
 
 struct failure_row {

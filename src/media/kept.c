@@ -12,7 +12,7 @@
 #include "base/digest.h"
 #include "sys/store.h"
 
-enum { KEPT_MAX = 4 * 1024 * 1024, FAILURE_MAX = 65536, KEPT_SECONDS = 24 * 3600 };
+enum { KEPT_MAX = 4 * 1024 * 1024, NOTE_MAX = 65536, KEPT_SECONDS = 24 * 3600, LIMIT_SECONDS = 3600 };
 
 /* Where a library, a driver or an ffmpeg comes by: packages, the loader's list, and the folders of plugins. */
 static const char *const changing[] = { "/var/lib/dpkg/status", "/etc/ld.so.cache", "/usr/lib/x86_64-linux-gnu/dri",
@@ -114,44 +114,74 @@ static void keep(const struct proofs *proofs, const char *key, const char *folde
 		store_write(file, (struct bytes){ text, strlen(text) }, 0600, NULL);
 }
 
-/* ---- what failed meanwhile ------------------------------------------------------ */
+/* ---- what came up meanwhile ------------------------------------------------------ */
 
-static const char *failure_file(const char *folder, struct arena *arena)
+static const char *note_file(const char *folder, const char *name, struct arena *arena)
 {
-	return arena_printf(arena, "%s/failure.json", folder);
+	return arena_printf(arena, "%s/%s.json", folder, name);
+}
+
+static void put_note(const char *folder, const char *name, const json_t *document)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *text = json_print(&arena, document, false);
+	/* serve may be another user's */
+	if (store_folder(folder, 0755, NULL))
+		store_write(note_file(folder, name, &arena), (struct bytes){ text, strlen(text) }, 0644, NULL);
+}
+
+/* False: there is none, none that can be read, or one that does not say when. */
+static bool take_note(const char *folder, const char *name, struct arena *arena, json_t **ret, int64_t *ret_when)
+{
+	const char *file = note_file(folder, name, arena);
+	struct bytes text;
+	if (store_kind(file, NULL) != STORE_FILE || !store_read(file, NOTE_MAX, arena, NULL, &text) ||
+	        !json_parse(text, name, NULL, ret))
+		return false;
+	const json_t *when = json_object_get(*ret, "when");
+	*ret_when = json_is_integer(when) ? json_integer_value(when) : -1;
+	return *ret_when >= 0;
 }
 
 void kept_tell_failure(const char *folder, const struct kept_failure *failure)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
-	const char *file = failure_file(folder, &arena);
 	if (!failure) {
-		store_remove(file);
+		store_remove(note_file(folder, "failure", &arena));
 		return;
 	}
 	JSON_SCOPED json_t *document = json_document("failure");
 	json_put(document, "when", json_number(failure->when));
 	json_put(document, "what", json_text(failure->what));
-	const char *text = json_print(&arena, document, false);
-	/* serve may be another user's */
-	if (store_folder(folder, 0755, NULL))
-		store_write(file, (struct bytes){ text, strlen(text) }, 0644, NULL);
+	put_note(folder, "failure", document);
 }
 
 bool kept_last_failure(const char *folder, struct arena *arena, struct kept_failure *ret)
 {
-	const char *file = failure_file(folder, arena);
-	struct bytes text;
 	JSON_SCOPED json_t *document = NULL;
-	if (store_kind(file, NULL) != STORE_FILE || !store_read(file, FAILURE_MAX, arena, NULL, &text) ||
-	        !json_parse(text, "failure", NULL, &document))
-		return false;
-	const char *what = json_string_at(document, "what");
-	const json_t *when = json_object_get(document, "when");
-	if (!what || !json_is_integer(when) || json_integer_value(when) < 0)
-		return false;
-	*ret = (struct kept_failure){ json_integer_value(when), arena_strdup(arena, what) };
-	return true;
+	int64_t when;
+	const char *what = take_note(folder, "failure", arena, &document, &when) ? json_string_at(document, "what") : NULL;
+	if (what)
+		*ret = (struct kept_failure){ when, arena_strdup(arena, what) };
+	return what;
+}
+
+void kept_tell_limit(const char *folder, int64_t sessions, int64_t now)
+{
+	JSON_SCOPED json_t *document = json_document("limit");
+	json_put(document, "when", json_number(now));
+	json_put(document, "sessions", json_number(sessions));
+	put_note(folder, "limit", document);
+}
+
+int64_t kept_limit(const char *folder, int64_t now, struct arena *arena)
+{
+	JSON_SCOPED json_t *document = NULL;
+	int64_t when;
+	if (!take_note(folder, "limit", arena, &document, &when) || when > now || now - when > LIMIT_SECONDS)
+		return UNKNOWN_NUMBER;
+	int64_t sessions = json_integer_value(json_object_get(document, "sessions"));
+	return sessions > 0 ? sessions : UNKNOWN_NUMBER;
 }
 
 const struct proofs *kept_proofs(struct world *world, const struct drm *drm, const struct kept_options *options,

@@ -28,6 +28,12 @@ void kept_tell_failure(const char *folder, const struct kept_failure *failure);
 /* False: none is kept there, or none that can be read. */
 bool kept_last_failure(const char *folder, struct arena *arena, struct kept_failure *ret);
 
+/* How many of NVENC's sessions the driver allows is known by its having refused one more. Kept for an hour: a driver that
+ * was mended meanwhile is tried again. */
+void kept_tell_limit(const char *folder, int64_t sessions, int64_t now);
+/* How many ran then; UNKNOWN_NUMBER: none was refused of late. */
+int64_t kept_limit(const char *folder, int64_t now, struct arena *arena);
+
 /* The parts. */
 /* All that a proof depends on, as 64 hex digits. Runs nothing, and opens no node that would wake a card. */
 const char *kept_key(struct world *world, const struct drm *drm, const char *ffmpeg, struct arena *arena);

@@ -211,6 +211,14 @@ bool nvml_ask(const char *library, unsigned ms, struct nvml_cards *ret)
 	return answered;
 }
 
+int64_t nvml_sessions(const struct nvml_cards *cards)
+{
+	int64_t sessions = 0;
+	for (unsigned i = 0; i < cards->n; i++)
+		sessions += cards->card[i].sessions > 0 ? cards->card[i].sessions : 0;
+	return sessions;
+}
+
 void nvml_look(struct nvml *nvml)
 {
 	struct note note;

@@ -24,6 +24,8 @@ const char *nvml_why(const struct nvml *nvml);
 void nvml_close(struct nvml *nvml);
 
 struct nvml_cards;
+/* Of all cards: the driver counts them together, whichever card has them. */
+int64_t nvml_sessions(const struct nvml_cards *cards);
 /* What it tells of its cards now. False: it gave no answer within that time. */
 bool nvml_ask(const char *library, unsigned ms, struct nvml_cards *ret);
 
