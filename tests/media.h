@@ -104,6 +104,16 @@ static const struct world_ops stage_ops = {
 };
 
 /* script: what stands before tests/fake_ffmpeg.sh. */
+static inline void stage_script(struct stage *stage, const char *script)
+{
+	const char *source = getenv("GPUFERRY_SOURCE");
+	FILE *file = fopen(stage->path, "w");
+	assert_non_null(file);
+	fprintf(file, "#!/bin/sh\n%s\n. %s/tests/fake_ffmpeg.sh\n", script, source ? source : ".");
+	fclose(file);
+	assert_int_equal(chmod(stage->path, 0755), 0);
+}
+
 static inline struct stage *stage_open(struct stage *stage, const char *script)
 {
 	*stage = (struct stage){ .folder = "/tmp/gpuferry-stage-XXXXXX" };
@@ -111,12 +121,7 @@ static inline struct stage *stage_open(struct stage *stage, const char *script)
 	stage->real = world_open_root(NULL, false, &stage->arena, NULL);
 	stage->world = (struct world){ .ops = &stage_ops, .label = "node", .state = stage, .live = true };
 	stage->path = arena_printf(&stage->arena, "%s/ffmpeg", stage->folder);
-	const char *source = getenv("GPUFERRY_SOURCE");
-	FILE *file = fopen(stage->path, "w");
-	assert_non_null(file);
-	fprintf(file, "#!/bin/sh\n%s\n. %s/tests/fake_ffmpeg.sh\n", script, source ? source : ".");
-	fclose(file);
-	assert_int_equal(chmod(stage->path, 0755), 0);
+	stage_script(stage, script);
 	return stage;
 }
 

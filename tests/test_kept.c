@@ -114,16 +114,31 @@ static void test_refused(void **state)
 	(void)state;
 }
 
-static const struct proofs *ask(struct stage *stage, const struct drm *drm, const char *folder, bool fresh)
+static const struct proofs *ask_how(
+        struct stage *stage, const struct drm *drm, const char *folder, bool fresh, bool renew)
 {
 	struct err err = { 0 };
 	struct kept_options options = {
-		.ffmpeg = stage->path, .folder = folder, .fresh = fresh, .proof.deadline_ms = 60000
+		.ffmpeg = stage->path, .folder = folder, .fresh = fresh, .renew = renew, .proof.deadline_ms = 60000
 	};
 	const struct proofs *proofs = kept_proofs(&stage->world, drm, &options, &stage->arena, &err);
 	if (!proofs)
 		fail_msg("%s", err.text);
 	return proofs;
+}
+
+static const struct proofs *ask(struct stage *stage, const struct drm *drm, const char *folder, bool fresh)
+{
+	return ask_how(stage, drm, folder, fresh, false);
+}
+
+/* How often the program encoded with libx264. */
+static unsigned encoded(struct stage *stage)
+{
+	unsigned n = 0;
+	for (const char *at = stage_log(stage); (at = strstr(at, "-c:v libx264 ")); at++)
+		n++;
+	return n;
 }
 
 /* Asked twice it runs once; what a proof depends on makes it run again. */
@@ -142,7 +157,7 @@ static void test_kept(void **state)
 	if (access("/usr/bin/ffmpeg", X_OK) != 0)
 		skip();
 	struct stage stage;
-	stage_open(&stage, "encoders='libx264' filters=none hwaccels=none\nact() { note run; }");
+	stage_open(&stage, "encoders='libx264' filters=none hwaccels=none\nact() { note \"$@\"; }");
 	stage.nodes = opens;
 	const char *folder = arena_printf(&stage.arena, "%s/a/b", stage.folder);
 	assert_false(ask(&stage, &drm, folder, false)->kept);
@@ -168,14 +183,31 @@ static void test_kept(void **state)
 	assert_false(ask(&stage, &drm, "/proc/none/such", false)->kept);
 	assert_false(ask(&stage, &drm, NULL, false)->kept);
 
+	/* proven anew, software's proof stands while the machine is the same, and no device has its stream to decode */
+	assert_false(ask(&stage, &drm, folder, true)->kept);
+	unsigned before = encoded(&stage);
+	assert_true(before > 0);
+	const struct proofs *renewed = ask_how(&stage, &drm, folder, false, true);
+	assert_false(renewed->kept);
+	assert_int_equal(stage_proof(renewed, PROOF_ENCODE, NULL, "libx264", 8)->works, YES);
+	assert_int_equal(stage_proof(renewed, PROOF_ENCODE, NULL, "libx264", 8)->rung, RUNG_FRAME);
+	assert_int_equal(encoded(&stage), before);
+	node.gid = 105;
+	assert_false(ask_how(&stage, &drm, folder, false, true)->kept);
+	assert_int_equal(encoded(&stage), ++before);
+	stage_script(&stage, "encoders='libx264' filters=none hwaccels=vaapi\nact() { note \"$@\"; }");
+	stage.nodes = opens;
+	for (int i = 0; i < 2; i++) {
+		renewed = ask_how(&stage, &drm, folder, false, true);
+		assert_int_equal(encoded(&stage), ++before);
+		assert_int_equal(stage_proof(renewed, PROOF_ENCODE, NULL, "libx264", 8)->works, YES);
+		if (stage_proof(renewed, PROOF_DECODE, "vaapi", "h264", 8)->works != YES)
+			fail_msg("%s", stage_proof(renewed, PROOF_DECODE, "vaapi", "h264", 8)->why);
+	}
+
 	/* a limit or a deadline is not for keeps */
-	FILE *file = fopen(stage.path, "w");
-	fprintf(file,
-	        "#!/bin/sh\nencoders='libx264 h264_vaapi' filters=none hwaccels=none\nact() { case \"$*\" in "
-	        "*h264_vaapi*) "
-	        "say 'OpenEncodeSessionEx failed: out of memory (10)' ;; esac; }\n. %s/tests/fake_ffmpeg.sh\n",
-	        getenv("GPUFERRY_SOURCE") ? getenv("GPUFERRY_SOURCE") : ".");
-	fclose(file);
+	stage_script(&stage, "encoders='libx264 h264_vaapi' filters=none hwaccels=none\nact() { case \"$*\" in *h264_vaapi*) "
+	                     "say 'OpenEncodeSessionEx failed: out of memory (10)' ;; esac; }");
 	stage.nodes = opens;
 	for (int i = 0; i < 2; i++) {
 		const struct proofs *limited = ask(&stage, &drm, folder, false);

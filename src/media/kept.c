@@ -196,12 +196,16 @@ const struct proofs *kept_proofs(struct world *world, const struct drm *drm, con
 	if (options->folder)
 		file = arena_printf(arena, "%s/proofs-%.16s.json", options->folder,
 		        digest_sha256((struct bytes){ ffmpeg.path, strlen(ffmpeg.path) }, arena));
+	struct proof_options how = options->proof;
 	if (file && !options->fresh && store_kind(file, NULL) == STORE_FILE && store_read(file, KEPT_MAX, arena, NULL, &text) &&
-	        kept_read(text, key, world_now(world), arena, proofs))
-		return proofs;
+	        kept_read(text, key, world_now(world), arena, proofs)) {
+		if (!options->renew)
+			return proofs;
+		how.earlier = proofs;
+	}
 	if (!ffmpeg_open(world, options->ffmpeg, arena, err, &ffmpeg))
 		return NULL;
-	proofs = proofs_run(world, drm, &ffmpeg, &options->proof, arena);
+	proofs = proofs_run(world, drm, &ffmpeg, &how, arena);
 	if (file && is_lasting(proofs))
 		keep(proofs, key, options->folder, file);
 	return proofs;

@@ -475,6 +475,44 @@ static void take(struct runner *runner, const struct trial *trial)
 	}
 }
 
+/* What an earlier proof says of it; NULL: nothing good. */
+static const struct proof *shown_before(const struct runner *runner, const struct item *item)
+{
+	const struct proofs *earlier = runner->options.earlier;
+	for (size_t i = 0; earlier && is_encode(item, true) && i < earlier->n; i++)
+		if (earlier->list[i].kind == PROOF_ENCODE && earlier->list[i].works == YES &&
+		        strcmp(earlier->list[i].name, item->proof->name) == 0 && earlier->list[i].bits == item->proof->bits)
+			return &earlier->list[i];
+	return NULL;
+}
+
+/* Is there a device that is to decode what an encoder made? */
+static bool some_decode(const struct runner *runner)
+{
+	for (size_t i = 0; i < runner->n_items; i++)
+		if (runner->items[i].proof->kind == PROOF_DECODE && runner->items[i].proof->listed == YES &&
+		        runner->items[i].state->rung >= RUNG_STARTS && is_ready(runner->items[i].state))
+			return true;
+	return false;
+}
+
+static void take_earlier(struct runner *runner)
+{
+	struct trials trials = { 0 };
+	bool again = some_decode(runner);
+	for (size_t i = 0; i < runner->n_items; i++) {
+		struct item *item = &runner->items[i];
+		const struct proof *before = shown_before(runner, item);
+		if (before && again)
+			add(runner, &trials, PROBE_ENCODE, item);
+		else if (before)
+			*item->proof = *before;
+	}
+	run(runner, &trials, runner->options.at_once);
+	for (size_t i = 0; i < trials.n; i++)
+		take(runner, &trials.list[i]);
+}
+
 static void start(struct runner *runner)
 {
 	struct trials trials = { 0 };
@@ -488,7 +526,7 @@ static void start(struct runner *runner)
 		trial->what.device = &state->device;
 	}
 	for (size_t i = 0; i < runner->n_items; i++)
-		if (is_encode(&runner->items[i], true))
+		if (is_encode(&runner->items[i], true) && !shown_before(runner, &runner->items[i]))
 			add(runner, &trials, PROBE_ENCODE, &runner->items[i]);
 	run(runner, &trials, runner->options.at_once);
 	for (size_t i = 0; i < trials.n; i++) {
@@ -820,6 +858,7 @@ struct proofs *proofs_run(struct world *world, const struct drm *drm, const stru
 	open_nodes(&runner);
 	shut_or_count(&runner);
 	start(&runner);
+	take_earlier(&runner);
 	work(&runner);
 	check(&runner);
 	try_again(&runner, false);

@@ -55,6 +55,9 @@ struct proof_options {
 	unsigned deadline_ms; /* of one probe; 0: 15 seconds */
 	unsigned at_once;     /* 0: 4 */
 	const char *nvml;     /* NVIDIA's library that tells what its encoders do (nvml.h); NULL: it is not asked */
+	/* Of this very machine, with this very ffmpeg: software that worked then is not run again, unless a device is to
+	 * decode its stream. NULL: all is run. */
+	const struct proofs *earlier;
 };
 
 /* Runs what the devices of `drm` and this ffmpeg allow: some dozen short ones, beside each other. Never fails: what

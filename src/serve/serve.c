@@ -211,14 +211,14 @@ static void prove(struct worker_end *end, void *data)
 	struct drm drm;
 	struct kept_options how = { .ffmpeg = options->ffmpeg,
 		.folder = options->folder,
-		.fresh = serve->made + serve->failed > 0,
+		.renew = serve->made + serve->failed > 0,
 		.proof.nvml = options->nvml };
 	struct world *world = world_open_root(NULL, false, &arena, &err);
 	const struct proofs *proofs = NULL;
 	if (world) {
 		drm_gather(world, false, &arena, &drm, no_blind, NULL);
 		proofs = kept_proofs(world, &drm, &how, &arena, &err);
-		how.fresh = true;
+		how.renew = true;
 		if (proofs && proofs->kept && now_s() - proofs->made > options->every_s)
 			proofs = kept_proofs(world, &drm, &how, &arena, &err);
 	}
