@@ -594,6 +594,31 @@ static void test_fields(void **state)
 		make_direct(form);
 }
 
+/* HLS: the audio, which is quick, does not take the processors from a video that is not. */
+static void test_pace(void **state)
+{
+	(void)state;
+	struct film film;
+	struct arena arena ARENA_SCOPED = { 0 };
+	unsigned there = 0;
+	clip = arena_printf(&shared, "%s/long.mp4", base);
+	run_line(arena_printf(&shared,
+	        "ffmpeg -v error -y -f lavfi -i color=s=64x64:r=5 -f lavfi -i sine=r=48000 -t 120 -c:v libx264 -preset ultrafast "
+	        "-c:a aac %s",
+	        clip));
+	film_open(&film, HARDWARE "on_hardware() { sleep 3; for part in \"${0%/*}\"/*.a0*.ts; do note part; done; }", "m3u8");
+	film_run(&film);
+	if (!film.done)
+		fail_msg("%s", film.err.text);
+	assert_true(film.result.end == TRANSCODE_WHOLE && film.result.segments == 40);
+	for (const char *at = stage_log(&film.stage); (at = strstr(at, "part\n")); at++)
+		there++;
+	printf("# %u segments of audio were there before the video's first\n", there);
+	assert_in_range(there, 1, 20); /* of 40; three, where nothing else runs */
+	film_close(&film);
+	clip = steady;
+}
+
 static int make_films(void **state)
 {
 	(void)state;
@@ -631,6 +656,7 @@ int main(void)
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_seeds),
 		cmocka_unit_test(test_failures),

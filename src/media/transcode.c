@@ -51,7 +51,7 @@ struct run {
 	struct segments segments[PROGRAMS];
 	size_t shown[PROGRAMS]; /* in a playlist */
 	size_t audio_breaks;    /* number of the audio's segment that follows another encoder's; 0: none */
-	bool master, stopped, audio_done, disk_full;
+	bool master, stopped, audio_done, audio_rests, disk_full;
 	bool finished[PROGRAMS]; /* as they say themselves */
 	bool unjoined;           /* a file: the video's last segment is still one of its own */
 	int64_t last_us;         /* of the last frame in it, where the input's frames come when they like; UNKNOWN_NUMBER */
@@ -359,6 +359,16 @@ static int64_t limit_of(const struct run *run, const struct transcode_attempt *a
 	return options->stall_ms ? options->stall_ms : STALL_MS;
 }
 
+/* HLS: the audio is far quicker, and what it takes of the processors the next segment of video waits for. So it rests
+ * where it is ahead. */
+static void pace_audio(struct run *run, bool may_rest)
+{
+	enum { AHEAD_US = 2 * JOB_SEGMENT_SECONDS * 1000000 };
+	bool rests = may_rest && end_of(&run->segments[AUDIO]) > end_of(&run->segments[VIDEO]) + AHEAD_US;
+	if (run->hls && run->program[AUDIO] && rests != run->audio_rests)
+		spawn_rest(run->program[AUDIO], run->audio_rests = rests);
+}
+
 /* Until the video's program ends, is silent for too long, or all shall stop. False with err: the job has failed. */
 static bool watch(struct run *run, struct transcode_attempt *attempt, bool *ret_stalled)
 {
@@ -369,6 +379,7 @@ static bool watch(struct run *run, struct transcode_attempt *attempt, bool *ret_
 			return true;
 		if (!take_lines(run) || !look_at_audio(run))
 			return false;
+		pace_audio(run, true);
 		*ret_stalled = clock_ms() - run->sign > limit_of(run, attempt);
 		if (*ret_stalled)
 			return true;
@@ -449,6 +460,7 @@ static bool await_audio(struct run *run)
 {
 	int64_t since = clock_ms();
 	struct bytes line;
+	pace_audio(run, false);
 	while (run->program[AUDIO] && !run->stopped) {
 		spawn_wait(run->program, PROGRAMS, stop_fd(), LOOK_MS);
 		run->stopped = stop_asked();

@@ -420,6 +420,11 @@ void spawn_yield(const struct spawned *spawned)
 	setpriority(PRIO_PROCESS, (id_t)spawned->child.pid, BEHIND);
 }
 
+void spawn_rest(const struct spawned *spawned, bool rests)
+{
+	kill(-spawned->child.pid, rests ? SIGSTOP : SIGCONT);
+}
+
 /* Lines that were taken make room; one that never ends is dropped. */
 static void shrink_output(struct spawned *spawned)
 {

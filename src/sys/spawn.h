@@ -17,6 +17,8 @@ struct spawned;
 int spawn_begin(const char *const *argv, struct arena *arena, struct spawned **ret);
 /* Others go before it where the processors do not do for all. */
 void spawn_yield(const struct spawned *spawned);
+/* It and what it started rest, and go on. */
+void spawn_rest(const struct spawned *spawned, bool rests);
 /* Waits until one of them says something or has ended, `wake` can be read (-1: none), or the time is over. A NULL in
  * the list is nobody. */
 void spawn_wait(struct spawned *const *list, size_t n, int wake, unsigned ms);
