@@ -3,7 +3,8 @@
 # gpuferry by what a real kernel with a real IOMMU does. FOLDER holds the images and a log for each run. Each row of the
 # tables below is one run; they go in parallel up to the cores. Nothing is tried twice. Ends like a test: N passed, N failed,
 # N skipped. cuts: the power goes at N moments of SEED's; some: N of the boots, as SEED picks them. Asked again for the same
-# seed, those that passed before are not run again. The table itself names no times: two runs of a seed give the same one.
+# seed, those that passed before are not run again. The table is the same for the same seed; what is not, as times, stands
+# below it.
 set -u
 folder=$(realpath "$1")
 lab=$(cd "$(dirname "$0")" && pwd)
@@ -220,7 +221,7 @@ cuts_run() {
 	[ -n "$why" ] || first_run "$logs/$name.raw" raw "$no_boot" 1 "$logs/$name.log" 0
 	code=$?
 	if [ -n "$cut" ] && [ "$machine" = uefi ]; then
-		note=' (by another system)'
+		echo "$name needed another system to boot" >"$logs/$name.note"
 		second_run intel-4060ti
 		code=$?
 	fi
@@ -229,7 +230,7 @@ cuts_run() {
 }
 
 one() { # KIND NAME MACHINE JOB SECONDS WORDS...
-	kind=$1 name=$2 machine=$3 job=$4 seconds=$5 why='' note='' cut=''
+	kind=$1 name=$2 machine=$3 job=$4 seconds=$5 why='' cut=''
 	shift 5
 	words=$* power='' then='' at='' cache='' how='' way='' disk=''
 	[ "$kind" = fast ] || [ "$kind" = boots ] || eval "$words"
@@ -249,7 +250,7 @@ one() { # KIND NAME MACHINE JOB SECONDS WORDS...
 	grep -q '^== end' "$result" 2>/dev/null || wrong "the job did not come to its end"
 	[ -n "$why" ] || "judge_$job"
 	echo "$took $name" >"$logs/$name.took"
-	if [ -z "$why" ]; then say "ok $name$note"; else say "not ok $name: $why; $logs/$name.log"; fi
+	if [ -z "$why" ]; then say "ok $name"; else say "not ok $name: $why; $logs/$name.log"; fi
 }
 
 if [ "${2-}" = one ]; then
@@ -289,9 +290,9 @@ full | cuts)
 esac
 [ "$table" != "$logs/table" ] || : >"$table"
 touch "$table"
-grep '^ok ' "$table" >"$table.ok"
+grep '^ok [^ ]*$' "$table" >"$table.ok"
 mv "$table.ok" "$table"
-left=$(printf '%s\n' "$runs" | grep . | while read -r name rest; do grep -Eq "^ok $name( |\$)" "$table" || echo "$name $rest"; done)
+left=$(printf '%s\n' "$runs" | grep . | while read -r name rest; do grep -qx "ok $name" "$table" || echo "$name $rest"; done)
 printf '%s\n' "$left" | grep . | xargs -r -P "$(nproc)" -L 1 sh "$0" "$folder" one "$kind" >>"$table" 2>&1
 sort -o "$table" "$table"
 cat "$table"
@@ -300,7 +301,8 @@ total=$(printf '%s\n' "$runs" | grep -c .)
 [ $((passed + failed + skipped)) = "$total" ] || { say "of $total runs $((passed + failed + skipped)) said something"; failed=$((failed + 1)); }
 # shellcheck disable=SC2046
 [ "$kind" != boots ] || boots_sum $(printf '%s\n' "$runs" | cut -d' ' -f1)
-say "the longest of them, in seconds: $(printf '%s\n' "$runs" | while read -r run rest; do cat "$logs/$run.took"; done 2>/dev/null |
-	sort -rn | head -n 5 | paste -sd, - | sed 's/,/, /g')"
+each_run() { printf '%s\n' "$runs" | while read -r run rest; do cat "$logs/$run.$1"; done 2>/dev/null; }
+each_run note
+say "the longest of them, in seconds: $(each_run took | sort -rn | head -n 5 | paste -sd, - | sed 's/,/, /g')"
 say "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
