@@ -63,3 +63,10 @@ bool exec_sync(struct step_run *run, const char *path)
 	int error = node->changes ? node->changes->sync(node, path) : EROFS;
 	return !error || err_errno(run->err, error, "writing %s out to disk", path);
 }
+
+bool exec_settle(struct step_run *run, const char *path)
+{
+	struct world *node = run->exec->node;
+	int error = node->changes ? node->changes->settle(node, path) : EROFS;
+	return !error || err_errno(run->err, error, "settling %s on disk", path);
+}

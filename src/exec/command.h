@@ -12,3 +12,5 @@ bool exec_output(
         struct step_run *run, const char *const *argv, unsigned deadline_ms, struct arena *arena, struct bytes *ret);
 /* What a command has made at this path is on disk. */
 bool exec_sync(struct step_run *run, const char *path);
+/* And GRUB finds it, which reads a file system without its journal. */
+bool exec_settle(struct step_run *run, const char *path);

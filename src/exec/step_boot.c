@@ -126,9 +126,12 @@ static bool initramfs_apply(struct step_run *run)
 	if (!*run->step->key || strpbrk(run->step->key, "/ \t\n") || *run->step->key == '-')
 		return err_set(run->err, ERR_INPUT, "this is no kernel's version: %s", run->step->key);
 	const char *image = arena_printf(&scratch, "/boot/initrd.img-%s", run->step->key);
+	/* before, so that GRUB finds the old one whole should the power go meanwhile */
+	if (!exec_settle(run, "/boot"))
+		return false;
 	if (!exec_command(run, argv, MAKE_MS))
 		return esp_failed(run);
-	return exec_sync(run, image) && exec_sync(run, "/boot") && on_every_esp(run, image);
+	return exec_sync(run, image) && exec_sync(run, "/boot") && exec_settle(run, "/boot") && on_every_esp(run, image);
 }
 
 static bool initramfs_undo(struct step_run *run, const char *old, const char *blob)
@@ -251,8 +254,8 @@ static bool boot_apply(struct step_run *run)
 	enum tri esps = esp_configured(run);
 	if (esps != NO)
 		return esps == YES && esp_refresh(run);
-	return exec_command(run, update, MAKE_MS) && exec_sync(run, "/boot/grub/grub.cfg") &&
-	       exec_sync(run, "/boot/grub");
+	return exec_settle(run, "/boot") && exec_command(run, update, MAKE_MS) && exec_sync(run, "/boot/grub/grub.cfg") &&
+	       exec_sync(run, "/boot/grub") && exec_settle(run, "/boot");
 }
 
 /* grub-mkconfig (10_linux) writes "root=... ro" in front of the words that are configured. */

@@ -153,6 +153,13 @@ static int node_sync(struct world *world, const char *path)
 	return model_sync(rehearse_of(world), path);
 }
 
+/* The model's disk has no journal of its own. */
+static int node_settle(struct world *world, const char *path)
+{
+	(void)world, (void)path;
+	return 0;
+}
+
 static int node_rename(struct world *world, const char *from, const char *to)
 {
 	return model_rename(rehearse_of(world), from, to);
@@ -206,6 +213,7 @@ const struct world_changes model_changes = {
 	.put = node_put,
 	.append = node_append,
 	.sync = node_sync,
+	.settle = node_settle,
 	.rename = node_rename,
 	.remove = node_remove,
 	.mkdir = node_mkdir,

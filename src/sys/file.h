@@ -35,6 +35,7 @@ int file_put(int root, const char *path, struct bytes content, const struct worl
 /* All of it, or (where the file system still lets us) nothing. */
 int file_append(int root, const char *path, struct bytes content);
 int file_sync(int root, const char *path);
+int file_settle(int root, const char *path);
 int file_rename(int root, const char *from, const char *to);
 int file_remove(int root, const char *path);
 int file_mkdir(int root, const char *path, unsigned mode); /* the mode as it is, whatever the umask */

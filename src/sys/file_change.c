@@ -2,11 +2,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +18,8 @@
 #include "sys/file.h"
 
 enum { PATH_ROOM = 4096 };
+
+#define EXT4_CHECKPOINT _IOW('f', 43, uint32_t) /* EXT4_IOC_CHECKPOINT; Debian 12's headers do not have it */
 
 /* A name in an open directory. The directory is found as every path is; the name itself is never followed. */
 struct place {
@@ -142,6 +147,20 @@ int file_sync(int root, const char *path)
 	if (fd < 0)
 		return -fd;
 	return fsync(fd) ? errno : 0;
+}
+
+/* ext4 keeps names and places of files in its journal first, for half a minute and more; since Linux 5.15 it can be asked to
+ * put them where they belong (Documentation/filesystems/ext4/journal.rst). */
+int file_settle(int root, const char *path)
+{
+	struct statfs about;
+	uint32_t flags = 0;
+	int fd FD_SCOPED = file_open_in(root, path, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return -fd;
+	if (fstatfs(fd, &about) || about.f_type != EXT4_SUPER_MAGIC || ioctl(fd, EXT4_CHECKPOINT, &flags) == 0)
+		return 0;
+	return errno == EIO ? errno : 0;
 }
 
 int file_rename(int root, const char *from, const char *to)

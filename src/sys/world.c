@@ -269,6 +269,11 @@ static int root_sync(struct world *world, const char *path)
 	return file_sync(root_of(world), path);
 }
 
+static int root_settle(struct world *world, const char *path)
+{
+	return file_settle(root_of(world), path);
+}
+
 static int root_rename(struct world *world, const char *from, const char *to)
 {
 	return file_rename(root_of(world), from, to);
@@ -306,6 +311,7 @@ static const struct world_changes root_changes = {
 	.put = root_put,
 	.append = root_append,
 	.sync = root_sync,
+	.settle = root_settle,
 	.rename = root_rename,
 	.remove = root_remove,
 	.mkdir = root_mkdir,

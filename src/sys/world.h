@@ -70,6 +70,9 @@ struct world_changes {
 	int (*put)(struct world *, const char *path, struct bytes content, const struct world_owner *owner);
 	int (*append)(struct world *, const char *path, struct bytes content); /* ENOENT: it must be there */
 	int (*sync)(struct world *, const char *path);                         /* a file or a directory */
+	/* What was synced is also where a boot loader finds it that reads no journal, as GRUB. Does nothing where the
+	 * file system of that directory cannot be asked for it. */
+	int (*settle)(struct world *, const char *path);
 	int (*rename)(struct world *, const char *from, const char *to);       /* replaces what is there */
 	int (*remove)(struct world *, const char *path);                       /* a file, a link, an empty directory */
 	int (*mkdir)(struct world *, const char *path, unsigned mode);

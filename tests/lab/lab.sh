@@ -178,6 +178,37 @@ esp_part() {
 		$(sed -n 's/^\(initramfs\|menu\) //p' "$record.new/parts") 2>/dev/null)
 	[ $# != 2 ] || printf 'esp %s\nesp-end %s\n' "$1" "$2"
 }
+# The root file system of DISK (raw) as FILE, and back.
+root_place() { sfdisk -d "$1" | sed -n 's/.*start= *\([0-9]*\), size= *\([0-9]*\), type=83.*/\1 \2/p' | awk '{ print $1 * 512, $2 * 512 }'; }
+take_root() { # DISK FILE
+	# shellcheck disable=SC2046
+	set -- "$@" $(root_place "$1")
+	dd if="$1" of="$2" bs=1M iflag=skip_bytes,count_bytes skip="$3" count="$4" conv=sparse status=none
+}
+put_root() { # DISK FILE
+	# shellcheck disable=SC2046
+	set -- "$@" $(root_place "$1")
+	dd if="$2" of="$1" bs=1M oflag=seek_bytes seek="$3" conv=notrunc status=none
+}
+play_journal() { e2fsck -E journal_only -y "$1" >>"$logs/$name.err" 2>&1 || [ $? = 1 ]; }
+image_in() { # FILE: a sum of the initramfs in it, by who reads no journal
+	image=$(debugfs -R 'ls -p /boot' "$1" 2>/dev/null | sed -n 's,.*/\(initrd.img-[^/]*-amd64\)/.*,\1,p')
+	debugfs -R "cat /boot/$image" "$1" 2>/dev/null | sha256sum
+}
+# GRUB reads no journal. Does it find the initramfs that the kernel finds, if the power goes where a part of the run begins,
+# and with it, as the seed has it, what was not flushed?
+grub_sees() { # PART SEED
+	cp --sparse=always "$record.new/start" "$record.new/then"
+	"$folder/build/tests/lab_replay" onto "$record.new/then" "$record.new/log" "$(sed -n "s/^$1 //p" "$record.new/parts")" "$2" >>"$logs/$name.err" 2>&1
+	take_root "$record.new/then" "$record.new/root"
+	seen=$(image_in "$record.new/root")
+	play_journal "$record.new/root"
+	[ "$seen" = "$(image_in "$record.new/root")" ]
+	set -- $?
+	rm -f "$record.new/then" "$record.new/root"
+	return "$1"
+}
+
 # All that the journey writes to the disk, once; and how many writes there were where each part begins.
 record_run() {
 	[ ! -e "$record" ] || exit 0
@@ -201,12 +232,26 @@ record_run() {
 	"$folder/build/tests/lab_replay" onto "$record.new/end" "$record.new/log" "$all" >>"$logs/$name.err" 2>&1
 	qemu-img compare -q "$record.new/end" "$logs/$name.qcow2" || why="the recorded writes do not make the disk that was written"
 	grep -qv ' [0-9][0-9]*$' "$record.new/parts" && why="of the parts of the run: $(grep -v ' [0-9][0-9]*$' "$record.new/parts" | head -n 1)"
+	for at in 'menu 1' 'menu 2' 'down 1' 'down 2' 'down 3'; do
+		# shellcheck disable=SC2086
+		[ -n "$why" ] || grub_sees $at || why="at $at GRUB finds another initramfs than the kernel"
+	done
 	rm -f "$logs/$name".qcow2* "$logs/$name.tar" "$record.new/end"
 	[ -n "$why" ] || mv -T "$record.new" "$record"
 	return $code
 }
-# The power goes at a moment of the recorded run. What is half copied onto an ESP does not boot: then somebody comes with a
-# system of his own, which the disk's GRUB is here, by BIOS.
+# The power goes at a moment of the recorded run. What is half copied onto an ESP does not boot, nor what GRUB, which reads no
+# journal, finds half in its place: then somebody comes with a system of his own, which mounts the disk (that plays the
+# journal), and boots it by the disk's GRUB, by BIOS.
+rescue() {
+	qemu-img convert -q -O raw "$logs/$name.first" "$logs/$name.rescued"
+	take_root "$logs/$name.rescued" "$logs/$name.root"
+	play_journal "$logs/$name.root"
+	put_root "$logs/$name.rescued" "$logs/$name.root"
+	qemu-img convert -q -O qcow2 "$logs/$name.rescued" "$logs/$name.first"
+	rm -f "$logs/$name.rescued" "$logs/$name.root"
+	echo "$name needed another system to boot" >"$logs/$name.note"
+}
 no_boot='Kernel panic\|BdsDxe: [Ff]ailed to\|BdsDxe: No bootable\|BdsDxe: starting .*"\(UiApp\|EFI Internal Shell\)"'
 cuts_run() {
 	[ -d "$record" ] || { why="there is no record of the run" && return; }
@@ -220,8 +265,8 @@ cuts_run() {
 		why="the disk as it was then cannot be made"
 	[ -n "$why" ] || first_run "$logs/$name.raw" raw "$no_boot" 1 "$logs/$name.log" 0
 	code=$?
-	if [ -n "$cut" ] && [ "$machine" = uefi ]; then
-		echo "$name needed another system to boot" >"$logs/$name.note"
+	if [ -n "$cut" ]; then
+		rescue
 		second_run intel-4060ti
 		code=$?
 	fi
