@@ -40,6 +40,7 @@ struct changing {
 	int64_t now;
 	unsigned boots;
 	int (*command)(struct changing *, const struct command *, struct outcome *ret);
+	void (*settled)(struct changing *, const char *path); /* NULL: nobody asks */
 	int (*attribute)(struct changing *, const char *path, const char *value);
 	void *data;
 };
@@ -241,7 +242,9 @@ static inline int changing_sync(struct world *world, const char *path)
 /* This disk has no journal of its own. */
 static inline int changing_settle(struct world *world, const char *path)
 {
-	(void)world, (void)path;
+	struct changing *disk = changing_of(world);
+	if (disk->settled)
+		disk->settled(disk, path);
 	return 0;
 }
 

@@ -41,7 +41,9 @@ static const struct input film = { "/films/a.mkv", true, 0, 600000000, 10000000,
                           cast = { "c.ts", false, 1400000, -1, -1, 1, "mpeg2", 1440, 1080, 8, true, true, true, false,
 	                          RANGE_SDR, 25, 1, false, -1, 0, subtitles, 1 },
                           fields = { "d.ts", false, 0, 600000000, -1, 0, "h264", 1920, 1080, 8, true, false, false, true,
-	                          RANGE_SDR, 25, 1, true, 600000000, -1, subtitles, 2 };
+	                          RANGE_SDR, 25, 1, true, 600000000, -1, subtitles, 2 },
+                          deep = { "e.ts", false, 0, 600000000, -1, 0, "hevc", 1920, 1080, 10, true, false, false, true,
+	                          RANGE_HDR10, 25, 1, true, 600000000, -1, NULL, 0 };
 
 #define PLAIN                                                                                                          \
 	{                                                                                                              \
@@ -124,10 +126,20 @@ static const struct {
 	/* two fields a frame: before all else, on the card where its filter is there */
 	{ &fields, "o.mp4", { "h264", 0, 720, -1, -1, "aac", -1, false }, "libx264", 8, "", { 2, 6000000 }, VIDEO,
 	        "-vf bwdif=mode=send_frame:deint=interlaced,trim=start=6.000000,scale=w=1280:h=720,format=yuv420p " },
+	{ &deep, "o.mp4", { "h264", 0, 720, -1, -1, "aac", -1, false }, "h264_nvenc", 8, "yadif_cuda tonemap_cuda", { 0, 0 }, VIDEO,
+	        "-c:v hevc {guards} -i file:e.ts -map 0:0 -vf yadif_cuda=mode=send_frame:deint=interlaced,"
+	        "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc,"
+	        "scale_cuda=w=1280:h=720:format=p010le,tonemap_cuda=" },
+	{ &deep, "o.mp4", { "h264", 0, 720, -1, -1, "aac", -1, false }, "h264_nvenc", 8, "tonemap_cuda zscale", { 0, 0 }, VIDEO,
+	        "-vf bwdif=mode=send_frame:deint=interlaced,setparams=color_primaries=bt2020:color_trc=smpte2084:"
+	        "colorspace=bt2020nc,format=p010le,hwupload,scale_cuda=w=1280:h=720:format=p010le,tonemap_cuda=" },
+	{ &deep, "o.mp4", { "hevc", 0, 0, -1, -1, "aac", -1, true }, "hevc_qsv", 10, "vpp_qsv", { 0, 0 }, VIDEO,
+	        "-c:v hevc_qsv {guards} -i file:e.ts -map 0:0 -vf vpp_qsv=deinterlace=advanced,"
+	        "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc,"
+	        "vpp_qsv=w=1920:h=1080:format=p010le " },
+	{ &fields, "o.mp4", { "h264", 0, 0, -1, -1, "aac", 0, false }, "libx264", 8, "", { 0, 0 }, VIDEO,
+	        "-vf 'bwdif=mode=send_frame:deint=interlaced,subtitles=filename=file\\\\:d.ts:si=0,format=yuv420p' " },
 	{ &fields, "o.mp4", { "h264", 0, 720, -1, -1, "aac", -1, false }, "h264_vaapi", 8, "deinterlace_vaapi", { 0, 0 }, VIDEO,
-	        "-c:v h264 {guards} -i file:d.ts -map 0:0 "
-	        "-vf deinterlace_vaapi=rate=frame:auto=1,scale_vaapi=w=1280:h=720:format=nv12 " },
-	{ &fields, "o.mp4", { "h264", 0, 720, -1, -1, "aac", -1, false }, "h264_vaapi", 8, "yadif_cuda", { 0, 0 }, VIDEO,
 	        "-filter_hw_device va {guards} -i file:d.ts -map 0:0 -vf bwdif=mode=send_frame:deint=interlaced,"
 	        "format=nv12,hwupload,scale_vaapi=w=1280:h=720:format=nv12 " },
 	{ &fields, "o.mp4", { "h264", 0, 720, -1, -1, "aac", 1, false }, "h264_vaapi", 8, "deinterlace_vaapi", { 0, 0 }, VIDEO,

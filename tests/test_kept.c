@@ -34,7 +34,7 @@ static char *text_of(const struct proofs *proofs, struct arena *arena)
 static struct proofs made(struct proof *list)
 {
 	memcpy(list, some, sizeof some);
-	return (struct proofs){ "/usr/bin/ffmpeg", "5.1.9", "distribution", "abc", list, COUNT(some), 2900, 1000,
+	return (struct proofs){ "/usr/bin/ffmpeg", "5.1.9", "distribution", "abc", list, COUNT(some), 2900, 1000, 900,
 		false };
 }
 
@@ -50,7 +50,7 @@ static void test_round(void **state)
 	struct proof list[COUNT(some)];
 	struct proofs proofs = made(list), back;
 	assert_true(kept_read(bytes_of(text_of(&proofs, &arena)), key, 1001, &arena, &back));
-	assert_true(back.kept && back.n == COUNT(some) && back.made == 1000 && back.ms == 2900);
+	assert_true(back.kept && back.n == COUNT(some) && back.made == 1000 && back.software_made == 900 && back.ms == 2900);
 	same(back.ffmpeg, proofs.ffmpeg);
 	same(back.identity, proofs.identity);
 	for (size_t i = 0; i < COUNT(some); i++) {
@@ -192,6 +192,19 @@ static void test_kept(void **state)
 	assert_int_equal(stage_proof(renewed, PROOF_ENCODE, NULL, "libx264", 8)->works, YES);
 	assert_int_equal(stage_proof(renewed, PROOF_ENCODE, NULL, "libx264", 8)->rung, RUNG_FRAME);
 	assert_int_equal(encoded(&stage), before);
+	assert_true(renewed->software_made == renewed->made); /* this clock stands */
+	struct words kept_names = { 0 };
+	assert_int_equal(world_list(stage.real, folder, &stage.arena, &kept_names), 0);
+	const char *path = arena_printf(&stage.arena, "%s/%s", folder, kept_names.word[0]);
+	char *text = arena_strdup(&stage.arena, test_read(&stage.arena, path).data), *at = strstr(text, "\"software_proven\":1700000000");
+	assert_non_null(at);
+	memcpy(at + strlen("\"software_proven\":"), "1699996399", 10); /* an hour and a second before */
+	FILE *out = fopen(path, "w");
+	fputs(text, out);
+	fclose(out);
+	renewed = ask_how(&stage, &drm, folder, false, true);
+	assert_int_equal(encoded(&stage), ++before);
+	assert_int_equal(renewed->software_made, 1700000000);
 	node.gid = 105;
 	assert_false(ask_how(&stage, &drm, folder, false, true)->kept);
 	assert_int_equal(encoded(&stage), ++before);

@@ -127,12 +127,19 @@ static int command(struct changing *disk, const struct command *command, struct 
 	return 0;
 }
 
+static void settled(struct changing *disk, const char *path)
+{
+	struct bench *bench = disk->data;
+	bench->log = arena_printf(&bench->arena, "%ssettle %s\n", bench->log, path);
+}
+
 static void bench_open(struct bench *bench, const char *kind, const char *key, const char *to)
 {
 	memset(bench, 0, sizeof *bench);
 	struct world *node = changing_open(&bench->disk);
 	bench->disk.data = bench;
 	bench->disk.command = command;
+	bench->disk.settled = settled;
 	bench->log = "";
 	bench->line = "root=/dev/mapper/pve-root ro quiet iommu=pt";
 	bench->content = "new\n";
@@ -187,7 +194,7 @@ static void test_initramfs(void **state)
 	assert_string_equal(state_of(&bench), words(&bench.arena, "old\n"));
 	assert_false(exec_holds(&bench.step, state_of(&bench)));
 	assert_true(step_initrd.apply(&bench.run));
-	assert_string_equal(bench.log, "update-initramfs -u -k " VERSION "\n");
+	assert_string_equal(bench.log, "settle /boot\nupdate-initramfs -u -k " VERSION "\nsettle /boot\n");
 	assert_true(exec_holds(&bench.step, state_of(&bench)));
 	assert_string_equal(state_after_cut(&bench), bench.step.to); /* on disk before it counts as done */
 	bench.content = "old\n";
@@ -242,7 +249,7 @@ static void test_grub(void **state)
 	assert_string_equal(state_of(&bench), "root=/dev/mapper/pve-root ro quiet");
 	assert_false(exec_holds(&bench.step, state_of(&bench)));
 	assert_true(step_boot.apply(&bench.run));
-	assert_string_equal(bench.log, "update-grub\n");
+	assert_string_equal(bench.log, "settle /boot\nupdate-grub\nsettle /boot\n");
 	assert_true(exec_holds(&bench.step, state_of(&bench)));
 	assert_true(exec_holds(&bench.step, state_after_cut(&bench)));
 	bench_close(&bench);
@@ -375,10 +382,10 @@ static void test_package(void **state)
 	assert_string_equal(state_of(&bench), NONE);
 	assert_true(step_package.save(&bench.run, blob));
 	assert_true(step_package.apply(&bench.run));
-	assert_string_equal(bench.log, "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "
+	assert_string_equal(bench.log, "settle /boot\nenv DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "
 	                               "--no-remove -o "
 	                               "Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
-	                               "nvidia-driver\n");
+	                               "nvidia-driver\nsettle /boot\n");
 	assert_string_equal(state_of(&bench), "1.0");
 	assert_true(exec_holds(&bench.step, "1.0") && !exec_holds(&bench.step, NONE));
 	/* what someone installs later is not ours */

@@ -29,7 +29,7 @@ bool(err_errno)(struct err *err, int number, const char *format, ...)
 	vsnprintf(what, sizeof what, format, args);
 	va_end(args);
 	err_set(err, ERR_SYSTEM, "%s: %s", what, strerror(number));
-	return number == ENOSPC || number == EDQUOT ? err_hint(err, "make room, or name another place") : false;
+	return number == ENOSPC || number == EDQUOT ? err_hint(err, "make room") : false;
 }
 
 bool(err_wrap)(struct err *err, const char *format, ...)

@@ -10,6 +10,7 @@
 
 struct asked {
 	struct app *app;
+	struct world *world;
 	struct job job;
 	struct encode_choice choice;
 	struct job_engine engine, software;
@@ -289,10 +290,29 @@ static void show_progress(const struct app *app, const struct transcode_event *e
 	(void)app;
 }
 
+/* Whoever tells of health is to know, and the next job how many sessions were too many: at once, for software may go on for
+ * hours. */
+static void tell_of(const struct asked *asked, const struct transcode_attempt *attempt)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *folder = place_kept(&arena);
+	int64_t now = world_now(asked->world);
+	enum failure_kind kind = attempt->failure.kind;
+	if (!folder || !attempt->failed || attempt->engine->software || kind == FAILURE_INPUT || kind == FAILURE_OUTPUT)
+		return;
+	if (attempt->failure.sessions)
+		kept_tell_limit(folder, attempt->failure.sessions, now);
+	kept_tell_failure(folder, &(struct kept_failure){ now,
+	                          arena_printf(&arena, "%s failed in a transcode: %s", attempt->engine->encoder->name,
+	                                  failure_why(&attempt->failure, &arena)) });
+}
+
 static void show(void *data, const struct transcode_event *event)
 {
 	const struct asked *asked = data;
 	const struct app *app = asked->app;
+	if (event->what == TRANSCODE_FALLS_BACK)
+		tell_of(asked, event->attempt);
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *back = app->terminal ? "\r\033[K" : "";
 	if (app->json)
@@ -352,24 +372,7 @@ static int print_line(const struct asked *asked, struct arena *arena)
 	return EXIT_AS_WISHED;
 }
 
-/* Whoever tells of health is to know: hardware that failed in earnest, or that it has gone well since. */
-static void tell_of(struct world *world, const struct transcode_result *result, bool done, struct arena *arena)
-{
-	const struct transcode_attempt *first = &result->attempt[0];
-	const char *folder = place_kept(arena);
-	if (!folder || !result->n_attempts || first->engine->software)
-		return;
-	if (first->failed && first->failure.sessions)
-		kept_tell_limit(folder, first->failure.sessions, world_now(world));
-	if (first->failed)
-		kept_tell_failure(folder, &(struct kept_failure){ world_now(world),
-		                          arena_printf(arena, "%s failed in a transcode: %s", first->engine->encoder->name,
-		                                  failure_why(&first->failure, arena)) });
-	else if (done && result->end == TRANSCODE_WHOLE)
-		kept_tell_failure(folder, NULL);
-}
-
-static int run(struct world *world, struct asked *asked, int64_t stall, struct arena *arena)
+static int run(struct asked *asked, int64_t stall, struct arena *arena)
 {
 	struct err err = { 0 };
 	struct transcode_result result;
@@ -383,8 +386,12 @@ static int run(struct world *world, struct asked *asked, int64_t stall, struct a
 		.tell = show,
 		.data = asked };
 	stop_watch();
-	bool done = transcode_run(world, &asked->job, &options, arena, &err, &result);
-	tell_of(world, &result, done, arena);
+	bool done = transcode_run(asked->world, &asked->job, &options, arena, &err, &result);
+	const struct transcode_attempt *first = &result.attempt[0];
+	if (result.n_attempts == 1)
+		tell_of(asked, first);
+	if (done && result.end == TRANSCODE_WHOLE && !first->failed && !first->engine->software && place_kept(arena))
+		kept_tell_failure(place_kept(arena), NULL);
 	if (asked->app->json)
 		print_json(asked, &result, &err);
 	if (!done) {
@@ -420,7 +427,7 @@ int verb_transcode(struct app *app, int argc, char **argv)
 	}
 	if (!take_number("stall", app->stall, 1, 600, "1 to 600 seconds", &err, &stall))
 		return out_error(app, &err);
-	struct world *world = place_open(app, NULL, app->arena, &err);
+	struct world *world = asked.world = place_open(app, NULL, app->arena, &err);
 	if (!world)
 		return out_error(app, &err);
 	int code;
@@ -429,7 +436,7 @@ int verb_transcode(struct app *app, int argc, char **argv)
 	else if (app->print)
 		code = print_line(&asked, app->arena);
 	else
-		code = run(world, &asked, stall, app->arena);
+		code = run(&asked, stall, app->arena);
 	world_close(world);
 	return code;
 }

@@ -23,6 +23,14 @@ fail() { fails=$((fails + 1)); say "NOT taken back: $*" >&2; }
 # On disk before anything else happens. An older sync knows no names: then everything is written out.
 flush() { sync "$1" 2>/dev/null || sync; }
 
+# GRUB reads a file system without its journal: ext4 is asked to put what it holds in its place (EXT4_IOC_CHECKPOINT, since
+# Linux 5.15). Where that cannot be asked it is as after any other update.
+settle() {
+	case $(stat -f -c %T "$ROOT/boot" 2>/dev/null) in ext*) ;; *) return 0 ;; esac
+	perl -e 'open(my $boot, "<", $ARGV[0]) and ioctl($boot, 0x4004662b, pack("L", 0))' "$ROOT/boot" 2>/dev/null
+	return 0
+}
+
 # A command of the machine that is taken back; what it makes is made as ever.
 inside() {
 	# without our ROOT: mkinitramfs takes one for what the machine's root file system is
@@ -169,9 +177,10 @@ back_initramfs() { # VERSION
 	# emergency mode has mounted nothing but the root
 	[ -n "$ROOT" ] || [ -e "/boot/vmlinuz-$1" ] || mount /boot 2>/dev/null
 	ready_for_tools update-initramfs || return 0
+	settle # the old one can be found, should the power go meanwhile
 	if [ ! -e "$ROOT/boot/vmlinuz-$1" ]; then
 		fail "initramfs: kernel $1 is not in /boot; is that mounted?"
-	elif inside update-initramfs -u -k "$1" && flush "$ROOT/boot/initrd.img-$1" && flush "$ROOT/boot"; then
+	elif inside update-initramfs -u -k "$1" && flush "$ROOT/boot/initrd.img-$1" && flush "$ROOT/boot" && settle; then
 		say "made again: initramfs of $1"
 	else
 		fail "initramfs of $1: update-initramfs -u -k $1 failed"
@@ -183,12 +192,14 @@ back_boot() {
 	tool=update-grub
 	if [ -e "$ROOT/etc/kernel/proxmox-boot-uuids" ]; then tool=proxmox-boot-tool; fi
 	ready_for_tools $tool || return 0
+	settle
 	if [ $tool = update-grub ]; then inside update-grub; else inside proxmox-boot-tool refresh; fi || {
 		fail "boot loader: $tool failed"
 		esp_hint
 		return
 	}
 	sync
+	settle
 	say "made again: boot loader"
 }
 

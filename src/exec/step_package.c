@@ -92,7 +92,8 @@ static bool package_apply(struct step_run *run)
 	const char *const argv[] = { "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y",
 		"--no-install-recommends", "--no-remove", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", what, NULL };
 	struct words packages;
-	return name_is_sound(run) && exec_command(run, argv, APT_MS) && present(run, &scratch, &packages) &&
+	/* a package may have an initramfs made */
+	return name_is_sound(run) && exec_settle(run, "/boot") && exec_command(run, argv, APT_MS) && exec_settle(run, "/boot") && present(run, &scratch, &packages) &&
 	       put_names(run, after_path(run, &scratch), &packages, &scratch);
 }
 

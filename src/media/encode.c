@@ -87,7 +87,8 @@ static const char *obstacle(
 		return proof->why;
 	if (nvenc && job->sessions != UNKNOWN_NUMBER && job->session_limit != UNKNOWN_NUMBER &&
 	        job->sessions >= job->session_limit)
-		return arena_printf(arena, "a limit is reached, it is not broken: %lld sessions run, and at %lld the driver gave no more",
+		return arena_printf(arena,
+		        "a limit is reached, it is not broken: %lld sessions run, and at %lld the driver gave no more",
 		        (long long)job->sessions, (long long)job->session_limit);
 	return size_why(proof, job, arena);
 }

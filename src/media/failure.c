@@ -378,6 +378,8 @@ struct failure failure_limit(
 	struct failure limit = *failure;
 	const struct nvml_card *card = card_at(cards, pci);
 	int64_t sessions = nvml_sessions(cards);
+	if (failure->id && strcmp(failure->id, "nvenc-key") == 0)
+		limit.sessions = sessions; /* older drivers say it plainly */
 	if (!failure->id || strcmp(failure->id, "nvenc-limit") != 0 || !card)
 		return limit;
 	int64_t left = card->memory < 0 || card->memory_used < 0 ? -1 : (card->memory - card->memory_used) / MIB;

@@ -55,11 +55,11 @@ static const char *const tone_maps[WAYS] = {
 	               "colorspace=bt709",
 };
 
-/* A frame for a frame, and those that are whole stay as they are. */
+/* A frame for a frame, and those that are whole stay as they are. VA-API's own keeps the first ones for itself where the
+ * driver looks back (vf_deinterlace_vaapi.c), and QSV's makes two of one (vf_deinterlace_qsv.c). */
 static const char *const deinterlacers[WAYS] = {
 	[WAY_NVENC] = "yadif_cuda=mode=send_frame:deint=interlaced",
-	[WAY_QSV] = "deinterlace_qsv=mode=advanced",
-	[WAY_VAAPI] = "deinterlace_vaapi=rate=frame:auto=1",
+	[WAY_QSV] = "vpp_qsv=deinterlace=advanced",
 	[WAY_VULKAN] = "bwdif_vulkan=mode=send_frame:deint=interlaced",
 	[WAY_SOFTWARE] = "bwdif=mode=send_frame:deint=interlaced",
 };

@@ -12,7 +12,7 @@
 #include "base/digest.h"
 #include "sys/store.h"
 
-enum { KEPT_MAX = 4 * 1024 * 1024, NOTE_MAX = 65536, KEPT_SECONDS = 24 * 3600, LIMIT_SECONDS = 3600 };
+enum { KEPT_MAX = 4 * 1024 * 1024, NOTE_MAX = 65536, KEPT_SECONDS = 24 * 3600, SOFTWARE_SECONDS = 3600, LIMIT_SECONDS = 3600 };
 
 /* Where a library, a driver or an ffmpeg comes by: packages, the loader's list, and the folders of plugins. */
 static const char *const changing[] = { "/var/lib/dpkg/status", "/etc/ld.so.cache", "/usr/lib/x86_64-linux-gnu/dri",
@@ -201,7 +201,8 @@ const struct proofs *kept_proofs(struct world *world, const struct drm *drm, con
 	        kept_read(text, key, world_now(world), arena, proofs)) {
 		if (!options->renew)
 			return proofs;
-		how.earlier = proofs;
+		int64_t age = world_now(world) - proofs->software_made;
+		how.earlier = proofs->software_made != UNKNOWN_NUMBER && age >= 0 && age <= SOFTWARE_SECONDS ? proofs : NULL;
 	}
 	if (!ffmpeg_open(world, options->ffmpeg, arena, err, &ffmpeg))
 		return NULL;

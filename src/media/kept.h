@@ -9,7 +9,7 @@ struct kept_options {
 	const char *ffmpeg; /* its path; NULL: the first of the known places */
 	const char *folder; /* where it is kept, made where it is not there; NULL: nowhere */
 	bool fresh;         /* prove anew, whatever is kept */
-	bool renew;         /* the same, but what software was shown to do stands while the machine is the same */
+	bool renew;         /* the same, but what software was shown to do stands for an hour, if the machine is the same */
 	struct proof_options proof;
 };
 

@@ -180,6 +180,7 @@ struct runner {
 	size_t n_states;
 	struct item *items;
 	size_t n_items;
+	bool earlier_stands;     /* of software */
 	struct nvml_cards cards; /* as they were when the first limit was reached; n 0: not known */
 	bool asked;
 };
@@ -506,7 +507,7 @@ static void take_earlier(struct runner *runner)
 		if (before && again)
 			add(runner, &trials, PROBE_ENCODE, item);
 		else if (before)
-			*item->proof = *before;
+			*item->proof = *before, runner->earlier_stands = true;
 	}
 	run(runner, &trials, runner->options.at_once);
 	for (size_t i = 0; i < trials.n; i++)
@@ -875,6 +876,7 @@ struct proofs *proofs_run(struct world *world, const struct drm *drm, const stru
 		.n = runner.n_items,
 		.made = world_now(world),
 	};
+	proofs->software_made = runner.earlier_stands ? options->earlier->software_made : proofs->made;
 	for (size_t i = 0; i < runner.n_items; i++) {
 		explain(&runner, &runner.items[i]);
 		proofs->list[i] = *runner.items[i].proof;

@@ -48,6 +48,7 @@ struct proofs {
 	size_t n;
 	int64_t ms;   /* how long it all took */
 	int64_t made; /* seconds since 1970 */
+	int64_t software_made; /* the same of software: with `earlier`, when that was */
 	bool kept;    /* read from the cache */
 };
 

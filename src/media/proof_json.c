@@ -44,6 +44,7 @@ static const struct member ffmpeg_members[] = {
 	{ "origin", FORM_TEXT, OF(proofs, origin) },
 	{ "identity", FORM_TEXT, OF(proofs, identity) },
 	{ "proven", FORM_NUMBER, OF(proofs, made) },
+	{ "software_proven", FORM_NUMBER, OF(proofs, software_made) },
 	{ "proving_ms", FORM_NUMBER, OF(proofs, ms) },
 	{ 0 },
 };

@@ -360,7 +360,7 @@ static int64_t limit_of(const struct run *run, const struct transcode_attempt *a
 }
 
 /* HLS: the audio is far quicker, and what it takes of the processors the next segment of video waits for. So it rests
- * where it is a segment ahead. */
+ * where it is a segment ahead: they are whole, and by half of one they differ. */
 static void pace_audio(struct run *run, bool may_rest)
 {
 	enum { AHEAD_US = JOB_SEGMENT_SECONDS * 500000 };

@@ -149,8 +149,8 @@ int file_sync(int root, const char *path)
 	return fsync(fd) ? errno : 0;
 }
 
-/* ext4 keeps names and places of files in its journal first, for half a minute and more; since Linux 5.15 it can be asked to
- * put them where they belong (Documentation/filesystems/ext4/journal.rst). */
+/* ext4 keeps names and places of files in its journal first, for half a minute and more; since Linux 5.15 it can be
+ * asked to put them where they belong (Documentation/filesystems/ext4/journal.rst). */
 int file_settle(int root, const char *path)
 {
 	struct statfs about;
