@@ -360,10 +360,10 @@ static int64_t limit_of(const struct run *run, const struct transcode_attempt *a
 }
 
 /* HLS: the audio is far quicker, and what it takes of the processors the next segment of video waits for. So it rests
- * where it is a segment ahead: they are whole, and by half of one they differ. */
+ * where it is ahead. */
 static void pace_audio(struct run *run, bool may_rest)
 {
-	enum { AHEAD_US = JOB_SEGMENT_SECONDS * 500000 };
+	enum { AHEAD_US = JOB_SEGMENT_SECONDS * 500000 }; /* by a segment; two are never quite of one length */
 	bool rests = may_rest && end_of(&run->segments[AUDIO]) > end_of(&run->segments[VIDEO]) + AHEAD_US;
 	if (run->hls && run->program[AUDIO] && rests != run->audio_rests)
 		spawn_rest(run->program[AUDIO], run->audio_rests = rests);
