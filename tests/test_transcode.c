@@ -554,7 +554,7 @@ static void count_fields(const char *path, unsigned *ret_fields, unsigned *ret_w
 	const char *const argv[] = { "ffmpeg", "-hide_banner", "-i", path, "-vf", "idet", "-f", "null", "-", NULL };
 	struct outcome outcome = run_program(&arena, argv);
 	const char *line = strstr(outcome.err.data, "Multi frame detection: ");
-	unsigned top, bottom;
+	unsigned top = 0, bottom = 0;
 	if (!line || sscanf(line, "Multi frame detection: TFF: %u BFF: %u Progressive: %u", &top, &bottom, ret_whole) != 3)
 		fail_msg("%s: %s", path, outcome.err.data);
 	*ret_fields = top + bottom;
@@ -599,7 +599,6 @@ static void test_pace(void **state)
 {
 	(void)state;
 	struct film film;
-	struct arena arena ARENA_SCOPED = { 0 };
 	unsigned there = 0;
 	clip = arena_printf(&shared, "%s/long.mp4", base);
 	run_line(arena_printf(&shared,
