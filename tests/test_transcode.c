@@ -553,7 +553,9 @@ static void count_fields(const char *path, unsigned *ret_fields, unsigned *ret_w
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *const argv[] = { "ffmpeg", "-hide_banner", "-i", path, "-vf", "idet", "-f", "null", "-", NULL };
 	struct outcome outcome = run_program(&arena, argv);
-	const char *line = strstr(outcome.err.data, "Multi frame detection: ");
+	const char *line = NULL; /* the last one: newer ffmpegs have a filter beside it that saw nothing */
+	for (const char *at = outcome.err.data; (at = strstr(at, "Multi frame detection: ")); at++)
+		line = at;
 	unsigned top = 0, bottom = 0;
 	if (!line || sscanf(line, "Multi frame detection: TFF: %u BFF: %u Progressive: %u", &top, &bottom, ret_whole) != 3)
 		fail_msg("%s: %s", path, outcome.err.data);
