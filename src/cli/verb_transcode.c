@@ -123,18 +123,19 @@ static bool no_encoder(const struct encode_choice *choice, struct arena *arena, 
 }
 
 /* Where the driver has refused a session of late: does it still have as many? */
-static void count_sessions(struct world *world, struct encode_job *job, struct arena *arena)
+static void count_sessions(const struct asked *asked, struct encode_job *job, struct arena *arena)
 {
 	enum { NVML_MS = 300 };
 	const char *folder = place_kept(arena);
 	struct nvml_cards cards;
-	job->session_limit = folder ? kept_limit(folder, world_now(world), arena) : UNKNOWN_NUMBER;
+	job->session_limit = folder ? kept_limit(folder, world_now(asked->world), arena) : UNKNOWN_NUMBER;
 	if (job->session_limit != UNKNOWN_NUMBER && nvml_ask(NVML_LIBRARY, NVML_MS, &cards))
 		job->sessions = nvml_sessions(&cards);
 }
 
-static bool choose(struct world *world, struct asked *asked, struct arena *arena, struct err *err)
+static bool choose(struct asked *asked, struct arena *arena, struct err *err)
 {
+	struct world *world = asked->world;
 	const struct app *app = asked->app;
 	struct drm drm = { 0 };
 	struct ffmpeg ffmpeg = { 0 };
@@ -154,7 +155,7 @@ static bool choose(struct world *world, struct asked *asked, struct arena *arena
 		asked->tools.filters = filters;
 	}
 	struct encode_job wanted = job_encode(&asked->job);
-	count_sessions(world, &wanted, arena);
+	count_sessions(asked, &wanted, arena);
 	const struct encode_wish wish = { app->goal.prefer, app->goal.veto };
 	asked->choice = encode_choose(proofs, &wanted, &wish, arena);
 	const struct proof *best = asked->choice.best, *software = best ? job_software(proofs, best) : NULL;
@@ -168,8 +169,9 @@ static bool choose(struct world *world, struct asked *asked, struct arena *arena
 }
 
 /* Everything that can refuse does so before a program is proven or run. */
-static bool prepare(struct world *world, struct asked *asked, char **argv, struct arena *arena, struct err *err)
+static bool prepare(struct asked *asked, char **argv, struct arena *arena, struct err *err)
 {
+	struct world *world = asked->world;
 	const struct app *app = asked->app;
 	struct job_wish wish;
 	struct ffmpeg ffmpeg = { 0 };
@@ -179,7 +181,7 @@ static bool prepare(struct world *world, struct asked *asked, char **argv, struc
 	       input_probe(world, ffmpeg.path, argv[0], arena, err, input) &&
 	       job_make(input, argv[1], &wish, arena, err, &asked->job) &&
 	       (app->print || transcode_may(&asked->job, app->overwrite, arena, err)) &&
-	       choose(world, asked, arena, err);
+	       choose(asked, arena, err);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
@@ -290,15 +292,19 @@ static void show_progress(const struct app *app, const struct transcode_event *e
 	(void)app;
 }
 
-/* Whoever tells of health is to know, and the next job how many sessions were too many: at once, for software may go on for
- * hours. */
-static void tell_of(const struct asked *asked, const struct transcode_attempt *attempt)
+/* Whoever tells of health is to know that hardware failed in earnest, or has gone well to the end since; and the next job,
+ * how many sessions were too many. At once, for software may go on for hours. */
+static void tell_of(const struct asked *asked, const struct transcode_attempt *attempt, bool to_the_end)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *folder = place_kept(&arena);
 	int64_t now = world_now(asked->world);
 	enum failure_kind kind = attempt->failure.kind;
-	if (!folder || !attempt->failed || attempt->engine->software || kind == FAILURE_INPUT || kind == FAILURE_OUTPUT)
+	if (!folder || attempt->engine->software)
+		return;
+	if (!attempt->failed && to_the_end)
+		kept_tell_failure(folder, NULL);
+	if (!attempt->failed || kind == FAILURE_INPUT || kind == FAILURE_OUTPUT)
 		return;
 	if (attempt->failure.sessions)
 		kept_tell_limit(folder, attempt->failure.sessions, now);
@@ -312,7 +318,7 @@ static void show(void *data, const struct transcode_event *event)
 	const struct asked *asked = data;
 	const struct app *app = asked->app;
 	if (event->what == TRANSCODE_FALLS_BACK)
-		tell_of(asked, event->attempt);
+		tell_of(asked, event->attempt, false);
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *back = app->terminal ? "\r\033[K" : "";
 	if (app->json)
@@ -387,11 +393,8 @@ static int run(struct asked *asked, int64_t stall, struct arena *arena)
 		.data = asked };
 	stop_watch();
 	bool done = transcode_run(asked->world, &asked->job, &options, arena, &err, &result);
-	const struct transcode_attempt *first = &result.attempt[0];
 	if (result.n_attempts == 1)
-		tell_of(asked, first);
-	if (done && result.end == TRANSCODE_WHOLE && !first->failed && !first->engine->software && place_kept(arena))
-		kept_tell_failure(place_kept(arena), NULL);
+		tell_of(asked, &result.attempt[0], done && result.end == TRANSCODE_WHOLE);
 	if (asked->app->json)
 		print_json(asked, &result, &err);
 	if (!done) {
@@ -427,16 +430,16 @@ int verb_transcode(struct app *app, int argc, char **argv)
 	}
 	if (!take_number("stall", app->stall, 1, 600, "1 to 600 seconds", &err, &stall))
 		return out_error(app, &err);
-	struct world *world = asked.world = place_open(app, NULL, app->arena, &err);
-	if (!world)
+	asked.world = place_open(app, NULL, app->arena, &err);
+	if (!asked.world)
 		return out_error(app, &err);
 	int code;
-	if (!prepare(world, &asked, argv, app->arena, &err))
+	if (!prepare(&asked, argv, app->arena, &err))
 		code = out_error(app, &err);
 	else if (app->print)
 		code = print_line(&asked, app->arena);
 	else
 		code = run(&asked, stall, app->arena);
-	world_close(world);
+	world_close(asked.world);
 	return code;
 }

@@ -504,10 +504,12 @@ static void take_earlier(struct runner *runner)
 	for (size_t i = 0; i < runner->n_items; i++) {
 		struct item *item = &runner->items[i];
 		const struct proof *before = shown_before(runner, item);
-		if (before && again)
+		if (before && again) {
 			add(runner, &trials, PROBE_ENCODE, item);
-		else if (before)
-			*item->proof = *before, runner->earlier_stands = true;
+		} else if (before) {
+			*item->proof = *before;
+			runner->earlier_stands = true;
+		}
 	}
 	run(runner, &trials, runner->options.at_once);
 	for (size_t i = 0; i < trials.n; i++)

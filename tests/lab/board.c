@@ -334,7 +334,7 @@ static void add_disks(struct board *board, const char *disk, const char *job, bo
 		    "log.driver=file,log.filename=%s", disk, board->record);
 	else
 		ADD("if=none,id=root,file=%s,format=qcow2,%s", disk, stays ? "snapshot=on" : "cache=writeback");
-	/* zeroes come as data: below 9.0 the record is wrong where something else is written beside a write of zeroes */
+	/* zeroes come as data: by QEMU below 9.0 the record is wrong where something else is written beside a write of zeroes */
 	add_pair(board, "-device", "virtio-blk-pci,drive=root,addr=18.0,bootindex=1,discard=off,write-zeroes=off");
 	add(board, "-drive");
 	ADD("if=none,id=job,file=%s,format=raw,readonly=on", job);
