@@ -7,6 +7,7 @@
 #include "test.h"
 
 #include "media/job.h"
+#include "media/kept.h"
 #include "sys/spawn.h"
 
 #define ROW(kind, name, codec, bits, way, device)                                                                      \
@@ -159,14 +160,16 @@ static const char *line_of(size_t i, struct arena *arena)
 	struct job job;
 	struct job_engine engine;
 	struct words filters = text_split(arena, row[i].filters, " ");
-	const struct job_tools tools = { "/f", "5.1.9-0+deb12u1", &filters };
+	struct proofs listed = proofs;
+	listed.filters = filters;
+	const struct job_tools tools = { "/f", "5.1.9-0+deb12u1", &listed.filters };
 	const struct proof *best = NULL;
 	for (size_t j = 0; j < proofs.n; j++)
 		if (list[j].kind == PROOF_ENCODE && strcmp(list[j].name, row[i].encoder) == 0 && list[j].bits == row[i].bits)
 			best = &list[j];
 	assert_non_null(best);
 	if (!job_make(row[i].input, row[i].output, &row[i].wish, arena, &err, &job) ||
-	        !job_engine(&job, &proofs, best, &drm, &filters, arena, &err, &engine))
+	        !job_engine(&job, &listed, best, &drm, arena, &err, &engine))
 		fail_msg("row %zu: %s", i, err.text);
 	return text_sh_line(arena, row[i].line == DIRECT  ? job_direct(&job, &engine, &tools, arena)
 	                           : row[i].line == VIDEO ? job_video(&job, &engine, &tools, &row[i].from, "w/v%05d", arena)
@@ -247,7 +250,7 @@ static void test_joining(void **state)
 {
 	(void)state;
 	struct arena arena ARENA_SCOPED = { 0 };
-	const struct job_tools tools = { "/f", "5.1", NULL };
+	const struct job_tools tools = { "/f", "5.1", &(struct words){ 0 } };
 	const struct job_wish plain = { NULL, 0, 0, -1, -1, "aac", -1, false };
 	const struct job_stream stream = { "w/v.nut", 41708, 2 }, list_of_two = { "w/list", 41708, 4 };
 	struct job job, other;
@@ -342,7 +345,7 @@ static void test_inputs(void **state)
 		assert_non_null(out);
 		fwrite(file[i].content.data, 1, file[i].content.size, out);
 		fclose(out);
-		bool is = input_probe(world, "/usr/bin/ffmpeg", file[i].name, &arena, &err, &input);
+		bool is = kept_input(world, "/usr/bin/ffmpeg", file[i].name, NULL, false, &arena, &err, &input);
 		if (is != !file[i].says || (file[i].says && (!strstr(err.text, file[i].says) || err.kind != ERR_INPUT)))
 			fail_msg("%s: %d %s", file[i].name, is, err.text);
 		if (is) {
@@ -356,14 +359,14 @@ static void test_inputs(void **state)
 	for (size_t i = 0; i < COUNT(none); i++) {
 		struct err err = { 0 };
 		struct input input;
-		assert_false(input_probe(world, "/usr/bin/ffmpeg", none[i], &arena, &err, &input));
+		assert_false(kept_input(world, "/usr/bin/ffmpeg", none[i], NULL, false, &arena, &err, &input));
 		assert_non_null(strstr(err.text, "No such file"));
 	}
 	struct err err = { 0 };
-	assert_false(input_probe(world, "/usr/bin/ffmpeg", folder, &arena, &err, &(struct input){ 0 }));
+	assert_false(kept_input(world, "/usr/bin/ffmpeg", folder, NULL, false, &arena, &err, &(struct input){ 0 }));
 	assert_non_null(strstr(err.text, "is a folder"));
 	assert_int_equal(mkfifo("pipe", 0600), 0);
-	assert_false(input_probe(world, "/usr/bin/ffmpeg", "pipe", &arena, &err, &(struct input){ 0 }));
+	assert_false(kept_input(world, "/usr/bin/ffmpeg", "pipe", NULL, false, &arena, &err, &(struct input){ 0 }));
 	assert_non_null(strstr(err.text, "is no file"));
 	unlink("pipe");
 	unlink("good.mp4");

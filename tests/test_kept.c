@@ -4,6 +4,7 @@
  */
 #include "media.h"
 
+#include <fcntl.h>
 #include <time.h>
 #include <utime.h>
 
@@ -28,14 +29,16 @@ static char *text_of(const struct proofs *proofs, struct arena *arena)
 	JSON_SCOPED json_t *document = json_document("proofs");
 	json_put(document, "key", json_raw_text(key));
 	proofs_put(document, proofs);
+	json_put(document, "ffmpeg_filters", json_raw_text(text_join(&proofs->filters, " ", arena)));
 	return json_print(arena, document, false);
 }
 
 static struct proofs made(struct proof *list)
 {
+	static const char *filters[] = { "bwdif", "scale" };
 	memcpy(list, some, sizeof some);
-	return (struct proofs){ "/usr/bin/ffmpeg", "5.1.9", "distribution", "abc", list, COUNT(some), 2900, 1000, 900,
-		false };
+	return (struct proofs){ "/usr/bin/ffmpeg", "5.1.9", "distribution", "abc", { filters, COUNT(filters) }, list,
+		COUNT(some), 2900, 1000, 900, false };
 }
 
 static void same(const char *left, const char *right)
@@ -53,6 +56,7 @@ static void test_round(void **state)
 	assert_true(back.kept && back.n == COUNT(some) && back.made == 1000 && back.software_made == 900 && back.ms == 2900);
 	same(back.ffmpeg, proofs.ffmpeg);
 	same(back.identity, proofs.identity);
+	same(text_join(&back.filters, " ", &arena), "bwdif scale");
 	for (size_t i = 0; i < COUNT(some); i++) {
 		const struct proof *a = &some[i], *b = &back.list[i];
 		assert_true(a->kind == b->kind && a->bits == b->bits && a->listed == b->listed &&
@@ -100,6 +104,7 @@ static void test_refused(void **state)
 		{ "\"codec\":\"h264\"", "\"codec\":\"h265\"" },
 		{ "\"psnr\":39.4", "\"psnr\":1e300" },
 		{ "\"decoders\":[", "\"decoder\":[" },
+		{ "\"ffmpeg_filters\"", "\"ffmpeg_filter\"" },
 		{ "\"proven\":1000", "\"proven\":null" },
 		{ "\"proven\":1000", "\"proven\":-1000" },
 	};
@@ -276,6 +281,158 @@ static void test_notes(void **state)
 	rmdir(base);
 }
 
+static void put(const char *path, const char *text, mode_t mode)
+{
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+struct films {
+	struct arena arena;
+	struct world *world;
+	char base[32];
+	const char *ffmpeg, *ffprobe, *folder, *log;
+};
+
+/* Was ffprobe run for it, and is the answer the film's? */
+static bool asked(struct films *films, const char *path, bool fresh, unsigned width)
+{
+	struct err err = { 0 };
+	struct input input = { 0 };
+	unlink(films->log);
+	if (!kept_input(films->world, films->ffmpeg, path, films->folder, fresh, &films->arena, &err, &input))
+		fail_msg("%s: %s", path, err.text);
+	assert_string_equal(input.path, path);
+	assert_string_equal(input.codec, "h264");
+	assert_true(input.width == width && input.height == 48 && input.rate_num == 25 && input.steady && input.indexed);
+	return access(films->log, F_OK) == 0;
+}
+
+static void encode(const char *path, unsigned width)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *line = arena_printf(&arena, "ffmpeg -v error -nostdin -y -f lavfi -i testsrc2=s=%ux48:r=25 -t 1 -c:v libx264 "
+	                                        "-f mp4 %s", width, path);
+	assert_int_equal(system(line), 0);
+}
+
+static unsigned notes(struct films *films)
+{
+	struct words names = { 0 };
+	unsigned n = 0;
+	assert_int_equal(world_list(films->world, films->folder, &films->arena, &names), 0);
+	for (size_t i = 0; i < names.n; i++)
+		n += text_starts(names.word[i], "film-");
+	return n;
+}
+
+/* ffprobe is run once for each film as it is. */
+static void test_films(void **state)
+{
+	(void)state;
+	if (access("/usr/bin/ffprobe", X_OK) != 0)
+		skip();
+	struct films films = { .base = "/tmp/gpuferry-films-XXXXXX" };
+	struct err err = { 0 };
+	struct arena *arena = &films.arena;
+	assert_non_null(mkdtemp(films.base));
+	films.world = world_open_root(NULL, false, arena, NULL);
+	assert_non_null(films.world);
+	films.ffmpeg = arena_printf(arena, "%s/ffmpeg", films.base);
+	films.ffprobe = arena_printf(arena, "%s/ffprobe", films.base);
+	films.log = arena_printf(arena, "%s/log", films.base);
+	films.folder = arena_printf(arena, "%s/kept", films.base);
+	const char *script = arena_printf(arena, "#!/bin/sh\n: >%s\nexec /usr/bin/ffprobe \"$@\"\n", films.log);
+	const char *film = arena_printf(arena, "%s/film.mp4", films.base), *other = arena_printf(arena, "%s/other.mp4", films.base);
+	put(films.ffprobe, script, 0755);
+	encode(film, 64);
+
+	assert_true(asked(&films, film, false, 64));
+	assert_false(asked(&films, film, false, 64));
+	assert_true(asked(&films, film, true, 64));
+	assert_false(asked(&films, film, false, 64));
+	/* another name of it: ffprobe looks at those too */
+	assert_int_equal(link(film, other), 0);
+	assert_true(asked(&films, other, false, 64));
+	/* another film of that name, of the same size and time */
+	struct stat was, is;
+	assert_int_equal(stat(film, &was), 0);
+	assert_int_equal(unlink(other), 0);
+	encode(other, 80);
+	assert_int_equal(stat(other, &is), 0);
+	int64_t most = was.st_size > is.st_size ? was.st_size : is.st_size;
+	assert_int_equal(truncate(film, most), 0);
+	assert_int_equal(truncate(other, most), 0);
+	assert_true(asked(&films, film, false, 64)); /* it was changed */
+	const struct timespec times[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	assert_int_equal(utimensat(AT_FDCWD, film, times, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, other, times, 0), 0);
+	assert_true(asked(&films, film, false, 64));
+	assert_false(asked(&films, film, false, 64));
+	assert_int_equal(rename(other, film), 0);
+	assert_true(asked(&films, film, false, 80));
+	/* written over in place, and its time put back: the time of the change itself nobody can set */
+	encode(other, 64);
+	assert_int_equal(system(arena_printf(arena, "cat %s >%s; truncate -s %lld %s", other, film, (long long)most, film)), 0);
+	assert_int_equal(utimensat(AT_FDCWD, film, times, 0), 0);
+	assert_int_equal(stat(film, &is), 0);
+	assert_true(is.st_size == most && is.st_mtim.tv_sec == 1000);
+	assert_true(asked(&films, film, false, 64));
+	assert_false(asked(&films, film, false, 64));
+	/* another ffprobe */
+	put(films.ffprobe, arena_printf(arena, "%s# another\n", script), 0755);
+	assert_true(asked(&films, film, false, 64));
+	assert_false(asked(&films, film, false, 64));
+
+	/* what is kept was spoilt */
+	static const char *const spoilt[] = { "", "{}", "{\"when\":1,\"key\":\"0\",\"said\":\"{}\"}" };
+	for (size_t i = 0; i < COUNT(spoilt); i++) {
+		for (unsigned place = 0; place < 64; place++)
+			put(arena_printf(arena, "%s/film-%02u.json", films.folder, place), spoilt[i], 0644);
+		assert_true(asked(&films, film, false, 64));
+	}
+	assert_false(asked(&films, film, false, 64));
+	/* a kept answer that is none, under the right key */
+	for (unsigned place = 0; place < 64; place++) {
+		const char *note = arena_printf(arena, "%s/film-%02u.json", films.folder, place);
+		char *text = arena_strdup(arena, test_read(arena, note).data), *said = strstr(text, "\"codec_type");
+		if (said) {
+			memcpy(said, "\"codec_tape", 11);
+			put(note, text, 0644);
+		}
+	}
+	assert_true(asked(&films, film, false, 64));
+	/* what is no film is not kept, and nothing where there is no place */
+	for (unsigned place = 0; place < 64; place++)
+		unlink(arena_printf(arena, "%s/film-%02u.json", films.folder, place));
+	put(other, "this is no film\n", 0644);
+	for (int i = 0; i < 2; i++) {
+		assert_false(kept_input(films.world, films.ffmpeg, other, films.folder, false, arena, &err, &(struct input){ 0 }));
+		assert_non_null(strstr(err.text, "other.mp4: "));
+	}
+	assert_int_equal(notes(&films), 0);
+	const char *folder = films.folder;
+	films.folder = "/proc/none/such";
+	assert_true(asked(&films, film, false, 64));
+	assert_true(asked(&films, film, false, 64));
+	films.folder = folder;
+	/* never more than so many */
+	put(films.ffprobe, arena_printf(arena, "#!/bin/sh\n[ -s %s/said ] || /usr/bin/ffprobe \"$@\" >%s/said\n: >%s\ncat %s/said\n",
+	        films.base, films.base, films.log, films.base), 0755); /* eighty times the true one take long */
+	for (unsigned i = 0; i < 80; i++) {
+		assert_int_equal(utimensat(AT_FDCWD, film, (struct timespec[2]){ { .tv_sec = i }, { .tv_sec = i } }, 0), 0);
+		assert_true(asked(&films, film, false, 64));
+	}
+	unsigned n = notes(&films);
+	assert_true(n > 16 && n <= 64);
+	world_close(films.world);
+	assert_int_equal(system(arena_printf(arena, "rm -r %s", films.base)), 0);
+	arena_release(arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_notes),
+		cmocka_unit_test(test_films),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

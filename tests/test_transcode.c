@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "media.h"
+#include "media/kept.h"
 #include "media/playlist.h"
 #include "media/transcode.h"
 #include "sys/spawn.h"
@@ -138,12 +139,12 @@ static struct film *film_open(struct film *film, const char *script, const char 
 	*film = (struct film){ 0 };
 	struct arena *arena = &stage_open(&film->stage, script)->arena;
 	const char *output = arena_printf(arena, "%s/it's 100%% out.%s", film->stage.folder, ending);
-	if (!input_probe(film->stage.real, "/usr/bin/ffmpeg", clip, arena, &err, &film->input) ||
+	if (!kept_input(film->stage.real, "/usr/bin/ffmpeg", clip, NULL, false, arena, &err, &film->input) ||
 	        !job_make(&film->input, output, &wish, arena, &err, &film->job) ||
-	        !job_engine(&film->job, &proofs, &list[first], &drm, NULL, arena, &err, &film->hardware) ||
-	        !job_engine(&film->job, &proofs, &list[first + 1], &drm, NULL, arena, &err, &film->software))
+	        !job_engine(&film->job, &proofs, &list[first], &drm, arena, &err, &film->hardware) ||
+	        !job_engine(&film->job, &proofs, &list[first + 1], &drm, arena, &err, &film->software))
 		fail_msg("%s", err.text);
-	film->options = (struct transcode_options){ .tools = { film->stage.path, "5.1", NULL },
+	film->options = (struct transcode_options){ .tools = { film->stage.path, "5.1", &proofs.filters },
 		.engine = &film->hardware,
 		.software = &film->software,
 		.stall_ms = 20000, /* where nothing hangs, a machine under load is not taken for one that does */

@@ -23,6 +23,20 @@ struct words text_split(struct arena *arena, const char *text, const char *separ
 	return words;
 }
 
+const char *text_join(const struct words *words, const char *separator, struct arena *arena)
+{
+	size_t size = 1;
+	for (size_t i = 0; i < words->n; i++)
+		size += strlen(words->word[i]) + strlen(separator);
+	char *text = arena_alloc(arena, size), *end = text;
+	for (size_t i = 0; i < words->n; i++) {
+		if (i)
+			end = stpcpy(end, separator);
+		end = stpcpy(end, words->word[i]);
+	}
+	return text;
+}
+
 bool text_line(struct bytes text, size_t *cursor, struct bytes *ret)
 {
 	if (*cursor >= text.size)

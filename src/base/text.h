@@ -28,6 +28,8 @@ struct words {
 
 /* Cuts at any of the separator characters; empty pieces are left out. */
 struct words text_split(struct arena *arena, const char *text, const char *separators);
+/* The words with a separator between; "" for none. */
+const char *text_join(const struct words *words, const char *separator, struct arena *arena);
 /* The next line of a text (without \n and a \r before it); false at the end. The line may hold zero bytes;
  * *cursor starts at 0. */
 bool text_line(struct bytes text, size_t *cursor, struct bytes *ret);

@@ -138,7 +138,6 @@ static bool choose(struct asked *asked, struct arena *arena, struct err *err)
 	struct world *world = asked->world;
 	const struct app *app = asked->app;
 	struct drm drm = { 0 };
-	struct ffmpeg ffmpeg = { 0 };
 	drm_gather(world, false, arena, &drm, unseen, NULL);
 	const struct kept_options options = {
 		.ffmpeg = app->ffmpeg, .folder = place_kept(arena), .fresh = app->fresh, .proof.nvml = NVML_LIBRARY
@@ -146,14 +145,7 @@ static bool choose(struct asked *asked, struct arena *arena, struct err *err)
 	const struct proofs *proofs = kept_proofs(world, &drm, &options, arena, err);
 	if (!proofs)
 		return false;
-	asked->tools = (struct job_tools){ proofs->ffmpeg, proofs->version, NULL };
-	if (job_needs_filters(&asked->job)) {
-		if (!ffmpeg_open(world, app->ffmpeg, arena, err, &ffmpeg))
-			return false;
-		struct words *filters = arena_new(arena, struct words);
-		*filters = ffmpeg.filters;
-		asked->tools.filters = filters;
-	}
+	asked->tools = (struct job_tools){ proofs->ffmpeg, proofs->version, &proofs->filters };
 	struct encode_job wanted = job_encode(&asked->job);
 	count_sessions(asked, &wanted, arena);
 	const struct encode_wish wish = { app->goal.prefer, app->goal.veto };
@@ -163,9 +155,8 @@ static bool choose(struct asked *asked, struct arena *arena, struct err *err)
 		return no_encoder(&asked->choice, arena, err);
 	asked->job.codec = best->codec;
 	asked->has_software = software;
-	return job_engine(&asked->job, proofs, best, &drm, asked->tools.filters, arena, err, &asked->engine) &&
-	       (!software || job_engine(&asked->job, proofs, software, &drm, asked->tools.filters, arena, err,
-	                             &asked->software));
+	return job_engine(&asked->job, proofs, best, &drm, arena, err, &asked->engine) &&
+	       (!software || job_engine(&asked->job, proofs, software, &drm, arena, err, &asked->software));
 }
 
 /* Everything that can refuse does so before a program is proven or run. */
@@ -178,7 +169,7 @@ static bool prepare(struct asked *asked, char **argv, struct arena *arena, struc
 	struct input *input = arena_new(arena, struct input);
 	return take_wish(app, arena, err, &wish) &&
 	       ffmpeg_find(world, app->ffmpeg, arena, err, &ffmpeg, &(struct world_stat){ 0 }) &&
-	       input_probe(world, ffmpeg.path, argv[0], arena, err, input) &&
+	       kept_input(world, ffmpeg.path, argv[0], place_kept(arena), app->fresh, arena, err, input) &&
 	       job_make(input, argv[1], &wish, arena, err, &asked->job) &&
 	       (app->print || transcode_may(&asked->job, app->overwrite, arena, err)) &&
 	       choose(asked, arena, err);

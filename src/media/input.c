@@ -277,8 +277,8 @@ static bool is_file(const char *path, struct arena *arena, struct err *err)
 	return no_video(err, path, arena, kind == STORE_FOLDER ? "is a folder" : "is no file");
 }
 
-bool input_probe(struct world *world, const char *ffmpeg, const char *path, struct arena *arena, struct err *err,
-        struct input *ret)
+bool input_ask(struct world *world, const char *ffmpeg, const char *path, struct arena *arena, struct err *err,
+        struct bytes *ret)
 {
 	const char *ffprobe = input_ffprobe(world, ffmpeg, arena);
 	if (!is_file(path, arena, err))
@@ -305,5 +305,6 @@ bool input_probe(struct world *world, const char *ffmpeg, const char *path, stru
 		               : failure_why(&failure, arena));
 		return failure.cure ? err_hint(err, "%s", failure.cure) : false;
 	}
-	return input_parse(outcome.out, path, arena, err, ret);
+	*ret = outcome.out;
+	return true;
 }

@@ -42,10 +42,10 @@ extern const char input_guards[];
 /* "file:PATH", so that no name is an option, a protocol or a pattern. */
 const char *input_url(const char *path, struct arena *arena);
 
-/* Runs ffprobe, the one beside this ffmpeg or the distribution's. False with err: it is no file, it is no video, it is
- * cut so that it cannot be read, or there is no ffprobe. */
-bool input_probe(struct world *world, const char *ffmpeg, const char *path, struct arena *arena, struct err *err,
-        struct input *ret);
+/* Runs ffprobe, the one beside this ffmpeg or the distribution's: its JSON. False with err: it is no file, it is no
+ * video, it is cut so that it cannot be read, or there is no ffprobe. */
+bool input_ask(struct world *world, const char *ffmpeg, const char *path, struct arena *arena, struct err *err,
+        struct bytes *ret);
 /* The pure part: ffprobe's JSON. */
 bool input_parse(struct bytes text, const char *path, struct arena *arena, struct err *err, struct input *ret);
 /* Seconds as ffprobe and the segment list write them ("12.053708"), in microseconds. False: it is none. */

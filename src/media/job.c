@@ -196,16 +196,11 @@ static bool decodes(const struct job *job, const struct proofs *proofs, const st
 static bool lists_filter(const struct words *filters, const char *text)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
-	return filters && ffmpeg_lists(filters, arena_strndup(&arena, text, strcspn(text, "=")));
-}
-
-bool job_needs_filters(const struct job *job)
-{
-	return job->tone_map || job->deinterlace;
+	return ffmpeg_lists(filters, arena_strndup(&arena, text, strcspn(text, "=")));
 }
 
 bool job_engine(const struct job *job, const struct proofs *proofs, const struct proof *best, const struct drm *drm,
-        const struct words *filters, struct arena *arena, struct err *err, struct job_engine *ret)
+        struct arena *arena, struct err *err, struct job_engine *ret)
 {
 	struct job_engine engine = { .encoder = encoder_of(best), .proof = best };
 	if (!engine.encoder)
@@ -220,9 +215,9 @@ bool job_engine(const struct job *job, const struct proofs *proofs, const struct
 	for (size_t i = 0; i < n && !engine.software; i++)
 		if (devices[i].way == way && strcmp(devices[i].node ? devices[i].node : "", best->device) == 0)
 			engine.device = devices[i];
-	if (job->tone_map && tone_maps[way] && lists_filter(filters, tone_maps[way]))
+	if (job->tone_map && tone_maps[way] && lists_filter(&proofs->filters, tone_maps[way]))
 		engine.tone_map = tone_maps[way];
-	if (job->deinterlace && deinterlacers[way] && lists_filter(filters, deinterlacers[way]))
+	if (job->deinterlace && deinterlacers[way] && lists_filter(&proofs->filters, deinterlacers[way]))
 		engine.deinterlace = deinterlacers[way];
 	engine.decodes = !engine.software && (!job->tone_map || engine.tone_map) &&
 	                 (!job->deinterlace || engine.deinterlace) && decodes(job, proofs, best);

@@ -50,19 +50,16 @@ bool job_make(const struct input *input, const char *output, const struct job_wi
         struct err *err, struct job *ret);
 /* For encode_choose. */
 struct encode_job job_encode(const struct job *job);
-/* Whether the job needs filters that not every ffmpeg has. */
-bool job_needs_filters(const struct job *job);
-/* How `best` is put to use. filters: what this ffmpeg lists; NULL: not asked, as the job needs none of them. False with
- * err: it cannot be used for this job. */
+/* How `best` is put to use. False with err: it cannot be used for this job. */
 bool job_engine(const struct job *job, const struct proofs *proofs, const struct proof *best, const struct drm *drm,
-        const struct words *filters, struct arena *arena, struct err *err, struct job_engine *ret);
+        struct arena *arena, struct err *err, struct job_engine *ret);
 /* The software that can go on for it; NULL: none was proven. */
 const struct proof *job_software(const struct proofs *proofs, const struct proof *best);
 
 /* Command lines, NULL at the end. */
 struct job_tools {
 	const char *ffmpeg, *version;
-	const struct words *filters; /* as above */
+	const struct words *filters; /* that it lists */
 };
 /* One program for all of it, as one would type it: what `transcode --print` shows. It cannot go on in software. */
 const char *const *job_direct(

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * What was proven is kept while the machine is the same in all that could change it: ffmpeg, kernel and boot, the GPUs
- * with their drivers and nodes, who may open them, and the libraries between. Knowing that it is the same runs nothing.
+ * with their drivers and nodes, who may open them, and the libraries between. What is in a film is kept while its file is
+ * the same. Knowing that it is the same runs nothing.
  */
 #include "media/kept.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/digest.h"
 #include "sys/store.h"
 
+enum { FILMS = 64 }; /* that are kept at most */
 enum { KEPT_MAX = 4 * 1024 * 1024, NOTE_MAX = 65536, KEPT_SECONDS = 24 * 3600, SOFTWARE_SECONDS = 3600, LIMIT_SECONDS = 3600 };
 
 /* Where a library, a driver or an ffmpeg comes by: packages, the loader's list, and the folders of plugins. */
@@ -25,6 +28,15 @@ static const char *file_line(struct world *world, const char *path, struct arena
 	int error = world_stat(world, path, &stat);
 	return arena_printf(
 	        arena, "%s %d %" PRIu64 " %" PRId64 "\n", path, error, error ? 0 : stat.size, error ? 0 : stat.mtime);
+}
+
+/* A program, and what may change below it. */
+static const char *program_lines(struct world *world, const char *path, struct arena *arena)
+{
+	const char *all = arena_printf(arena, "%s\n%s", GPUFERRY_VERSION, file_line(world, path, arena));
+	for (size_t i = 0; changing[i]; i++)
+		all = arena_printf(arena, "%s%s", all, file_line(world, changing[i], arena));
+	return all;
 }
 
 /* Of a text with "Key:\tvalue" lines. */
@@ -68,10 +80,8 @@ static const char *node_line(struct world *world, const struct drm_node *node, s
 
 const char *kept_key(struct world *world, const struct drm *drm, const char *ffmpeg, struct arena *arena)
 {
-	const char *all = arena_printf(
-	        arena, "%s\n%s%s", GPUFERRY_VERSION, file_line(world, ffmpeg, arena), this_boot(world, arena));
-	for (size_t i = 0; changing[i]; i++)
-		all = arena_printf(arena, "%s%s", all, file_line(world, changing[i], arena));
+	const char *all =
+	        arena_printf(arena, "%s%s", program_lines(world, ffmpeg, arena), this_boot(world, arena));
 	for (size_t i = 0; i < drm->n; i++)
 		all = arena_printf(arena, "%s%s", all, node_line(world, &drm->nodes[i], arena));
 	return digest_sha256((struct bytes){ all, strlen(all) }, arena);
@@ -83,10 +93,12 @@ bool kept_read(struct bytes text, const char *key, int64_t now, struct arena *ar
 	struct proofs proofs;
 	if (!json_parse(text, "cache", NULL, &document))
 		return false;
-	const char *schema = json_string_at(document, "schema"), *of = json_string_at(document, "key");
+	const char *schema = json_string_at(document, "schema"), *of = json_string_at(document, "key"),
+	           *filters = json_string_at(document, "ffmpeg_filters");
 	if (!schema || strcmp(schema, "gpuferry.proofs/1") != 0 || !of || strcmp(of, key) != 0 ||
-	        !proofs_take(document, arena, &proofs))
+	        !proofs_take(document, arena, &proofs) || !filters)
 		return false;
+	proofs.filters = text_split(arena, filters, " ");
 	/* a clock that was put back keeps nothing for ever */
 	if (proofs.made == UNKNOWN_NUMBER || proofs.made > now || now - proofs.made > KEPT_SECONDS)
 		return false;
@@ -109,6 +121,7 @@ static void keep(const struct proofs *proofs, const char *key, const char *folde
 	JSON_SCOPED json_t *document = json_document("proofs");
 	json_put(document, "key", json_raw_text(key));
 	proofs_put(document, proofs);
+	json_put(document, "ffmpeg_filters", json_raw_text(text_join(&proofs->filters, " ", &arena)));
 	const char *text = json_print(&arena, document, false);
 	if (store_folder(folder, 0755, NULL))
 		store_write(file, (struct bytes){ text, strlen(text) }, 0600, NULL);
@@ -125,9 +138,10 @@ static void put_note(const char *folder, const char *name, const json_t *documen
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *text = json_print(&arena, document, false);
-	/* serve may be another user's */
+	/* To be read by serve, which may be another user's. Not synced: a film waits, and what a power cut takes is only
+	 * asked for again. */
 	if (store_folder(folder, 0755, NULL))
-		store_write(note_file(folder, name, &arena), (struct bytes){ text, strlen(text) }, 0644, NULL);
+		store_put(note_file(folder, name, &arena), (struct bytes){ text, strlen(text) }, NULL);
 }
 
 /* False: there is none, none that can be read, or one that does not say when. */
@@ -183,6 +197,58 @@ int64_t kept_limit(const char *folder, int64_t now, struct arena *arena)
 	int64_t sessions = json_integer_value(json_object_get(document, "sessions"));
 	return sessions > 0 ? sessions : UNKNOWN_NUMBER;
 }
+
+/* ---- what is in a film ------------------------------------------------------------ */
+
+static const char *input_key(
+        struct world *world, const char *ffmpeg, const char *path, struct arena *arena)
+{
+	const char *ffprobe = input_ffprobe(world, ffmpeg, arena), *file = store_identity(path, arena);
+	if (!ffprobe || !file)
+		return NULL;
+	const char *all = arena_printf(arena, "%s%s\n%s", program_lines(world, ffprobe, arena), path, file);
+	return digest_sha256((struct bytes){ all, strlen(all) }, arena);
+}
+
+static bool take_input(const char *folder, const char *name, const char *key, const char *path, struct arena *arena,
+        struct input *ret)
+{
+	JSON_SCOPED json_t *document = NULL;
+	int64_t when;
+	if (!take_note(folder, name, arena, &document, &when))
+		return false;
+	const char *of = json_string_at(document, "key"), *said = json_string_at(document, "said");
+	if (!of || strcmp(of, key) != 0 || !said)
+		return false;
+	said = arena_strdup(arena, said);
+	return input_parse((struct bytes){ said, strlen(said) }, path, arena, NULL, ret);
+}
+
+bool kept_input(struct world *world, const char *ffmpeg, const char *path, const char *folder, bool fresh,
+        struct arena *arena, struct err *err, struct input *ret)
+{
+	/* before it is asked: what is written into it meanwhile makes it another one */
+	const char *key = folder ? input_key(world, ffmpeg, path, arena) : NULL, *name = NULL;
+	struct bytes said;
+	if (key) {
+		/* a place for each key, and the next one that has it takes it over */
+		name = arena_printf(arena, "film-%02u", (unsigned)strtoul(arena_strndup(arena, key, 4), NULL, 16) % FILMS);
+		if (!fresh && take_input(folder, name, key, path, arena, ret))
+			return true;
+	}
+	if (!input_ask(world, ffmpeg, path, arena, err, &said) || !input_parse(said, path, arena, err, ret))
+		return false;
+	if (key) {
+		JSON_SCOPED json_t *document = json_document("film");
+		json_put(document, "when", json_number(world_now(world)));
+		json_put(document, "key", json_raw_text(key));
+		json_put(document, "said", json_raw_text(text_utf8(arena, said)));
+		put_note(folder, name, document);
+	}
+	return true;
+}
+
+/* ---- what was proven ---------------------------------------------------------------- */
 
 const struct proofs *kept_proofs(struct world *world, const struct drm *drm, const struct kept_options *options,
         struct arena *arena, struct err *err)

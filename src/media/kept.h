@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What was proven, kept for the next who asks.
+ * What was proven and what was read, kept for the next who asks.
  */
 #pragma once
+#include "media/input.h"
 #include "media/proof.h"
 
 struct kept_options {
@@ -18,6 +19,12 @@ struct kept_options {
  * with err: there is no ffmpeg, or it is refused (ffmpeg_open). */
 const struct proofs *kept_proofs(struct world *world, const struct drm *drm, const struct kept_options *options,
         struct arena *arena, struct err *err);
+
+/* What is in a film. ffprobe is asked once for each file as it is: a film is begun again at every seek, and loading
+ * ffprobe alone takes longer than all else before its first frame. folder and fresh as above. False with err: as
+ * input_ask and input_parse say. */
+bool kept_input(struct world *world, const char *ffmpeg, const char *path, const char *folder, bool fresh,
+        struct arena *arena, struct err *err, struct input *ret);
 
 /* Hardware that failed while it encoded: who transcodes keeps it, beside what was proven, for who tells of health. */
 struct kept_failure {

@@ -874,6 +874,7 @@ struct proofs *proofs_run(struct world *world, const struct drm *drm, const stru
 		.version = ffmpeg->version,
 		.origin = ffmpeg->origin,
 		.identity = ffmpeg->identity,
+		.filters = ffmpeg->filters,
 		.list = arena_alloc(arena, runner.n_items * sizeof *proofs->list),
 		.n = runner.n_items,
 		.made = world_now(world),

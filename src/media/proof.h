@@ -44,6 +44,7 @@ struct proof {
 
 struct proofs {
 	const char *ffmpeg, *version, *origin, *identity; /* of struct ffmpeg */
+	struct words filters; /* all that this ffmpeg lists, proven or not */
 	struct proof *list; /* encoders, then decoders, then filters; of each the ways in their order */
 	size_t n;
 	int64_t ms;   /* how long it all took */

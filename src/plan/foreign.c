@@ -109,7 +109,7 @@ static bool edit_of(struct route *route, const struct boot_file *file, const str
 			*arena_push(arena, what.word, what.n) =
 			        arena_printf(arena, "line %u, %s", number, text_shown(arena, plain));
 	}
-	*ret = (struct edit){ file->path, check_join(&content, "", arena), check_join(&what, "; ", arena) };
+	*ret = (struct edit){ file->path, text_join(&content, "", arena), text_join(&what, "; ", arena) };
 	return able && what.n;
 }
 
@@ -159,7 +159,7 @@ void foreign_comment_out(struct route *route, const struct edits *edits)
 		        "take those lines out yourself; or accept it: then gpuferry comments them out, and rollback puts them "
 		        "back",
 		        "what others wrote keeps the card from its own driver: %s",
-		        check_join(&what, "; ", route->arena));
+		        text_join(&what, "; ", route->arena));
 }
 
 /* gpu.blacklist */

@@ -57,7 +57,7 @@ static void list(struct text *text, const char *key, const struct words *words)
 	for (size_t i = 0; i < words->n; i++)
 		*arena_push(text->arena, quotes.word, quotes.n) = quoted(text->arena, words->word[i]);
 	if (words->n)
-		raw(text, key, arena_printf(text->arena, "[%s]", check_join(&quotes, ", ", text->arena)));
+		raw(text, key, arena_printf(text->arena, "[%s]", text_join(&quotes, ", ", text->arena)));
 }
 
 static void block(struct text *text, const char *name)

@@ -212,7 +212,7 @@ static const char *missing_words(struct route *route)
 static const char *folded(const char *cmdline, struct arena *arena)
 {
 	struct words words = text_split(arena, cmdline, " \t");
-	return check_join(&words, " ", arena);
+	return text_join(&words, " ", arena);
 }
 
 static const char *because_of(const struct route *route)

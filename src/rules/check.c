@@ -102,20 +102,6 @@ enum tri check_older(const char *kernel, const char *version)
 	return tri_of(text_version_compare(kernel, version) < 0);
 }
 
-const char *check_join(const struct words *words, const char *separator, struct arena *arena)
-{
-	size_t size = 1;
-	for (size_t i = 0; i < words->n; i++)
-		size += strlen(words->word[i]) + strlen(separator);
-	char *text = arena_alloc(arena, size), *end = text;
-	for (size_t i = 0; i < words->n; i++) {
-		if (i)
-			end = stpcpy(end, separator);
-		end = stpcpy(end, words->word[i]);
-	}
-	return text;
-}
-
 bool check_has(const struct words *words, const char *word)
 {
 	for (size_t i = 0; i < words->n; i++)

@@ -25,8 +25,6 @@ void step_initramfs(struct answer *answer, const struct boot *boot);
 
 /* Is this kernel older than a version ("6.2")? UNKNOWN without a kernel. */
 enum tri check_older(const char *kernel, const char *version);
-/* The words with a separator between; "" for none. */
-const char *check_join(const struct words *words, const char *separator, struct arena *arena);
 bool check_has(const struct words *words, const char *word);
 /* "0000:01:00.0 NVIDIA Corporation AD106 [GeForce RTX 4060 Ti]", or the ids where the name is not known. */
 const char *check_device(const struct pci_device *device, struct arena *arena);

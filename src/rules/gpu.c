@@ -51,7 +51,7 @@ static enum verdict card_encoder(const struct scene *scene, struct answer *answe
 		return answer_ok(answer, "%s encodes %s (%s)", model_name(scene->gpu), codecs, model->engine);
 	answer_step(answer, "in the goal prefer one of: %s", codecs);
 	return answer_broken(answer, "%s cannot encode %s; it encodes %s", model_name(scene->gpu),
-	        check_join(&wanted, " or ", answer->arena), codecs);
+	        text_join(&wanted, " or ", answer->arena), codecs);
 }
 
 #define BAR_SMALL ((uint64_t)256 << 20) /* what a card shows without resizable BAR */
@@ -111,7 +111,7 @@ static const char *others_text(const struct gpu *gpu, struct arena *arena)
 	size_t more = gpu->n_group_others - shown.n;
 	if (more)
 		*arena_push(arena, shown.word, shown.n) = arena_printf(arena, "%zu more", more);
-	return check_join(&shown, ", ", arena);
+	return text_join(&shown, ", ", arena);
 }
 
 /* A member of the card's group or slot that the node lives on; the console is asked about elsewhere. */
@@ -381,7 +381,7 @@ static void step_early_bind(struct answer *answer, const struct facts *facts, co
 	        "bind the card to vfio-pci from the next boot on, in /etc/modprobe.d/vfio.conf: options vfio-pci "
 	        "ids=%s, "
 	        "and one line for each driver it has now: softdep %s pre: vfio-pci",
-	        check_join(&ids, ",", answer->arena),
+	        text_join(&ids, ",", answer->arena),
 	        gpu->pci->driver && *gpu->pci->driver ? gpu->pci->driver : "DRIVER");
 	step_initramfs(answer, &facts->boot);
 	answer_step(answer, "reboot the node when its guests may stop");
@@ -598,7 +598,7 @@ static enum verdict card_power(const struct scene *scene, struct answer *answer)
 
 static const char *rivals_text(const struct predicted *next, struct arena *arena)
 {
-	return next->rivals.n ? check_join(&next->rivals, " or ", arena) : "another driver";
+	return next->rivals.n ? text_join(&next->rivals, " or ", arena) : "another driver";
 }
 
 /* Can Proxmox's rebind at the VM's start take it from the driver that the next boot gives it to? What was seen of the
@@ -803,7 +803,7 @@ static enum verdict card_blacklist(const struct scene *scene, struct answer *ans
 	if (!ids && !all)
 		return answer_ok(answer, "no setting takes the card's driver away at the next boot");
 	answer_step(answer, "take %s%s%s out of /etc/modprobe.d and off the command line",
-	        all ? "the blacklist of " : "", all ? check_join(&listed, " and ", answer->arena) : "",
+	        all ? "the blacklist of " : "", all ? text_join(&listed, " and ", answer->arena) : "",
 	        ids ? (all ? " and vfio-pci's ids=" : "vfio-pci's ids= of this card") : "");
 	step_initramfs(answer, boot);
 	answer_step(answer,
@@ -811,7 +811,7 @@ static enum verdict card_blacklist(const struct scene *scene, struct answer *ans
 	        "back when asked");
 	return answer_warn(answer,
 	        "left from an older guide: %s; at the next boot the node's driver may not get the card",
-	        all ? arena_printf(answer->arena, "%s is blacklisted", check_join(&listed, " and ", answer->arena))
+	        all ? arena_printf(answer->arena, "%s is blacklisted", text_join(&listed, " and ", answer->arena))
 	            : "ids= gives the card to vfio-pci");
 }
 
@@ -919,7 +919,7 @@ static enum verdict card_driver(const struct scene *scene, struct answer *answer
 	answer_step(answer, "load it: modprobe %s; if it fails, dmesg says why", drivers.word[0]);
 	answer_step(answer, "look for a blacklist in /etc/modprobe.d");
 	return answer_broken(answer, "%s has the card instead of %s, so there is no render node",
-	        *driver ? driver : "no driver", check_join(&drivers, " or ", answer->arena));
+	        *driver ? driver : "no driver", text_join(&drivers, " or ", answer->arena));
 }
 
 enum verdict check_flavour(struct answer *answer, const struct gpu *gpu, enum tri open)

@@ -78,7 +78,7 @@ enum verdict check_guest_pending(const struct scene *scene, struct answer *answe
 	if (!keys.n)
 		return answer_ok(answer, "nothing waits for the next start");
 	step_restart(answer, guest);
-	return answer_warn(answer, "changes wait for a stop and a start: %s", check_join(&keys, ", ", answer->arena));
+	return answer_warn(answer, "changes wait for a stop and a start: %s", text_join(&keys, ", ", answer->arena));
 }
 
 enum verdict check_guest_onboot(const struct scene *scene, struct answer *answer)

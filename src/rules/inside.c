@@ -268,7 +268,7 @@ static enum verdict inside_driver(const struct scene *scene, struct answer *answ
 	        "in the guest: modprobe %s; if it fails, dmesg says why (firmware, kernel flavour, blacklist)",
 	        drivers.word[0]);
 	return answer_broken(answer, "%s has the card inside instead of %s",
-	        *device->driver ? device->driver : "no driver", check_join(&drivers, " or ", answer->arena));
+	        *device->driver ? device->driver : "no driver", text_join(&drivers, " or ", answer->arena));
 }
 
 static enum verdict inside_flavour(const struct scene *scene, struct answer *answer)

@@ -232,10 +232,10 @@ static enum verdict node_boot_file(const struct scene *scene, struct answer *ans
 	if (!lost.n)
 		return answer_ok(answer, "%s boots this node and reads %s", name,
 		        boot->cmdline_file ? boot->cmdline_file : "its own file");
-	const char *text = check_join(&lost, " ", answer->arena);
+	const char *text = text_join(&lost, " ", answer->arena);
 	struct words worth = words_worth(scene->facts, &lost, answer->arena);
 	if (worth.n)
-		step_cmdline_add(answer, boot, check_join(&worth, " ", answer->arena));
+		step_cmdline_add(answer, boot, text_join(&worth, " ", answer->arena));
 	if (worth.n < lost.n)
 		answer_step(answer, "copy no other word from there: the rest does nothing on this machine, or takes a "
 		                    "protection or a device away and is to be set only where a rule asks for it");
@@ -277,7 +277,7 @@ static const char *step_hand_over(struct answer *answer, const struct boot *boot
 static enum verdict pending_words(const struct scene *scene, struct answer *answer, const struct words *words)
 {
 	const struct boot *boot = &scene->facts->boot;
-	const char *text = check_join(words, " ", answer->arena), *off = iommu_off_word(text);
+	const char *text = text_join(words, " ", answer->arena), *off = iommu_off_word(text);
 	if (off) {
 		step_cmdline_remove(answer, boot, off);
 		return answer_warn(answer, "%s is configured: the next boot switches the IOMMU off", off);
@@ -292,7 +292,7 @@ static enum verdict pending_words(const struct scene *scene, struct answer *answ
 static enum verdict going_words(const struct scene *scene, struct answer *answer, const struct words *words)
 {
 	const struct boot *boot = &scene->facts->boot;
-	const char *text = check_join(words, " ", answer->arena), *off = iommu_off_word(text);
+	const char *text = text_join(words, " ", answer->arena), *off = iommu_off_word(text);
 	enum tri still =
 	        !boot->cmdline_generated
 	                ? UNKNOWN
@@ -304,7 +304,7 @@ static enum verdict going_words(const struct scene *scene, struct answer *answer
 	}
 	struct words worth = words_worth(scene->facts, words, answer->arena);
 	if (worth.n) {
-		const char *back = check_join(&worth, " ", answer->arena);
+		const char *back = text_join(&worth, " ", answer->arena);
 		answer_step(answer, "if %s is needed, put it back:", back);
 		step_cmdline_add(answer, boot, back);
 	} else {
@@ -339,7 +339,7 @@ static enum verdict node_iommu(const struct scene *scene, struct answer *answer)
 		return answer_unknown(answer, "/sys/class/iommu could not be read");
 	if (facts->pci.iommu == YES)
 		return facts->pci.iommu_units.n ? answer_ok(answer, "/sys/class/iommu shows %s",
-		                                          check_join(&facts->pci.iommu_units, " ", answer->arena))
+		                                          text_join(&facts->pci.iommu_units, " ", answer->arena))
 		                                : answer_ok(answer, "there are IOMMU groups, so an IOMMU is on");
 	const char *off = iommu_off_word(facts->boot.cmdline);
 	if (off) {
@@ -452,8 +452,8 @@ static enum verdict node_dead_words(const struct scene *scene, struct answer *an
 		}
 	if (!dead.n)
 		return answer_ok(answer, "no word that is known to do nothing");
-	step_cmdline_remove(answer, &facts->boot, check_join(&dead, " ", answer->arena));
-	return answer_warn(answer, "%s", check_join(&why, "; ", answer->arena));
+	step_cmdline_remove(answer, &facts->boot, text_join(&dead, " ", answer->arena));
+	return answer_warn(answer, "%s", text_join(&why, "; ", answer->arena));
 }
 
 static const struct load_line *load_of(const struct modprobe *modprobe, const char *module)

@@ -95,7 +95,7 @@ static const char *candidates_text(const struct candidates *candidates, struct a
 	struct words shown = { 0 };
 	for (size_t i = 0; i < candidates->n; i++)
 		*arena_push(arena, shown.word, shown.n) = check_device(candidates->gpu[i]->pci, arena);
-	return check_join(&shown, ", ", arena);
+	return text_join(&shown, ", ", arena);
 }
 
 static enum verdict no_candidate(const struct facts *facts, const char *wish, struct answer *answer)

@@ -358,6 +358,16 @@ bool store_same(const char *left, const char *right)
 	       left_stat.st_ino == right_stat.st_ino;
 }
 
+const char *store_identity(const char *path, struct arena *arena)
+{
+	struct stat found;
+	if (stat(path, &found))
+		return NULL;
+	return arena_printf(arena, "%ju:%ju %ju %jd.%09ld %jd.%09ld", (uintmax_t)found.st_dev, (uintmax_t)found.st_ino,
+	        (uintmax_t)found.st_size, (intmax_t)found.st_mtim.tv_sec, found.st_mtim.tv_nsec,
+	        (intmax_t)found.st_ctim.tv_sec, found.st_ctim.tv_nsec);
+}
+
 bool store_room(const char *folder, struct err *err, uint64_t *ret_bytes, bool *ret_memory)
 {
 	struct statfs room;

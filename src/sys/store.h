@@ -48,6 +48,8 @@ enum store_kind { STORE_UNKNOWN, STORE_FILE, STORE_FOLDER, STORE_OTHER };
 enum store_kind store_kind(const char *path, struct err *err);
 /* Is something there, be it a link to nowhere? */
 bool store_there(const char *path);
+/* A file as it is, against all others and against what it was before it changed; NULL: it cannot be told. */
+const char *store_identity(const char *path, struct arena *arena);
 /* The same file by two names? */
 bool store_same(const char *left, const char *right);
 /* How much room is left where the folder is; *ret_memory: that room is the machine's memory. */
