@@ -361,7 +361,11 @@ bool store_same(const char *left, const char *right)
 const char *store_identity(const char *path, struct arena *arena)
 {
 	struct stat found;
-	if (stat(path, &found))
+	if (store_kind(path, NULL) != STORE_FILE)
+		return NULL;
+	/* opened, as NFS tells the truth then and not before (nfs(5), close-to-open) */
+	int fd FD_SCOPED = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &found))
 		return NULL;
 	return arena_printf(arena, "%ju:%ju %ju %jd.%09ld %jd.%09ld", (uintmax_t)found.st_dev, (uintmax_t)found.st_ino,
 	        (uintmax_t)found.st_size, (intmax_t)found.st_mtim.tv_sec, found.st_mtim.tv_nsec,

@@ -48,7 +48,7 @@ enum store_kind { STORE_UNKNOWN, STORE_FILE, STORE_FOLDER, STORE_OTHER };
 enum store_kind store_kind(const char *path, struct err *err);
 /* Is something there, be it a link to nowhere? */
 bool store_there(const char *path);
-/* A file as it is, against all others and against what it was before it changed; NULL: it cannot be told. */
+/* A file as it is, against all others and against what it was before it changed; NULL: it is none that can be read. */
 const char *store_identity(const char *path, struct arena *arena);
 /* The same file by two names? */
 bool store_same(const char *left, const char *right);
