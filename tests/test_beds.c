@@ -132,6 +132,31 @@ static void test_va_played(void **state)
 	}
 }
 
+/* A card that does all of it: what its driver lists is true, and nothing else is. */
+static void test_va_card(void **state)
+{
+	(void)state;
+	if (lacks_ffmpeg() || lacks("iHD_drv_video.so", "libva-dev"))
+		skip();
+	struct stage stage;
+	bed_open(&stage, VA("card"), "h264_vaapi|hevc_vaapi|libx264");
+	stage.fdinfo = STAGE_I915("5000000");
+	const struct proofs *proofs = stage_prove(&stage, stage_intel(), 0);
+	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "h264_vaapi", 8), YES, RUNG_ENGINE, "", "");
+	stage_is(stage_proof(proofs, PROOF_FILTER, NULL, "scale_vaapi", 8), YES, RUNG_FRAME, "", "");
+	stage_is(stage_proof(proofs, PROOF_DECODE, "vaapi", "h264", 8), YES, RUNG_FRAME, "", "");
+	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "hevc_vaapi", 8), NO, RUNG_LISTED, "broken", "failed on a picture");
+	for (size_t i = 0; i < proofs->n; i++)
+		if (proofs->list[i].works == YES && strcmp(proofs->list[i].codec, "h264") != 0 && proofs->list[i].kind != PROOF_FILTER)
+			fail_msg("%s works", proofs->list[i].name);
+	stage_close(&stage);
+	/* it decodes no picture, and ffmpeg gives one all the same */
+	bed_open(&stage, VA("card") " BED_VA_ENDS=decode:0", "h264_vaapi|libx264");
+	stage_is(stage_proof(stage_prove(&stage, stage_intel(), 0), PROOF_DECODE, "vaapi", "h264", 8), NO, RUNG_LISTED, "broken",
+	        "not the picture");
+	stage_close(&stage);
+}
+
 /* ---- NVENC ------------------------------------------------------------------------------------------ */
 
 #define CUDA(variant) "LD_LIBRARY_PATH=$beds " variant
@@ -240,6 +265,7 @@ int main(void)
 		cmocka_unit_test(test_vainfo),
 		cmocka_unit_test(test_va),
 		cmocka_unit_test(test_va_played),
+		cmocka_unit_test(test_va_card),
 		cmocka_unit_test(test_nvenc),
 		cmocka_unit_test(test_nvenc_missing),
 		cmocka_unit_test(test_lavapipe),

@@ -192,6 +192,10 @@ static const struct {
 	{ "[h264_vaapi @ 0x1] A hardware frames reference is required to associate the encoding device.\n", "no-device",
 	        FAILURE_ABSENT, -1 },
 	{ "av_interleaved_write_frame(): No space left on device\n", "disk-full", FAILURE_OUTPUT, 3 },
+	{ "[Parsed_scale_vaapi_0 @ 0x1] Failed to start picture processing: 34 (HW busy now).\n", "filter-failed",
+	        FAILURE_BROKEN, 3 },
+	{ "[h264 @ 0x1] Failed to end picture decode issue: 34 (HW busy now).\n", "decode-failed", FAILURE_BROKEN, 3 },
+	{ "[hevc @ 0x1] hardware accelerator failed to decode picture\n", "decode-failed", FAILURE_BROKEN, 3 },
 	{ "in.mkv: Invalid data found when processing input\n", "input-invalid", FAILURE_INPUT, 3 },
 	{ "[mov,mp4 @ 0x1] moov atom not found\nin.mp4: Invalid data found when processing input\n", "input-cut",
 	        FAILURE_INPUT, 3 },
@@ -283,6 +287,47 @@ static void test_ended(void **state)
 	assert_string_equal(
 	        failure_of(139, false, bytes_of("Cannot load libcuda.so.1"), &arena).id, "cuda-library-missing");
 	(void)state;
+}
+
+/* What ffmpeg goes on after: 5.1, 7.1 and hwaccels of others, as they print it. */
+static void test_lost(void **state)
+{
+	static const struct {
+		const char *said, *id, *text;
+	} row[] = {
+		{ "[h264 @ 0x55] Failed to end picture decode issue: 34 (HW busy now).\n"
+		  "[h264 @ 0x55] hardware accelerator failed to decode picture\n",
+		        "decode-failed", "HW busy" },
+		{ "[hevc @ 0x1] hardware accelerator failed to decode picture\n", "decode-failed", "hardware accelerator" },
+		{ "[av1 @ 0x1] HW accel end frame fail.\n", "decode-failed", "HW accel" },
+		{ "Error while decoding stream #0:0: Input/output error\n", "decode-failed", "Input/output" },
+		{ "[vist#0:0/h264 @ 0x5] [dec:h264 @ 0x6] Error submitting packet to decoder: Input/output error\n",
+		        "decode-failed", "Error submitting" },
+		{ "[dec:h264_qsv @ 0x6] Decoding error: Generic error in an external library\n", "decode-failed", "Decoding error" },
+		/* what says more is told */
+		{ "[h264 @ 0x1] CUDA_ERROR_OUT_OF_MEMORY: out of memory\n[h264 @ 0x1] hardware accelerator failed to decode picture\n",
+		        "cuda-memory", "CUDA_ERROR" },
+		/* damage in the film is none, and does not hide one */
+		{ "Error while decoding stream #0:0: Invalid data found when processing input\n", NULL, NULL },
+		{ "[dec:h264 @ 0x6] Error submitting packet to decoder: Invalid data found when processing input\n", NULL, NULL },
+		{ "[h264 @ 0x55] non-existing PPS 0 referenced\n[h264 @ 0x55] decode_slice_header error\n[h264 @ 0x55] no frame!\n",
+		        NULL, NULL },
+		{ "Error while decoding stream #0:0: Invalid data found when processing input\n"
+		  "Error while decoding stream #0:0: Input/output error\n",
+		        "decode-failed", "Input/output" },
+		{ "", NULL, NULL },
+		{ "[mpegts @ 0x1] the words hardware accelerator failed to decode picture in a title\n", NULL, NULL },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(row); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		struct failure failure;
+		bool is = failure_lost_picture(bytes_of(row[i].said), &arena, &failure);
+		if (is != !!row[i].id || (is && (strcmp(failure.id, row[i].id) != 0 || !strstr(failure.text, row[i].text))))
+			fail_msg("row %zu: %s %s", i, is ? failure.id : "none", is ? failure.text : "");
+		if (is)
+			assert_true(failure.kind != FAILURE_INPUT && failure.cure && *failure.cure);
+	}
 }
 
 /* What NVENC's "out of memory" was, by what the driver tells of the card; what it does not tell is not guessed. */
@@ -424,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_every_row),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_captures),

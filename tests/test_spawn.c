@@ -235,6 +235,47 @@ static void long_ones_are_read_while_they_run(void **state)
 	spawn_end(&list[1], &arena, &outcome);
 }
 
+/* What was said before a line is there with the line. */
+static void what_was_said_before_is_there(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct spawned *spawned = NULL;
+	struct bytes line;
+	struct outcome outcome;
+	unsigned taken = 0;
+	/* each error is longer than one read, and the whole of them than what is kept */
+	static const char *const argv[] = { "perl", "-e",
+		"$| = 1; for (0 .. 99) { syswrite STDERR, \"error $_.\" . ('x' x 9000) . \"\\n\"; syswrite STDOUT, \"line $_\\n\" }", NULL };
+	assert_int_equal(spawn_begin(argv, &arena, &spawned), 0);
+	while (!spawn_ended(spawned)) {
+		spawn_wait(&spawned, 1, -1, 1000);
+		while (spawn_line(spawned, &line)) {
+			const char *error = arena_printf(&arena, "error %u.", taken);
+			struct bytes said = spawn_said(spawned);
+			bool last = text_starts(arena_strndup(&arena, line.data, line.size), arena_printf(&arena, "line %u", taken));
+			assert_true(last);
+			/* of much the middle goes */
+			if (taken < 6 && !memmem(said.data, said.size, error, strlen(error)))
+				fail_msg("%s is missing", error);
+			taken++;
+		}
+	}
+	assert_int_equal(taken, 100);
+	assert_non_null(memmem(spawn_said(spawned).data, spawn_said(spawned).size, "error 0.", 8));
+	assert_non_null(memmem(spawn_said(spawned).data, spawn_said(spawned).size, "error 99.", 9));
+	spawn_end(&spawned, &arena, &outcome);
+	/* and one that never ends to say something does not keep us */
+	static const char *const endless[] = { "sh", "-c", "echo line; exec yes >&2", NULL };
+	assert_int_equal(spawn_begin(endless, &arena, &spawned), 0);
+	while (!spawn_line(spawned, &line))
+		spawn_wait(&spawned, 1, -1, 1000);
+	for (int i = 0; i < 10; i++)
+		spawn_wait(&spawned, 1, -1, 1000);
+	spawn_end(&spawned, &arena, &outcome);
+	assert_int_equal(outcome.status, 137);
+}
+
 /* Who began a long one is killed: nobody goes on encoding. */
 static void a_long_one_ends_with_us(void **state)
 {
@@ -277,6 +318,7 @@ int main(void)
 		cmocka_unit_test(child_left_behind_is_not_waited_for),
 		cmocka_unit_test(output_has_a_limit),
 		cmocka_unit_test(long_ones_are_read_while_they_run),
+		cmocka_unit_test(what_was_said_before_is_there),
 		cmocka_unit_test(a_long_one_ends_with_us),
 		cmocka_unit_test(no_descriptor_leaks),
 	};

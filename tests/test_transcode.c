@@ -627,6 +627,69 @@ static void test_pace(void **state)
 	clip = steady;
 }
 
+#define CARD(kind, name, codec)                                                                                        \
+	{                                                                                                              \
+		kind, name, codec, 8, "vaapi", "/dev/dri/renderD128", "0000:00:02.0", YES, YES, 5, "", "", "", "", 1,  \
+		        400, "video", 1, false                                                                         \
+	}
+
+/* A card that decodes, scales and encodes, and its driver (tests/beds): the frames never leave it. What it fails to decode
+ * ffmpeg leaves out, and says that all went well. */
+static void test_card(void **state)
+{
+	(void)state;
+	static struct proof card[] = { CARD(PROOF_ENCODE, "h264_vaapi", "h264"),
+		CARD(PROOF_DECODE, "h264", "h264") };
+	static const struct proofs of_card = { .list = card, .n = COUNT(card) };
+	static const struct {
+		const char *ends;
+		const char *why;
+		unsigned least, most; /* segments of it */
+	} case_of[] = { { "nothing:", NULL, 3, 3 }, { "decode:0", "the GPU's decoder failed", 0, 0 },
+		{ "decode:120", "the GPU's decoder failed", 0, 1 }, { "decode:120-120", "the GPU's decoder failed", 0, 1 },
+		{ "decode:190", "the GPU's decoder failed", 0, 2 }, { "scale:120", "failed to scale", 0, 1 },
+		{ "encode:120", "failed on a picture", 0, 1 } };
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *beds = getenv("GPUFERRY_BEDS");
+	if (!beds || access(arena_printf(&arena, "%s/iHD_drv_video.so", beds), R_OK) != 0) {
+		print_message("skipped: there is no libva-dev\n");
+		skip();
+	}
+	clip = arena_printf(&shared, "%s/card.mp4", base);
+	run_line(arena_printf(&shared, "ffmpeg -v error -y -i %s -c:a copy -c:v libx264 -preset veryfast -refs 1 -bf 0 %s", steady,
+	        clip));
+	for (size_t form = 0; form < COUNT(endings); form += 2) {
+		make_direct(form);
+		for (size_t i = 0; i < COUNT(case_of); i++) {
+			struct film film;
+			struct err err = { 0 };
+			film_open(&film,
+			        arena_printf(&arena,
+			                "exec env BED_VA=card BED_VA_ENDS=%s LD_PRELOAD=%s/node.so LIBVA_DRIVERS_PATH=%s "
+			                "/usr/bin/ffmpeg \"$@\"",
+			                case_of[i].ends, beds, beds),
+			        endings[form]);
+			assert_true(job_engine(&film.job, &of_card, &card[0], stage_intel(), &film.stage.arena, &err, &film.hardware));
+			assert_true(film.hardware.decodes);
+			film_run(&film);
+			check_film(&film, endings[form], case_of[i].ends);
+			const struct transcode_attempt *first = &film.result.attempt[0];
+			const char *why = first->failed ? failure_why(&first->failure, &arena) : "";
+			if (!case_of[i].why != !first->failed || (case_of[i].why && !strstr(why, case_of[i].why)))
+				fail_msg("%s: %s", case_of[i].ends, why);
+			if (first->failed && (first->failure.kind != FAILURE_BROKEN || !first->failure.cure))
+				fail_msg("%s: %s", case_of[i].ends, failure_kind_name(first->failure.kind));
+			if (first->segments < case_of[i].least || first->segments > case_of[i].most)
+				fail_msg("%s: %u segments", case_of[i].ends, first->segments);
+			assert_int_equal(film.result.n_attempts, case_of[i].why ? 2 : 1);
+			if (film.job.form != JOB_HLS)
+				assert_int_equal(left_over(&film), 1);
+			film_close(&film);
+		}
+	}
+	back_to_steady();
+}
+
 static int make_films(void **state)
 {
 	(void)state;
@@ -664,6 +727,7 @@ int main(void)
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_card),
 		cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_seeds),

@@ -24,6 +24,9 @@
 #define DECODE_OTHERWISE                                                                                               \
 	"let software decode it; or the whole driver: intel-media-va-driver-non-free; not a Mesa without H.264 and "   \
 	"HEVC"
+#define DECODER_FAILED                                                                                                 \
+	"the GPU's decoder failed on a picture",                                                                       \
+	        "look for a GPU hang in dmesg; if it is this film alone, let software decode it"
 #define INTEL_RUNTIME                                                                                                  \
 	"an Intel GPU is needed, and its runtime: libmfx-gen1.2 since Tiger Lake, libmfx1 before; VA-API needs "       \
 	"neither"
@@ -207,6 +210,10 @@ const struct failure_row failure_rows[] = {
 	{ "vulkan-none", FAILURE_ABSENT, 0, "VK_ERROR_INCOMPATIBLE_DRIVER", NULL, "no Vulkan driver here",
 	        "mesa-vulkan-drivers; NVIDIA: its own, with graphics among NVIDIA_DRIVER_CAPABILITIES" },
 
+	{ "filter-failed", FAILURE_BROKEN, 3, "Failed to start picture processing", NULL,
+	        "the GPU failed to scale or to convert a picture", "look for a GPU hang in dmesg" },
+	{ "decode-failed", FAILURE_BROKEN, 3, "Failed to end picture decode issue", NULL, DECODER_FAILED },
+	{ "decode-failed", FAILURE_BROKEN, 3, "hardware accelerator failed to decode picture", NULL, DECODER_FAILED },
 	/* what says nearly nothing stands last; a decoder that does not start is given data that it finds invalid */
 	{ "decoder-refuses", FAILURE_UNSUPPORTED, 2, "hwaccel initialisation returned error", NULL,
 	        "the GPU's decoder does not take this codec or profile", "let software decode it" },
@@ -361,6 +368,29 @@ struct failure failure_of(int status, bool timed_out, struct bytes said, struct 
 					failure.text };
 	}
 	return failure;
+}
+
+/* The decoders' own (h264_picture.c, hevc/hevcdec.c, mpeg12dec.c, av1dec.c), and ffmpeg's for all of them: up to 6.0, and
+ * since. */
+static const char *const lost[] = { "hardware accelerator failed to decode picture", "HW accel ",
+	"Error while decoding stream", "Error submitting packet to decoder:", "Decoding error:" };
+
+bool failure_lost_picture(struct bytes said, struct arena *arena, struct failure *ret)
+{
+	struct bytes line;
+	for (size_t cursor = 0; text_line(said, &cursor, &line);) {
+		struct bytes rest = bare(line);
+		bool is = false;
+		for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
+			is |= rest.size >= strlen(lost[i]) && memcmp(rest.data, lost[i], strlen(lost[i])) == 0;
+		if (!is || find(rest, "Invalid data found"))
+			continue;
+		*ret = failure_find(said, arena);
+		if (!ret->id || ret->kind == FAILURE_INPUT)
+			*ret = (struct failure){ "decode-failed", FAILURE_BROKEN, 3, DECODER_FAILED, shown(line, arena), 0 };
+		return true;
+	}
+	return false;
 }
 
 static const struct nvml_card *card_at(const struct nvml_cards *cards, const char *pci)

@@ -294,6 +294,16 @@ static bool look_at_audio(struct run *run)
 	return publish(run, false);
 }
 
+/* What a program had begun, or did not tell of any more, is nobody's. */
+static void remove_untold(const struct run *run, int of)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	char kind = of == AUDIO ? 'a' : kind_of(run);
+	const char *path;
+	for (size_t i = run->segments[of].n; store_there(path = segment_path(run, kind, i, &arena)); i++)
+		store_remove(path);
+}
+
 /* ---- one attempt ------------------------------------------------------------------------------ */
 
 static bool begin(struct run *run, int of, const char *const *argv)
@@ -369,13 +379,22 @@ static void pace_audio(struct run *run, bool may_rest)
 		spawn_rest(run->program[AUDIO], run->audio_rests = rests);
 }
 
-/* Until the video's program ends, is silent for too long, or all shall stop. False with err: the job has failed. */
+/* Asked before a segment is taken: one that lacks a picture is none. */
+static bool loses_pictures(const struct run *run, struct transcode_attempt *attempt)
+{
+	attempt->failed = attempt->engine->decodes &&
+	                  failure_lost_picture(spawn_said(run->program[VIDEO]), run->arena, &attempt->failure);
+	return attempt->failed;
+}
+
+/* Until the video's program ends, loses pictures, is silent for too long, or all shall stop. False with err: the job has
+ * failed. */
 static bool watch(struct run *run, struct transcode_attempt *attempt, bool *ret_stalled)
 {
 	while (!spawn_ended(run->program[VIDEO])) {
 		spawn_wait(run->program, PROGRAMS, stop_fd(), LOOK_MS);
 		run->stopped = stop_asked();
-		if (run->stopped)
+		if (run->stopped || loses_pictures(run, attempt))
 			return true;
 		if (!take_lines(run) || !look_at_audio(run))
 			return false;
@@ -384,7 +403,7 @@ static bool watch(struct run *run, struct transcode_attempt *attempt, bool *ret_
 		if (*ret_stalled)
 			return true;
 	}
-	return take_lines(run);
+	return loses_pictures(run, attempt) || take_lines(run);
 }
 
 /* An encoder that drops the end and claims success; what is missing is asked of software, which may find the same. */
@@ -398,6 +417,8 @@ static void ended_how(struct run *run, struct transcode_attempt *attempt, const 
 {
 	struct nvml_cards cards;
 	const char *nvml = run->options->nvml;
+	if (attempt->failed) /* and told why */
+		return;
 	attempt->failed = true;
 	if (outcome->status || stalled) {
 		attempt->failure = failure_of(outcome->status, stalled, outcome->err, run->arena);
@@ -429,8 +450,7 @@ static bool try_once(struct run *run, const struct job_engine *engine)
 	attempt->ms = clock_ms() - run->tried;
 	if (!run->stopped)
 		ended_how(run, attempt, &outcome, stalled);
-	/* what it had begun is nobody's */
-	store_remove(segment_path(run, kind_of(run), run->segments[VIDEO].n, run->arena));
+	remove_untold(run, VIDEO);
 	if (attempt->failed)
 		find_last_frame(run);
 	return join_last(run);
@@ -696,11 +716,7 @@ static bool close_hls(struct run *run, bool whole)
 		size_t kept = !some ? 0 : of == AUDIO ? audio_to_show(run, whole) : segments->n;
 		for (size_t i = kept; i < segments->n; i++)
 			store_remove(arena_printf(&arena, "%s/%s", folder, segments->list[i].name));
-		/* nor what was not told of any more */
-		const char *path;
-		for (size_t i = segments->n;
-		        store_there(path = segment_path(run, of == AUDIO ? 'a' : kind_of(run), i, &arena)); i++)
-			store_remove(path);
+		remove_untold(run, of);
 		segments->n = kept;
 	}
 	if (some)

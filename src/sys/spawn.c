@@ -394,7 +394,7 @@ int spawn_run(const struct command *command, struct arena *arena, struct outcome
 
 /* ---- a long one ----------------------------------------------------------- */
 
-enum { LINE_MAX_BYTES = 65536, SAID_MAX = 128 * 1024 };
+enum { LINE_MAX_BYTES = 65536, SAID_MAX = 128 * 1024, PIPE_BYTES = 65536 };
 
 struct spawned {
 	struct child child;
@@ -450,9 +450,15 @@ static void shrink_said(struct stream *said)
 static void take_what_it_said(struct spawned *spawned, const struct pollfd polls[POLLS])
 {
 	struct child *child = &spawned->child;
-	for (int i = 0; i < 2; i++)
-		if (polls[2 + i].revents && drain(&child->out[i], &child->stream[i]))
-			shrink_said(&child->stream[1]);
+	if (polls[2].revents)
+		drain(&child->out[0], &child->stream[0]);
+	/* after its output, and as much as a pipe holds: all that was said before that */
+	for (size_t got = 0, was = child->stream[1].size; got < PIPE_BYTES && child->out[1] >= 0; was = child->stream[1].size) {
+		if (!drain(&child->out[1], &child->stream[1]))
+			break;
+		got += child->stream[1].size - was;
+		shrink_said(&child->stream[1]);
+	}
 	if (polls[0].revents) {
 		drain_rest(child);
 		spawned->ended = true;
@@ -493,6 +499,12 @@ bool spawn_line(struct spawned *spawned, struct bytes *ret)
 	*ret = (struct bytes){ from, (size_t)(end - from) };
 	spawned->taken += ret->size + 1;
 	return true;
+}
+
+struct bytes spawn_said(const struct spawned *spawned)
+{
+	const struct stream *said = &spawned->child.stream[1];
+	return (struct bytes){ said->data, said->size };
 }
 
 bool spawn_ended(const struct spawned *spawned)

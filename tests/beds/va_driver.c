@@ -6,14 +6,25 @@
  *   size, rate                                 it encodes no picture that small; it knows no bit rate
  *   nothing                                    every call succeeds, and no byte comes out
  *   plays                                      the processor plays the card: H.264 that is right, nothing compressed
+ *   card                                       and more of one: it decodes H.264 and scales besides
+ *
+ * BED_VA_ENDS=decode:40 (encode:, scale:): from the 40th picture on, counted from 0, that fails; decode:40-41: those two do.
  */
+#include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <va/va_backend.h>
+#include <va/va_vpp.h>
+#include <va/va_backend_vpp.h>
 #include <va/va_enc_h264.h>
 
-enum { OBJECTS_MAX = 4096, MACROBLOCK = 16, CONFIG = 1, CONTEXT = 1 };
+#include "va.h"
+
+/* A configuration and the context that is made of it have the number of the work. */
+enum work { NOTHING, ENCODE, DECODE, SCALE, WORKS };
+enum { OBJECTS_MAX = 4096, SLICES_MAX = 64 };
 
 static VAStatus when(const char *call, VAStatus failure)
 {
@@ -21,17 +32,26 @@ static VAStatus when(const char *call, VAStatus failure)
 	return wanted && strcmp(wanted, call) == 0 ? failure : VA_STATUS_SUCCESS;
 }
 
+static bool is_card(void)
+{
+	return when("card", 1);
+}
+
+/* Does this work fail at that picture? */
+static bool fails_at(enum work work, unsigned pictures)
+{
+	static const char *const names[WORKS] = { [ENCODE] = "encode:", [DECODE] = "decode:", [SCALE] = "scale:" };
+	const char *ends = getenv("BED_VA_ENDS"), *name = names[work];
+	char *last;
+	if (!ends || strncmp(ends, name, strlen(name)) != 0)
+		return false;
+	return pictures >= strtoul(ends + strlen(name), &last, 10) && (*last != '-' || pictures <= strtoul(last + 1, NULL, 10));
+}
+
 /* ---- surfaces and buffers: one table, an id is a place in it ------------------------------------- */
 
-struct object {
-	unsigned width, height; /* surface */
-	VABufferType type;      /* buffer */
-	size_t size;
-	unsigned char *data;
-	VACodedBufferSegment segment;
-};
-
 static struct object *objects[OBJECTS_MAX];
+static pthread_mutex_t objects_lock = PTHREAD_MUTEX_INITIALIZER; /* newer ffmpegs decode, scale and encode at once */
 
 static struct object *at(VAGenericID id)
 {
@@ -42,148 +62,31 @@ static struct object *at(VAGenericID id)
 static VAGenericID put(struct object object, const void *data)
 {
 	VAGenericID id = 1;
-	while (id < OBJECTS_MAX - 1 && objects[id])
-		id++;
+	struct object *own = malloc(sizeof object);
 	object.data = calloc(1, object.size ? object.size : 1);
-	objects[id] = malloc(sizeof object);
-	if (!object.data || !objects[id])
+	if (!object.data || !own)
 		abort();
 	if (data)
 		memcpy(object.data, data, object.size);
-	*objects[id] = object;
+	*own = object;
+	pthread_mutex_lock(&objects_lock);
+	while (id < OBJECTS_MAX - 1 && objects[id])
+		id++;
+	objects[id] = own;
+	pthread_mutex_unlock(&objects_lock);
 	return id;
 }
 
 static VAStatus drop(VAGenericID id)
 {
+	pthread_mutex_lock(&objects_lock);
 	if (id < OBJECTS_MAX && objects[id]) {
 		free(objects[id]->data);
 		free(objects[id]);
 		objects[id] = NULL;
 	}
+	pthread_mutex_unlock(&objects_lock);
 	return VA_STATUS_SUCCESS;
-}
-
-/* ---- H.264 without compression ----------------------------------------------------------------- */
-
-struct stream {
-	unsigned char *data;
-	size_t size, room;
-	unsigned byte, bits, zeros;
-};
-
-static void put_byte(struct stream *stream, unsigned byte, int escaped)
-{
-	if (escaped && stream->zeros >= 2 && byte <= 3) {
-		stream->zeros = 0;
-		put_byte(stream, 3, 0);
-	}
-	stream->zeros = byte ? 0 : stream->zeros + 1;
-	if (stream->size < stream->room)
-		stream->data[stream->size++] = (unsigned char)byte;
-}
-
-static void put_bits(struct stream *stream, unsigned n, unsigned value)
-{
-	while (n--) {
-		stream->byte = stream->byte << 1 | (value >> n & 1);
-		if (++stream->bits < 8)
-			continue;
-		put_byte(stream, stream->byte, 1);
-		stream->byte = stream->bits = 0;
-	}
-}
-
-static void put_golomb(struct stream *stream, unsigned value)
-{
-	unsigned n = 0;
-	while ((value + 1) >> (n + 1))
-		n++;
-	put_bits(stream, n, 0);
-	put_bits(stream, n + 1, value + 1);
-}
-
-static void start_unit(struct stream *stream, unsigned kind)
-{
-	static const unsigned char code[] = { 0, 0, 0, 1 };
-	for (size_t i = 0; i < sizeof code; i++)
-		put_byte(stream, code[i], 0);
-	stream->zeros = 0;
-	put_byte(stream, kind, 1);
-}
-
-static void end_unit(struct stream *stream)
-{
-	put_bits(stream, 1, 1);
-	while (stream->bits)
-		put_bits(stream, 1, 0);
-}
-
-static void put_headers(struct stream *stream, unsigned columns, unsigned rows)
-{
-	start_unit(stream, 0x67); /* sequence parameters: baseline, level 5.1 */
-	put_bits(stream, 24, 66 << 16 | 51);
-	put_golomb(stream, 0); /* id */
-	put_golomb(stream, 0); /* frame numbers have 4 bits */
-	put_golomb(stream, 2); /* output in the order of decoding */
-	put_golomb(stream, 1); /* reference frames */
-	put_bits(stream, 1, 0);
-	put_golomb(stream, columns - 1);
-	put_golomb(stream, rows - 1);
-	put_bits(stream, 4, 0xc); /* frames only, 8x8 inference, no cropping, nothing about display */
-	end_unit(stream);
-	start_unit(stream, 0x68); /* picture parameters */
-	put_golomb(stream, 0);    /* id */
-	put_golomb(stream, 0);    /* of which sequence */
-	put_bits(stream, 2, 0);   /* no CABAC */
-	for (int i = 0; i < 3; i++)
-		put_golomb(stream, 0); /* one slice group, one reference either way */
-	put_bits(stream, 3, 0);
-	for (int i = 0; i < 3; i++)
-		put_golomb(stream, 0); /* quantisers */
-	put_bits(stream, 3, 4);        /* the slice says whether edges are smoothed */
-	end_unit(stream);
-}
-
-/* One macroblock of NV12, as it is. */
-static void put_samples(struct stream *stream, const struct object *surface, unsigned column, unsigned row)
-{
-	const unsigned pitch = surface->width;
-	const unsigned char *luma = surface->data + row * MACROBLOCK * pitch + column * MACROBLOCK,
-	                    *chroma = surface->data + pitch * surface->height + row * (MACROBLOCK / 2) * pitch +
-	                              column * MACROBLOCK;
-	for (unsigned y = 0; y < MACROBLOCK; y++)
-		for (unsigned x = 0; x < MACROBLOCK; x++)
-			put_byte(stream, luma[y * pitch + x], 1);
-	for (unsigned plane = 0; plane < 2; plane++)
-		for (unsigned y = 0; y < MACROBLOCK / 2; y++)
-			for (unsigned x = 0; x < MACROBLOCK / 2; x++)
-				put_byte(stream, chroma[y * pitch + 2 * x + plane], 1);
-}
-
-static void encode(struct object *coded, const struct object *surface)
-{
-	static unsigned count;
-	struct stream stream = { .data = coded->data, .room = coded->size };
-	unsigned columns = surface->width / MACROBLOCK, rows = surface->height / MACROBLOCK;
-	put_headers(&stream, columns, rows);
-	start_unit(&stream, 0x65); /* a slice of a picture that needs no other */
-	put_golomb(&stream, 0);    /* from the first macroblock on */
-	put_golomb(&stream, 7);    /* intra, all of it */
-	put_golomb(&stream, 0);    /* of which picture parameters */
-	put_bits(&stream, 4, 0);   /* frame number */
-	put_golomb(&stream, count++ & 1);
-	put_bits(&stream, 2, 0);
-	put_golomb(&stream, 0); /* quantiser */
-	put_golomb(&stream, 1); /* edges stay */
-	for (unsigned i = 0; i < columns * rows; i++) {
-		put_golomb(&stream, 25); /* samples follow */
-		while (stream.bits)
-			put_bits(&stream, 1, 0);
-		put_samples(&stream, surface, i % columns, i / columns);
-	}
-	end_unit(&stream);
-	coded->segment = (VACodedBufferSegment){ .size = (unsigned)stream.size, .buf = coded->data };
 }
 
 /* ---- what it lists -------------------------------------------------------------------------------- */
@@ -191,19 +94,30 @@ static void encode(struct object *coded, const struct object *surface)
 static VAStatus list_profiles(VADriverContextP driver, VAProfile *ret, int *ret_n)
 {
 	static const VAProfile profiles[] = { VAProfileH264ConstrainedBaseline, VAProfileH264Main, VAProfileH264High,
-		VAProfileHEVCMain };
+		VAProfileHEVCMain, VAProfileNone };
 	(void)driver;
-	memcpy(ret, profiles, sizeof profiles);
-	*ret_n = sizeof profiles / sizeof *profiles;
+	*ret_n = sizeof profiles / sizeof *profiles - !is_card();
+	memcpy(ret, profiles, (size_t)*ret_n * sizeof *profiles);
 	return VA_STATUS_SUCCESS;
+}
+
+static enum work work_of(VAProfile profile, VAEntrypoint entrypoint)
+{
+	bool h264 = profile == VAProfileH264ConstrainedBaseline || profile == VAProfileH264Main || profile == VAProfileH264High;
+	return entrypoint == VAEntrypointEncSlice && profile != VAProfileNone      ? ENCODE
+	       : entrypoint == VAEntrypointVLD && h264 && is_card()                ? DECODE
+	       : entrypoint == VAEntrypointVideoProc && profile == VAProfileNone && is_card() ? SCALE
+	                                                                           : NOTHING;
 }
 
 static VAStatus list_entrypoints(VADriverContextP driver, VAProfile profile, VAEntrypoint *ret, int *ret_n)
 {
+	static const VAEntrypoint all[] = { VAEntrypointEncSlice, VAEntrypointVLD, VAEntrypointVideoProc };
 	(void)driver;
-	(void)profile;
-	*ret = VAEntrypointEncSlice;
-	*ret_n = 1;
+	*ret_n = 0;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (work_of(profile, all[i]))
+			ret[(*ret_n)++] = all[i];
 	return VA_STATUS_SUCCESS;
 }
 
@@ -239,11 +153,8 @@ static VAStatus make_config(VADriverContextP driver, VAProfile profile, VAEntryp
 	(void)driver;
 	(void)attributes;
 	(void)n;
-	*ret = CONFIG;
-	/* it has no scaler */
-	return entrypoint == VAEntrypointEncSlice && profile != VAProfileNone
-	               ? when("config", VA_STATUS_ERROR_UNSUPPORTED_PROFILE)
-	               : VA_STATUS_ERROR_UNSUPPORTED_ENTRYPOINT;
+	*ret = work_of(profile, entrypoint);
+	return *ret ? when("config", VA_STATUS_ERROR_UNSUPPORTED_PROFILE) : VA_STATUS_ERROR_UNSUPPORTED_ENTRYPOINT;
 }
 
 static VAStatus drop_config(VADriverContextP driver, VAConfigID id)
@@ -328,6 +239,35 @@ static VAStatus derive_image(VADriverContextP driver, VASurfaceID id, VAImage *r
 	return list_formats(driver, &ret->format, &n);
 }
 
+/* A copy: for reading. */
+static VAStatus make_image(VADriverContextP driver, VAImageFormat *format, int width, int height, VAImage *ret)
+{
+	struct object image = { .type = VAImageBufferType, .width = (unsigned)width, .height = (unsigned)height };
+	(void)format;
+	image.size = (size_t)image.width * image.height * 3 / 2;
+	return derive_image(driver, put(image, NULL), ret);
+}
+
+static VAStatus drop_image(VADriverContextP driver, VAImageID id)
+{
+	(void)driver;
+	return at(id)->type == VAImageBufferType ? drop(id) : VA_STATUS_SUCCESS;
+}
+
+static VAStatus get_image(VADriverContextP driver, VASurfaceID from, int x, int y, unsigned width, unsigned height, VAImageID id)
+{
+	const struct object *surface = at(from), *image = at(id);
+	(void)driver;
+	if (x || y || width > surface->width || height > surface->height || width > image->width || height > image->height)
+		return VA_STATUS_ERROR_INVALID_PARAMETER;
+	for (unsigned line = 0; line < height; line++)
+		memcpy(image->data + (size_t)line * image->width, surface->data + (size_t)line * surface->width, width);
+	for (unsigned line = 0; line < height / 2; line++)
+		memcpy(image->data + (size_t)(image->height + line) * image->width,
+		        surface->data + (size_t)(surface->height + line) * surface->width, width);
+	return VA_STATUS_SUCCESS;
+}
+
 static VAStatus make_buffer(VADriverContextP driver, VAContextID context, VABufferType type, unsigned size, unsigned n,
         void *data, VABufferID *ret)
 {
@@ -358,56 +298,108 @@ static VAStatus drop_buffer(VADriverContextP driver, VABufferID id)
 	return drop(id);
 }
 
-/* ---- encoding ------------------------------------------------------------------------------------ */
+/* ---- the works: what is handed over between begin and end -------------------------------------------- */
 
-static struct object *source, *target; /* of the picture that is begun */
+static struct picture {
+	unsigned width, height, count;
+	struct object *surface, *coded;
+	const struct object *parameters, *slices[SLICES_MAX];
+	unsigned n_slices;
+} pictures[WORKS];
 
 static VAStatus make_context(VADriverContextP driver, VAConfigID config, int width, int height, int flag,
         VASurfaceID *surfaces, int n, VAContextID *ret)
 {
 	(void)driver;
-	(void)config;
-	(void)width;
-	(void)height;
 	(void)flag;
 	(void)surfaces;
 	(void)n;
-	*ret = CONTEXT;
+	*ret = config;
+	pictures[config].width = (unsigned)width;
+	pictures[config].height = (unsigned)height;
 	return when("context", VA_STATUS_ERROR_ALLOCATION_FAILED);
 }
 
 static VAStatus begin_picture(VADriverContextP driver, VAContextID context, VASurfaceID surface)
 {
+	struct picture *picture = &pictures[context];
 	(void)driver;
-	(void)context;
-	source = at(surface);
-	target = NULL;
+	picture->surface = at(surface);
+	picture->parameters = picture->coded = NULL;
+	picture->n_slices = 0;
 	return VA_STATUS_SUCCESS;
 }
 
 static VAStatus render_picture(VADriverContextP driver, VAContextID context, VABufferID *buffers, int n)
 {
+	struct picture *picture = &pictures[context];
 	(void)driver;
-	(void)context;
 	for (int i = 0; i < n; i++) {
-		const struct object *buffer = at(buffers[i]);
+		struct object *buffer = at(buffers[i]);
 		if (buffer->type == VAEncPictureParameterBufferType &&
 		        buffer->size == sizeof(VAEncPictureParameterBufferH264))
-			target = at(((const VAEncPictureParameterBufferH264 *)(const void *)buffer->data)->coded_buf);
+			picture->coded = at(((const VAEncPictureParameterBufferH264 *)(const void *)buffer->data)->coded_buf);
+		if (buffer->type == VAPictureParameterBufferType || buffer->type == VAProcPipelineParameterBufferType)
+			picture->parameters = buffer;
+		if (buffer->type == VASliceDataBufferType && picture->n_slices < SLICES_MAX)
+			picture->slices[picture->n_slices++] = buffer;
 	}
+	return VA_STATUS_SUCCESS;
+}
+
+static VAStatus end_encode(struct picture *picture)
+{
+	if (when("nothing", 1))
+		return VA_STATUS_SUCCESS;
+	if (!picture->coded) /* HEVC is only listed */
+		return VA_STATUS_ERROR_ENCODING_ERROR;
+	va_encode(picture->coded, picture->surface, picture->width, picture->height);
+	return when("picture", VA_STATUS_ERROR_ENCODING_ERROR);
+}
+
+static VAStatus end_scale(struct picture *picture)
+{
+	const VAProcPipelineParameterBuffer *how = (const void *)picture->parameters->data;
+	va_scale(at(how->surface), how->surface_region, picture->surface, how->output_region);
 	return VA_STATUS_SUCCESS;
 }
 
 static VAStatus end_picture(VADriverContextP driver, VAContextID context)
 {
+	struct picture *picture = &pictures[context];
+	(void)driver;
+	if (fails_at(context, picture->count++))
+		return VA_STATUS_ERROR_HW_BUSY;
+	if (context == ENCODE)
+		return end_encode(picture);
+	if (!picture->parameters)
+		return VA_STATUS_ERROR_INVALID_PARAMETER;
+	if (context == SCALE)
+		return end_scale(picture);
+	return va_decode(picture->parameters, picture->slices, picture->n_slices, picture->surface)
+	               ? VA_STATUS_SUCCESS
+	               : VA_STATUS_ERROR_DECODING_ERROR;
+}
+
+/* It scales, and filters nothing. */
+static VAStatus list_filters(VADriverContextP driver, VAContextID context, VAProcFilterType *ret, unsigned *ret_n)
+{
 	(void)driver;
 	(void)context;
-	if (when("nothing", 1))
-		return VA_STATUS_SUCCESS;
-	if (!target) /* HEVC is only listed */
-		return VA_STATUS_ERROR_ENCODING_ERROR;
-	encode(target, source);
-	return when("picture", VA_STATUS_ERROR_ENCODING_ERROR);
+	(void)ret;
+	*ret_n = 0;
+	return VA_STATUS_SUCCESS;
+}
+
+static VAStatus tell_pipeline(VADriverContextP driver, VAContextID context, VABufferID *filters, unsigned n,
+        VAProcPipelineCaps *ret)
+{
+	(void)driver;
+	(void)context;
+	(void)filters;
+	(void)n;
+	*ret = (VAProcPipelineCaps){ 0 };
+	return VA_STATUS_SUCCESS;
 }
 
 /* ---- the door ----------------------------------------------------------------------------------------- */
@@ -449,8 +441,10 @@ VAStatus __vaDriverInit_1_0(VADriverContextP driver)
 	calls->vaCreateSurfaces2 = make_surfaces;
 	calls->vaDestroySurfaces = drop_surfaces;
 	calls->vaQueryImageFormats = list_formats;
+	calls->vaCreateImage = make_image;
+	calls->vaGetImage = get_image;
 	calls->vaDeriveImage = derive_image;
-	calls->vaDestroyImage = leave;
+	calls->vaDestroyImage = drop_image;
 	calls->vaCreateContext = make_context;
 	calls->vaDestroyContext = leave;
 	calls->vaCreateBuffer = make_buffer;
@@ -461,5 +455,9 @@ VAStatus __vaDriverInit_1_0(VADriverContextP driver)
 	calls->vaRenderPicture = render_picture;
 	calls->vaEndPicture = end_picture;
 	calls->vaSyncSurface = leave;
+	if (driver->vtable_vpp) {
+		driver->vtable_vpp->vaQueryVideoProcFilters = list_filters;
+		driver->vtable_vpp->vaQueryVideoProcPipelineCaps = tell_pipeline;
+	}
 	return when("init", VA_STATUS_ERROR_INVALID_PARAMETER);
 }
