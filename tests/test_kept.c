@@ -4,7 +4,7 @@
  */
 #include "media.h"
 
-#include <fcntl.h>
+#include <stdarg.h>
 #include <time.h>
 #include <utime.h>
 
@@ -170,8 +170,14 @@ static void test_kept(void **state)
 	const struct proofs *kept = ask(&stage, &drm, folder, false);
 	assert_true(kept->kept);
 	assert_int_equal(stage_proof(kept, PROOF_ENCODE, NULL, "libx264", 8)->works, YES);
+	same(text_join(&kept->filters, " ", &stage.arena), "none");
+	same(kept->ffmpeg, stage.path);
 	assert_int_equal(strlen(stage_log(&stage)), log); /* not even asked for its version */
 	assert_false(ask(&stage, &drm, folder, true)->kept);
+	assert_true(ask(&stage, &drm, folder, false)->kept);
+	assert_int_equal(chmod(folder, 0777), 0); /* anybody may have put it there */
+	assert_false(ask(&stage, &drm, folder, false)->kept);
+	assert_int_equal(chmod(folder, 0755), 0);
 	assert_true(ask(&stage, &drm, folder, false)->kept);
 	stage.nodes = denied;
 	assert_false(ask(&stage, &drm, folder, false)->kept);
@@ -281,6 +287,8 @@ static void test_notes(void **state)
 	rmdir(base);
 }
 
+/* ---- films ----------------------------------------------------------------------- */
+
 static void put(const char *path, const char *text, mode_t mode)
 {
 	FILE *file = fopen(path, "w");
@@ -294,11 +302,60 @@ struct films {
 	struct arena arena;
 	struct world *world;
 	char base[32];
-	const char *ffmpeg, *ffprobe, *folder, *log;
+	const char *ffmpeg, *ffprobe, *folder, *log, *film, *other;
 };
 
-/* Was ffprobe run for it, and is the answer the film's? */
-static bool asked(struct films *films, const char *path, bool fresh, unsigned width)
+/* before: what an ffprobe of ours does when it is asked, and then asks the real one. */
+static void put_ffprobe(struct films *films, const char *before)
+{
+	put(films->ffprobe,
+	        arena_printf(&films->arena, "#!/bin/sh\n: >%s\n%s\nexec /usr/bin/ffprobe \"$@\"\n", films->log, before), 0755);
+}
+
+static void run(const char *format, ...)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	va_list args;
+	va_start(args, format);
+	assert_int_equal(system(arena_vprintf(&arena, format, args)), 0);
+	va_end(args);
+}
+
+static void encode(const char *path, unsigned width)
+{
+	run("ffmpeg -v error -nostdin -y -f lavfi -i testsrc2=s=%ux48:r=25 -t 1 -c:v libx264 -f mp4 %s", width, path);
+}
+
+static void films_open(struct films *films)
+{
+	*films = (struct films){ .base = "/tmp/gpuferry-films-XXXXXX" };
+	struct arena *arena = &films->arena;
+	assert_non_null(mkdtemp(films->base));
+	films->world = world_open_root(NULL, false, arena, NULL);
+	films->ffmpeg = arena_printf(arena, "%s/ffmpeg", films->base);
+	films->ffprobe = arena_printf(arena, "%s/ffprobe", films->base);
+	films->log = arena_printf(arena, "%s/log", films->base);
+	films->folder = arena_printf(arena, "%s/kept", films->base);
+	films->film = arena_printf(arena, "%s/film.mp4", films->base);
+	films->other = arena_printf(arena, "%s/other.mp4", films->base);
+	put_ffprobe(films, "");
+	encode(films->film, 64);
+}
+
+static void films_close(struct films *films)
+{
+	world_close(films->world);
+	run("rm -r %s", films->base);
+	arena_release(&films->arena);
+}
+
+static bool lacks_ffprobe(void)
+{
+	return access("/usr/bin/ffprobe", X_OK) != 0 || access("/usr/bin/ffmpeg", X_OK) != 0;
+}
+
+/* Was ffprobe run for it? width: what the answer has to be. */
+static bool asked_how(struct films *films, const char *path, bool fresh, unsigned width)
 {
 	struct err err = { 0 };
 	struct input input = { 0 };
@@ -307,130 +364,205 @@ static bool asked(struct films *films, const char *path, bool fresh, unsigned wi
 		fail_msg("%s: %s", path, err.text);
 	assert_string_equal(input.path, path);
 	assert_string_equal(input.codec, "h264");
-	assert_true(input.width == width && input.height == 48 && input.rate_num == 25 && input.steady && input.indexed);
+	if (input.width != width)
+		fail_msg("%s is %u wide, not %u", path, input.width, width);
+	assert_true(input.height == 48 && input.rate_num == 25 && input.steady && input.indexed);
 	return access(films->log, F_OK) == 0;
 }
 
-static void encode(const char *path, unsigned width)
+static bool asked(struct films *films, const char *path, unsigned width)
 {
-	struct arena arena ARENA_SCOPED = { 0 };
-	const char *line = arena_printf(&arena, "ffmpeg -v error -nostdin -y -f lavfi -i testsrc2=s=%ux48:r=25 -t 1 -c:v libx264 "
-	                                        "-f mp4 %s", width, path);
-	assert_int_equal(system(line), 0);
+	return asked_how(films, path, false, width);
 }
 
-static unsigned notes(struct films *films)
+/* The notes of films, as paths. */
+static struct words notes(struct films *films)
 {
-	struct words names = { 0 };
-	unsigned n = 0;
-	assert_int_equal(world_list(films->world, films->folder, &films->arena, &names), 0);
+	struct words names = { 0 }, paths = { 0 };
+	world_list(films->world, films->folder, &films->arena, &names);
 	for (size_t i = 0; i < names.n; i++)
-		n += text_starts(names.word[i], "film-");
-	return n;
+		if (text_starts(names.word[i], "film-"))
+			*arena_push(&films->arena, paths.word, paths.n) =
+			        arena_printf(&films->arena, "%s/%s", films->folder, names.word[i]);
+	return paths;
 }
 
-/* ffprobe is run once for each film as it is. */
+/* ffprobe is run once for each film as it is, by each of its names. */
 static void test_films(void **state)
 {
 	(void)state;
-	if (access("/usr/bin/ffprobe", X_OK) != 0)
+	if (lacks_ffprobe())
 		skip();
-	struct films films = { .base = "/tmp/gpuferry-films-XXXXXX" };
-	struct err err = { 0 };
-	struct arena *arena = &films.arena;
-	assert_non_null(mkdtemp(films.base));
-	films.world = world_open_root(NULL, false, arena, NULL);
-	assert_non_null(films.world);
-	films.ffmpeg = arena_printf(arena, "%s/ffmpeg", films.base);
-	films.ffprobe = arena_printf(arena, "%s/ffprobe", films.base);
-	films.log = arena_printf(arena, "%s/log", films.base);
-	films.folder = arena_printf(arena, "%s/kept", films.base);
-	const char *script = arena_printf(arena, "#!/bin/sh\n: >%s\nexec /usr/bin/ffprobe \"$@\"\n", films.log);
-	const char *film = arena_printf(arena, "%s/film.mp4", films.base), *other = arena_printf(arena, "%s/other.mp4", films.base);
-	put(films.ffprobe, script, 0755);
-	encode(film, 64);
-
-	assert_true(asked(&films, film, false, 64));
-	assert_false(asked(&films, film, false, 64));
-	assert_true(asked(&films, film, true, 64));
-	assert_false(asked(&films, film, false, 64));
-	/* another name of it: ffprobe looks at those too */
+	struct films films;
+	struct stat there, is;
+	films_open(&films);
+	const char *film = films.film, *other = films.other;
+	assert_true(asked(&films, film, 64));
+	assert_false(asked(&films, film, 64));
+	assert_true(asked_how(&films, film, true, 64));
+	assert_false(asked(&films, film, 64));
+	/* what is in a film is its reader's business alone */
+	assert_int_equal(notes(&films).n, 1);
+	assert_int_equal(stat(notes(&films).word[0], &there), 0);
+	assert_int_equal(there.st_mode & 0777, 0600);
+	/* another name of the same file, and of the same contents: ffprobe looks at names too */
 	assert_int_equal(link(film, other), 0);
-	assert_true(asked(&films, other, false, 64));
-	/* another film of that name, of the same size and time */
-	struct stat was, is;
-	assert_int_equal(stat(film, &was), 0);
+	assert_true(asked(&films, film, 64)); /* as a link is a change */
+	assert_true(asked(&films, other, 64));
+	assert_false(asked(&films, film, 64));
+	assert_false(asked(&films, other, 64));
+	/* written over by a film of the same size, and its time put back: the time of the change nobody can put back */
 	assert_int_equal(unlink(other), 0);
 	encode(other, 80);
+	assert_int_equal(stat(film, &there), 0);
 	assert_int_equal(stat(other, &is), 0);
-	int64_t most = was.st_size > is.st_size ? was.st_size : is.st_size;
-	assert_int_equal(truncate(film, most), 0);
-	assert_int_equal(truncate(other, most), 0);
-	assert_true(asked(&films, film, false, 64)); /* it was changed */
-	const struct timespec times[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
-	assert_int_equal(utimensat(AT_FDCWD, film, times, 0), 0);
-	assert_int_equal(utimensat(AT_FDCWD, other, times, 0), 0);
-	assert_true(asked(&films, film, false, 64));
-	assert_false(asked(&films, film, false, 64));
-	assert_int_equal(rename(other, film), 0);
-	assert_true(asked(&films, film, false, 80));
-	/* written over in place, and its time put back: the time of the change itself nobody can set */
-	encode(other, 64);
-	assert_int_equal(system(arena_printf(arena, "cat %s >%s; truncate -s %lld %s", other, film, (long long)most, film)), 0);
-	assert_int_equal(utimensat(AT_FDCWD, film, times, 0), 0);
+	int64_t most = there.st_size > is.st_size ? there.st_size : is.st_size;
+	run("truncate -s %lld %s %s && touch -d @1000 %s", (long long)most, film, other, film);
+	assert_true(asked(&films, film, 64));
+	assert_false(asked(&films, film, 64));
+	run("cat %s >%s && touch -d @1000 %s", other, film, film);
 	assert_int_equal(stat(film, &is), 0);
-	assert_true(is.st_size == most && is.st_mtim.tv_sec == 1000);
-	assert_true(asked(&films, film, false, 64));
-	assert_false(asked(&films, film, false, 64));
+	assert_true(is.st_size == most && is.st_mtim.tv_sec == 1000 && is.st_mtim.tv_nsec == 0);
+	assert_true(asked(&films, film, 80));
+	assert_false(asked(&films, film, 80));
 	/* another ffprobe */
-	put(films.ffprobe, arena_printf(arena, "%s# another\n", script), 0755);
-	assert_true(asked(&films, film, false, 64));
-	assert_false(asked(&films, film, false, 64));
+	put_ffprobe(&films, "# another");
+	assert_true(asked(&films, film, 80));
+	assert_false(asked(&films, film, 80));
+	films_close(&films);
+}
 
-	/* what is kept was spoilt */
-	static const char *const spoilt[] = { "", "{}", "{\"when\":1,\"key\":\"0\",\"said\":\"{}\"}" };
-	for (size_t i = 0; i < COUNT(spoilt); i++) {
-		for (unsigned place = 0; place < 64; place++)
-			put(arena_printf(arena, "%s/film-%02u.json", films.folder, place), spoilt[i], 0644);
-		assert_true(asked(&films, film, false, 64));
+/* The name leads elsewhere while ffprobe looks, or the file is written: that answer is given, and not kept. */
+static void test_films_moving(void **state)
+{
+	(void)state;
+	if (lacks_ffprobe())
+		skip();
+	struct films films;
+	films_open(&films);
+	const char *name = arena_printf(&films.arena, "%s/name.mp4", films.base);
+	encode(films.other, 80);
+	assert_int_equal(symlink(films.film, name), 0);
+	put_ffprobe(&films, arena_printf(&films.arena, "ln -sf %s %s", films.other, name));
+	assert_true(asked(&films, name, 80));
+	assert_int_equal(notes(&films).n, 0);
+	put_ffprobe(&films, arena_printf(&films.arena, "echo >>%s", films.film));
+	assert_true(asked(&films, films.film, 64));
+	assert_int_equal(notes(&films).n, 0);
+	put_ffprobe(&films, "");
+	assert_true(asked(&films, films.film, 64));
+	assert_int_equal(notes(&films).n, 1);
+	films_close(&films);
+}
+
+/* What lies in the place of a note, and is none of this film's. */
+static void test_films_spoilt(void **state)
+{
+	(void)state;
+	if (lacks_ffprobe())
+		skip();
+	struct films films;
+	films_open(&films);
+	struct arena *arena = &films.arena;
+	encode(films.other, 80);
+	assert_true(asked(&films, films.other, 80));
+	const char *others = arena_strdup(arena, test_read(arena, notes(&films).word[0]).data);
+	unlink(notes(&films).word[0]);
+	assert_true(asked(&films, films.film, 64));
+	const char *note = notes(&films).word[0], *good = arena_strdup(arena, test_read(arena, note).data);
+	int64_t now = world_now(films.world);
+	static const struct {
+		const char *from, *to;
+	} edit[] = { { "\\\"codec_type\\\"", "\\\"codec_tape\\\"" }, { "\"when\":", "\"then\":" }, { "\"said\":", "\"sad\":" },
+		{ "\"key\":", "\"kay\":" }, { "\"when\":", "\"when\":9" }, { "\"when\":", "\"when\":0.0,\"was\":" } };
+	for (size_t i = 0; i < COUNT(edit); i++) {
+		const char *at = strstr(good, edit[i].from);
+		assert_non_null(at);
+		put(note, arena_printf(arena, "%.*s%s%s", (int)(at - good), good, edit[i].to, at + strlen(edit[i].from)), 0600);
+		if (!asked(&films, films.film, 64))
+			fail_msg("%s was taken", edit[i].to);
+		assert_false(asked(&films, films.film, 64));
 	}
-	assert_false(asked(&films, film, false, 64));
-	/* a kept answer that is none, under the right key */
-	for (unsigned place = 0; place < 64; place++) {
-		const char *note = arena_printf(arena, "%s/film-%02u.json", films.folder, place);
-		char *text = arena_strdup(arena, test_read(arena, note).data), *said = strstr(text, "\"codec_type");
-		if (said) {
-			memcpy(said, "\"codec_tape", 11);
-			put(note, text, 0644);
-		}
+	const char *const instead[] = { "", "{}", "[]", "{\"when\":1,\"key\":\"0\",\"said\":\"{}\"}", others };
+	for (size_t i = 0; i < COUNT(instead); i++) {
+		put(note, instead[i], 0600);
+		assert_true(asked(&films, films.film, 64));
 	}
-	assert_true(asked(&films, film, false, 64));
-	/* what is no film is not kept, and nothing where there is no place */
-	for (unsigned place = 0; place < 64; place++)
-		unlink(arena_printf(arena, "%s/film-%02u.json", films.folder, place));
-	put(other, "this is no film\n", 0644);
-	for (int i = 0; i < 2; i++) {
-		assert_false(kept_input(films.world, films.ffmpeg, other, films.folder, false, arena, &err, &(struct input){ 0 }));
-		assert_non_null(strstr(err.text, "other.mp4: "));
+	/* a day, and a clock that was put back */
+	const char *at = strstr(good, "\"when\":");
+	at = good + (at - good) + strlen("\"when\":");
+	for (int i = 0; i < 3; i++) {
+		static const int64_t age[] = { 86000, 86401, -60 };
+		put(note,
+		        arena_printf(arena, "%.*s%lld%s", (int)(at - good), good, (long long)(now - age[i]), at + strspn(at, "0123456789")),
+		        0600);
+		assert_int_equal(asked(&films, films.film, 64), i > 0);
 	}
-	assert_int_equal(notes(&films), 0);
-	const char *folder = films.folder;
+	/* a folder that somebody else may write into is not believed */
+	assert_false(asked(&films, films.film, 64));
+	assert_int_equal(chmod(films.folder, 0775), 0);
+	assert_true(asked(&films, films.film, 64));
+	assert_int_equal(chmod(films.folder, 0757), 0);
+	assert_true(asked(&films, films.film, 64));
+	assert_int_equal(chmod(films.folder, 0755), 0);
+	assert_false(asked(&films, films.film, 64));
+	if (geteuid() == 0) {
+		assert_int_equal(chown(films.folder, 65534, 65534), 0);
+		assert_true(asked(&films, films.film, 64));
+		assert_int_equal(chown(films.folder, 0, 0), 0);
+	}
+	/* what is no film is not kept, nor what has no picture; and nothing where there is no place */
+	run("rm %s/film-*", films.folder);
+	struct err err = { 0 };
+	put(films.other, "this is no film\n", 0644);
+	assert_false(kept_input(films.world, films.ffmpeg, films.other, films.folder, false, arena, &err, &(struct input){ 0 }));
+	assert_non_null(strstr(err.text, "other.mp4: "));
+	run("ffmpeg -v error -nostdin -y -f lavfi -i sine -t 1 -c:a aac %s", films.other);
+	assert_false(kept_input(films.world, films.ffmpeg, films.other, films.folder, false, arena, &err, &(struct input){ 0 }));
+	assert_non_null(strstr(err.text, "no video"));
+	assert_int_equal(notes(&films).n, 0);
 	films.folder = "/proc/none/such";
-	assert_true(asked(&films, film, false, 64));
-	assert_true(asked(&films, film, false, 64));
-	films.folder = folder;
-	/* never more than so many */
-	put(films.ffprobe, arena_printf(arena, "#!/bin/sh\n[ -s %s/said ] || /usr/bin/ffprobe \"$@\" >%s/said\n: >%s\ncat %s/said\n",
-	        films.base, films.base, films.log, films.base), 0755); /* eighty times the true one take long */
-	for (unsigned i = 0; i < 80; i++) {
-		assert_int_equal(utimensat(AT_FDCWD, film, (struct timespec[2]){ { .tv_sec = i }, { .tv_sec = i } }, 0), 0);
-		assert_true(asked(&films, film, false, 64));
+	assert_true(asked(&films, films.film, 64));
+	assert_true(asked(&films, films.film, 64));
+	films_close(&films);
+}
+
+/* Sixty-four of them, whatever they are called; and one of many streams. */
+static void test_films_many(void **state)
+{
+	(void)state;
+	if (lacks_ffprobe())
+		skip();
+	struct films films;
+	unsigned again = 0;
+	films_open(&films);
+	struct arena *arena = &films.arena;
+	/* the true one takes long */
+	const char *answer = arena_printf(arena, "%s/answer", films.base);
+	put_ffprobe(&films, arena_printf(arena, "[ -s %s ] || /usr/bin/ffprobe \"$@\" >%s; cat %s; exit", answer, answer, answer));
+	for (int round = 0; round < 2; round++)
+		for (unsigned i = 0; i < 64; i++) {
+			const char *path = arena_printf(arena, "%s/%u.mp4", films.base, i);
+			if (round == 0)
+				run("cp %s %s", films.film, path);
+			again += asked(&films, path, 64);
+		}
+	assert_int_equal(again, 64);
+	assert_int_equal(notes(&films).n, 64);
+	for (unsigned i = 0; i < 5; i++) {
+		run("touch -d @%u %s", i, films.film);
+		assert_true(asked(&films, films.film, 64));
+		assert_false(asked(&films, films.film, 64));
+		assert_int_equal(notes(&films).n, 64);
 	}
-	unsigned n = notes(&films);
-	assert_true(n > 16 && n <= 64);
-	world_close(films.world);
-	assert_int_equal(system(arena_printf(arena, "rm -r %s", films.base)), 0);
-	arena_release(arena);
+	const char *many = arena_printf(arena, "%s/many.mp4", films.base);
+	put_ffprobe(&films, "");
+	run("set -- ffmpeg -v error -nostdin -y -i %s -f lavfi -i sine -t 1 -map 0:v; i=0; while [ $i -lt 90 ]; do set -- \"$@\" -map 1:a; "
+	    "i=$((i+1)); done; \"$@\" -c:v copy -c:a aac -b:a 8k -f mp4 %s",
+	        films.film, many);
+	assert_true(asked(&films, many, 64));
+	assert_false(asked(&films, many, 64));
+	films_close(&films);
 }
 
 int main(void)
@@ -441,6 +573,9 @@ int main(void)
 		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_films),
+		cmocka_unit_test(test_films_moving),
+		cmocka_unit_test(test_films_spoilt),
+		cmocka_unit_test(test_films_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,7 @@ const struct option_row option_rows[] = {
 	        NULL, OPTION_FLAG, MEMBER(encoders), "inspect" },
 	{ "ffmpeg", 0, "PATH", "prove and encode with this ffmpeg, such as /usr/lib/jellyfin-ffmpeg/ffmpeg", "program",
 	        OPTION_VALUE, MEMBER(ffmpeg), "inspect serve transcode" },
-	{ "fresh", 0, NULL, "prove and read anew, whatever is kept", NULL, OPTION_FLAG, MEMBER(fresh), "inspect transcode" },
+	{ "fresh", 0, NULL, "take nothing from what is kept of earlier proofs and films", NULL, OPTION_FLAG, MEMBER(fresh), "inspect transcode" },
 	{ "print", 0, NULL, "print the command line that would be run, for any service to use, and run nothing else", NULL,
 	        OPTION_FLAG, MEMBER(print), "transcode" },
 	{ "codec", 0, "CODEC", "h264, hevc or av1; else the first of them that hardware encodes, h264 for HLS",

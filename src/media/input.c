@@ -292,7 +292,7 @@ bool input_ask(struct world *world, const char *ffmpeg, const char *path, struct
 	        "pix_fmt,field_order,r_frame_rate,avg_frame_rate,duration,color_transfer,channels:stream_disposition=attached_pic,"
 	        "timed_thumbnails:stream_side_data=rotation:stream_tags=DURATION:packet=stream_index,pts_time";
 	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist",
-		input_formats, "-read_intervals", "%+#300", "-show_entries", entries, "-of", "json", "-i", input_url(path, arena), NULL };
+		input_formats, "-read_intervals", "%+#300", "-show_entries", entries, "-of", "json=compact=1", "-i", input_url(path, arena), NULL };
 	struct outcome outcome;
 	int error = world_run(world, &(struct command){ .argv = argv, .deadline_ms = PROBE_MS }, arena, &outcome);
 	if (error)

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * What was proven is kept while the machine is the same in all that could change it: ffmpeg, kernel and boot, the GPUs
- * with their drivers and nodes, who may open them, and the libraries between. What is in a film is kept while its file is
- * the same. Knowing that it is the same runs nothing.
+ * with their drivers and nodes, who may open them, and the libraries between. What is in a film is kept while its file
+ * is the same. Knowing that it is the same runs nothing. Believed is what lies in a folder of this user's alone.
  */
 #include "media/kept.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/digest.h"
 #include "sys/store.h"
 
-enum { FILMS = 64 }; /* that are kept at most */
-enum { KEPT_MAX = 4 * 1024 * 1024, NOTE_MAX = 65536, KEPT_SECONDS = 24 * 3600, SOFTWARE_SECONDS = 3600, LIMIT_SECONDS = 3600 };
+enum { KEPT_SECONDS = 24 * 3600, SOFTWARE_SECONDS = 3600, LIMIT_SECONDS = 3600 };
+enum { KEPT_MAX = 4 * 1024 * 1024, NOTE_MAX = 65536, FILM_MAX = 512 * 1024 }; /* bytes */
+enum { FILMS = 64 };                                                          /* are kept at most */
 
 /* Where a library, a driver or an ffmpeg comes by: packages, the loader's list, and the folders of plugins. */
 static const char *const changing[] = { "/var/lib/dpkg/status", "/etc/ld.so.cache", "/usr/lib/x86_64-linux-gnu/dri",
@@ -134,22 +134,22 @@ static const char *note_file(const char *folder, const char *name, struct arena 
 	return arena_printf(arena, "%s/%s.json", folder, name);
 }
 
-static void put_note(const char *folder, const char *name, const json_t *document)
+/* Not synced: a film waits, and what a power cut takes is only asked for again. */
+static void put_note(const char *folder, const char *name, const json_t *document, unsigned mode)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *text = json_print(&arena, document, false);
-	/* To be read by serve, which may be another user's. Not synced: a film waits, and what a power cut takes is only
-	 * asked for again. */
 	if (store_folder(folder, 0755, NULL))
-		store_put(note_file(folder, name, &arena), (struct bytes){ text, strlen(text) }, NULL);
+		store_put(note_file(folder, name, &arena), (struct bytes){ text, strlen(text) }, mode, NULL);
 }
 
 /* False: there is none, none that can be read, or one that does not say when. */
-static bool take_note(const char *folder, const char *name, struct arena *arena, json_t **ret, int64_t *ret_when)
+static bool take_note(
+        const char *folder, const char *name, size_t max, struct arena *arena, json_t **ret, int64_t *ret_when)
 {
 	const char *file = note_file(folder, name, arena);
 	struct bytes text;
-	if (store_kind(file, NULL) != STORE_FILE || !store_read(file, NOTE_MAX, arena, NULL, &text) ||
+	if (store_kind(file, NULL) != STORE_FILE || !store_read(file, max, arena, NULL, &text) ||
 	        !json_parse(text, name, NULL, ret))
 		return false;
 	const json_t *when = json_object_get(*ret, "when");
@@ -167,14 +167,14 @@ void kept_tell_failure(const char *folder, const struct kept_failure *failure)
 	JSON_SCOPED json_t *document = json_document("failure");
 	json_put(document, "when", json_number(failure->when));
 	json_put(document, "what", json_text(failure->what));
-	put_note(folder, "failure", document);
+	put_note(folder, "failure", document, 0644); /* serve reads it, which may be another user's */
 }
 
 bool kept_last_failure(const char *folder, struct arena *arena, struct kept_failure *ret)
 {
 	JSON_SCOPED json_t *document = NULL;
 	int64_t when;
-	const char *what = take_note(folder, "failure", arena, &document, &when) ? json_string_at(document, "what") : NULL;
+	const char *what = take_note(folder, "failure", NOTE_MAX, arena, &document, &when) ? json_string_at(document, "what") : NULL;
 	if (what)
 		*ret = (struct kept_failure){ when, arena_strdup(arena, what) };
 	return what;
@@ -185,14 +185,14 @@ void kept_tell_limit(const char *folder, int64_t sessions, int64_t now)
 	JSON_SCOPED json_t *document = json_document("limit");
 	json_put(document, "when", json_number(now));
 	json_put(document, "sessions", json_number(sessions));
-	put_note(folder, "limit", document);
+	put_note(folder, "limit", document, 0644);
 }
 
 int64_t kept_limit(const char *folder, int64_t now, struct arena *arena)
 {
 	JSON_SCOPED json_t *document = NULL;
 	int64_t when;
-	if (!take_note(folder, "limit", arena, &document, &when) || when > now || now - when > LIMIT_SECONDS)
+	if (!take_note(folder, "limit", NOTE_MAX, arena, &document, &when) || when > now || now - when > LIMIT_SECONDS)
 		return UNKNOWN_NUMBER;
 	int64_t sessions = json_integer_value(json_object_get(document, "sessions"));
 	return sessions > 0 ? sessions : UNKNOWN_NUMBER;
@@ -200,8 +200,9 @@ int64_t kept_limit(const char *folder, int64_t now, struct arena *arena)
 
 /* ---- what is in a film ------------------------------------------------------------ */
 
-static const char *input_key(
-        struct world *world, const char *ffmpeg, const char *path, struct arena *arena)
+static const char film[] = "film-"; /* the beginning of a note's name; behind it a part of the key */
+
+static const char *input_key(struct world *world, const char *ffmpeg, const char *path, struct arena *arena)
 {
 	const char *ffprobe = input_ffprobe(world, ffmpeg, arena), *file = store_identity(path, arena);
 	if (!ffprobe || !file)
@@ -210,12 +211,18 @@ static const char *input_key(
 	return digest_sha256((struct bytes){ all, strlen(all) }, arena);
 }
 
-static bool take_input(const char *folder, const char *name, const char *key, const char *path, struct arena *arena,
+static const char *film_name(const char *key, struct arena *arena)
+{
+	return arena_printf(arena, "%s%.16s", film, key);
+}
+
+static bool take_film(struct world *world, const char *folder, const char *key, const char *path, struct arena *arena,
         struct input *ret)
 {
 	JSON_SCOPED json_t *document = NULL;
-	int64_t when;
-	if (!take_note(folder, name, arena, &document, &when))
+	int64_t when, now = world_now(world);
+	if (!store_is_own(folder) || !take_note(folder, film_name(key, arena), FILM_MAX, arena, &document, &when) ||
+	        when > now || now - when > KEPT_SECONDS)
 		return false;
 	const char *of = json_string_at(document, "key"), *said = json_string_at(document, "said");
 	if (!of || strcmp(of, key) != 0 || !said)
@@ -224,27 +231,38 @@ static bool take_input(const char *folder, const char *name, const char *key, co
 	return input_parse((struct bytes){ said, strlen(said) }, path, arena, NULL, ret);
 }
 
+/* Others make room where there are too many: any, as their names are by chance. */
+static void put_film(struct world *world, const char *folder, const char *key, struct bytes said)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	JSON_SCOPED json_t *document = json_document("film");
+	const char *name = film_name(key, &arena);
+	unsigned n = 1;
+	if (said.size > FILM_MAX / 2) /* as JSON in JSON it would be too long to be read */
+		return;
+	struct words names = store_list(folder, &arena);
+	for (size_t i = 0; i < names.n; i++)
+		if (text_starts(names.word[i], film) && !text_starts(names.word[i], name) && ++n > FILMS)
+			store_remove(arena_printf(&arena, "%s/%s", folder, names.word[i]));
+	json_put(document, "when", json_number(world_now(world)));
+	json_put(document, "key", json_raw_text(key));
+	json_put(document, "said", json_raw_text(text_utf8(&arena, said)));
+	put_note(folder, name, document, 0600);
+}
+
 bool kept_input(struct world *world, const char *ffmpeg, const char *path, const char *folder, bool fresh,
         struct arena *arena, struct err *err, struct input *ret)
 {
-	/* before it is asked: what is written into it meanwhile makes it another one */
-	const char *key = folder ? input_key(world, ffmpeg, path, arena) : NULL, *name = NULL;
+	const char *key = folder ? input_key(world, ffmpeg, path, arena) : NULL;
 	struct bytes said;
-	if (key) {
-		/* a place for each key, and the next one that has it takes it over */
-		name = arena_printf(arena, "film-%02u", (unsigned)strtoul(arena_strndup(arena, key, 4), NULL, 16) % FILMS);
-		if (!fresh && take_input(folder, name, key, path, arena, ret))
-			return true;
-	}
+	if (key && !fresh && take_film(world, folder, key, path, arena, ret))
+		return true;
 	if (!input_ask(world, ffmpeg, path, arena, err, &said) || !input_parse(said, path, arena, err, ret))
 		return false;
-	if (key) {
-		JSON_SCOPED json_t *document = json_document("film");
-		json_put(document, "when", json_number(world_now(world)));
-		json_put(document, "key", json_raw_text(key));
-		json_put(document, "said", json_raw_text(text_utf8(arena, said)));
-		put_note(folder, name, document);
-	}
+	/* the name may have led elsewhere meanwhile, or the file have grown */
+	const char *after = key ? input_key(world, ffmpeg, path, arena) : NULL;
+	if (after && strcmp(after, key) == 0)
+		put_film(world, folder, key, said);
 	return true;
 }
 
@@ -263,8 +281,9 @@ const struct proofs *kept_proofs(struct world *world, const struct drm *drm, con
 		file = arena_printf(arena, "%s/proofs-%.16s.json", options->folder,
 		        digest_sha256((struct bytes){ ffmpeg.path, strlen(ffmpeg.path) }, arena));
 	struct proof_options how = options->proof;
-	if (file && !options->fresh && store_kind(file, NULL) == STORE_FILE && store_read(file, KEPT_MAX, arena, NULL, &text) &&
-	        kept_read(text, key, world_now(world), arena, proofs)) {
+	if (file && !options->fresh && store_is_own(options->folder) && store_kind(file, NULL) == STORE_FILE &&
+	        store_read(file, KEPT_MAX, arena, NULL, &text) && kept_read(text, key, world_now(world), arena, proofs)) {
+		proofs->ffmpeg = ffmpeg.path; /* what is run is what was asked for, whatever is kept */
 		if (!options->renew)
 			return proofs;
 		int64_t age = world_now(world) - proofs->software_made;

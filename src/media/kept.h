@@ -9,7 +9,7 @@
 struct kept_options {
 	const char *ffmpeg; /* its path; NULL: the first of the known places */
 	const char *folder; /* where it is kept, made where it is not there; NULL: nowhere */
-	bool fresh;         /* prove anew, whatever is kept */
+	bool fresh;         /* nothing is taken from what is kept */
 	bool renew;         /* the same, but what software was shown to do stands for an hour, if the machine is the same */
 	struct proof_options proof;
 };
@@ -20,9 +20,9 @@ struct kept_options {
 const struct proofs *kept_proofs(struct world *world, const struct drm *drm, const struct kept_options *options,
         struct arena *arena, struct err *err);
 
-/* What is in a film. ffprobe is asked once for each file as it is: a film is begun again at every seek, and loading
- * ffprobe alone takes longer than all else before its first frame. folder and fresh as above. False with err: as
- * input_ask and input_parse say. */
+/* What is in a film. ffprobe is asked once a day for each file as it is, up to 64 of them: a film is begun again at every
+ * seek, and loading ffprobe alone takes longer than all else before its first frame. folder and fresh: as in
+ * kept_options. False with err: as input_ask and input_parse say. */
 bool kept_input(struct world *world, const char *ffmpeg, const char *path, const char *folder, bool fresh,
         struct arena *arena, struct err *err, struct input *ret);
 

@@ -111,7 +111,7 @@ static bool put_playlist(struct run *run, int of, const char *path, size_t n, bo
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *text = playlist_media(&run->segments[of], n, has_ended, &arena);
 	run->shown[of] = n;
-	return store_put(path, (struct bytes){ text, strlen(text) }, run->err);
+	return store_put(path, (struct bytes){ text, strlen(text) }, 0644, run->err);
 }
 
 static void note_first(struct run *run)
@@ -152,7 +152,7 @@ static bool publish(struct run *run, bool has_ended)
 		const char *text = playlist_master(file_name(playlist_path(run, VIDEO, &arena)),
 		        file_name(playlist_path(run, AUDIO, &arena)), job_rate(job), job->width, job->height, &arena);
 		run->master = true;
-		if (!store_put(job->output, (struct bytes){ text, strlen(text) }, run->err))
+		if (!store_put(job->output, (struct bytes){ text, strlen(text) }, 0644, run->err))
 			return false;
 	}
 	if (alone || run->master)
@@ -551,7 +551,7 @@ static bool put_list(struct run *run, struct job_stream stream[TRANSCODE_ATTEMPT
 	}
 	const char *text = job_list(
 	        file_name(stream[0].path), file_name(stream[1].path), stream[1].start_us - stream[0].start_us, arena);
-	return store_put(list, (struct bytes){ text, strlen(text) }, run->err);
+	return store_put(list, (struct bytes){ text, strlen(text) }, 0644, run->err);
 }
 
 /* The video as one stream, or as a list of two. */

@@ -132,9 +132,9 @@ bool store_folder(const char *path, unsigned mode, struct err *err)
 	return S_ISDIR(stat_there.st_mode) ? true : failed(err, ENOTDIR, path);
 }
 
-bool store_put(const char *path, struct bytes content, struct err *err)
+bool store_put(const char *path, struct bytes content, unsigned mode, struct err *err)
 {
-	int error = replace(path, content, 0644, false);
+	int error = replace(path, content, mode, false);
 	return error ? failed(err, error, path) : true;
 }
 
@@ -356,6 +356,13 @@ bool store_same(const char *left, const char *right)
 	struct stat left_stat, right_stat;
 	return stat(left, &left_stat) == 0 && stat(right, &right_stat) == 0 && left_stat.st_dev == right_stat.st_dev &&
 	       left_stat.st_ino == right_stat.st_ino;
+}
+
+bool store_is_own(const char *folder)
+{
+	struct stat found;
+	return stat(folder, &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == geteuid() &&
+	       !(found.st_mode & (S_IWGRP | S_IWOTH));
 }
 
 const char *store_identity(const char *path, struct arena *arena)

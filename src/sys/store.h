@@ -16,7 +16,7 @@ bool store_read(const char *path, size_t max, struct arena *arena, struct err *e
 bool store_folder(const char *path, unsigned mode, struct err *err);
 
 /* The same as store_write for a file that is made anew every few seconds: whole at any moment, but not synced. */
-bool store_put(const char *path, struct bytes content, struct err *err);
+bool store_put(const char *path, struct bytes content, unsigned mode, struct err *err);
 
 /* ---- what a program writes for us ---- */
 /* A new folder of its own in a folder, for this user alone; hidden: its name begins with a dot. It is locked, and those
@@ -48,6 +48,8 @@ enum store_kind { STORE_UNKNOWN, STORE_FILE, STORE_FOLDER, STORE_OTHER };
 enum store_kind store_kind(const char *path, struct err *err);
 /* Is something there, be it a link to nowhere? */
 bool store_there(const char *path);
+/* A folder of this user's that nobody else may put anything into: what lies there can be believed. */
+bool store_is_own(const char *folder);
 /* A file as it is, against all others and against what it was before it changed; NULL: it is none that can be read. */
 const char *store_identity(const char *path, struct arena *arena);
 /* The same file by two names? */
