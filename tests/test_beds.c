@@ -139,16 +139,34 @@ static void test_va_card(void **state)
 	if (lacks_ffmpeg() || lacks("iHD_drv_video.so", "libva-dev"))
 		skip();
 	struct stage stage;
-	bed_open(&stage, VA("card"), "h264_vaapi|hevc_vaapi|libx264");
+	bed_open(&stage, VA("card"), "h264_vaapi|hevc_vaapi|libx264|libx265");
 	stage.fdinfo = STAGE_I915("5000000");
 	const struct proofs *proofs = stage_prove(&stage, stage_intel(), 0);
 	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "h264_vaapi", 8), YES, RUNG_ENGINE, "", "");
 	stage_is(stage_proof(proofs, PROOF_FILTER, NULL, "scale_vaapi", 8), YES, RUNG_FRAME, "", "");
 	stage_is(stage_proof(proofs, PROOF_DECODE, "vaapi", "h264", 8), YES, RUNG_FRAME, "", "");
 	stage_is(stage_proof(proofs, PROOF_ENCODE, NULL, "hevc_vaapi", 8), NO, RUNG_LISTED, "broken", "failed on a picture");
+	const struct proof *mapper = stage_proof(proofs, PROOF_FILTER, NULL, "tonemap_vaapi", 10);
+	assert_string_equal(mapper->use, "tonemap");
+	stage_is(mapper, NO, RUNG_LISTED, "unsupported", "maps no tones");
 	for (size_t i = 0; i < proofs->n; i++)
-		if (proofs->list[i].works == YES && strcmp(proofs->list[i].codec, "h264") != 0 && proofs->list[i].kind != PROOF_FILTER)
+		if (proofs->list[i].works == YES && *proofs->list[i].device && strcmp(proofs->list[i].codec, "h264") != 0 &&
+		        proofs->list[i].kind != PROOF_FILTER)
 			fail_msg("%s works", proofs->list[i].name);
+	stage_close(&stage);
+	/* AMD's drivers map no tones; Intel's do, of a film that says on which display it was mastered */
+	bed_open(&stage, VA("mapper"), "h264_vaapi|libx264|libx265");
+	proofs = stage_prove(&stage, stage_intel(), 0);
+	stage_is(stage_proof(proofs, PROOF_FILTER, NULL, "tonemap_vaapi", 10), YES, RUNG_FRAME, "", "");
+	stage_is(stage_proof(proofs, PROOF_FILTER, NULL, "scale_vaapi", 10), YES, RUNG_FRAME, "", "");
+	stage_close(&stage);
+	bed_open(&stage, VA("sleeper"), "h264_vaapi|libx264|libx265");
+	stage_is(stage_proof(stage_prove(&stage, stage_intel(), 0), PROOF_FILTER, NULL, "tonemap_vaapi", 10), NO, RUNG_LISTED,
+	        "broken", "left the picture as it was");
+	stage_close(&stage);
+	bed_open(&stage, VA("mapper"), "h264_vaapi|libx264");
+	stage_is(stage_proof(stage_prove(&stage, stage_intel(), 0), PROOF_FILTER, NULL, "tonemap_vaapi", 10), UNKNOWN,
+	        RUNG_STARTS, "build", "no HDR10 film");
 	stage_close(&stage);
 	/* it decodes no picture, and ffmpeg gives one all the same */
 	bed_open(&stage, VA("card") " BED_VA_ENDS=decode:0", "h264_vaapi|libx264");

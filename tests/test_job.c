@@ -44,7 +44,11 @@ static const struct input film = { "/films/a.mkv", true, 0, 600000000, 10000000,
                           fields = { "d.ts", false, 0, 600000000, -1, 0, "h264", 1920, 1080, 8, true, false, false, true,
 	                          RANGE_SDR, 25, 1, true, 600000000, -1, subtitles, 2 },
                           deep = { "e.ts", false, 0, 600000000, -1, 0, "hevc", 1920, 1080, 10, true, false, false, true,
-	                          RANGE_HDR10, 25, 1, true, 600000000, -1, NULL, 0 };
+	                          RANGE_HDR10, 25, 1, true, 600000000, -1, NULL, 0 },
+                          told = { "b.mkv", true, 0, 600000000, 10000000, 0, "hevc", 3840, 2160, 10, true, false, false, false,
+	                          RANGE_HDR10, 50, 1, true, 600000000, -1, NULL, 0, .mastered = true },
+                          hlg = { "b.mkv", true, 0, 600000000, 10000000, 0, "hevc", 3840, 2160, 10, true, false, false, false,
+	                          RANGE_HLG, 50, 1, true, 600000000, -1, NULL, 0, .mastered = true };
 
 #define PLAIN                                                                                                          \
 	{                                                                                                              \
@@ -118,6 +122,14 @@ static const struct {
 	        "-c:v hevc_qsv {guards} -i file:b.mkv -map 0:0 "
 	        "-vf setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc,"
 	        "vpp_qsv=w=3840:h=2160:format=p010le " },
+	/* VA-API maps what says on which display it was mastered, and no HLG */
+	{ &told, "o.mp4", { "h264", 0, 1080, -1, -1, "aac", -1, false }, "h264_vaapi", 8, "tonemap_vaapi zscale", { 0, 0 }, VIDEO,
+	        "-vf setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc,format=p010le,hwupload,"
+	        "scale_vaapi=w=1920:h=1080:format=p010le,tonemap_vaapi=format=nv12:p=bt709:t=bt709:m=bt709 " },
+	{ &hdr, "o.mp4", { "h264", 0, 1080, -1, -1, "aac", -1, false }, "h264_vaapi", 8, "tonemap_vaapi zscale", { 0, 0 }, VIDEO,
+	        "zscale=t=bt709:m=bt709:r=tv,format=nv12,hwupload -fps_mode vfr -c:v h264_vaapi " },
+	{ &hlg, "o.mp4", { "h264", 0, 1080, -1, -1, "aac", -1, false }, "h264_vaapi", 8, "tonemap_vaapi zscale", { 0, 0 }, VIDEO,
+	        "zscale=t=bt709:m=bt709:r=tv,format=nv12,hwupload -fps_mode vfr -c:v h264_vaapi " },
 	/* subtitles: written ones by a filter that reads the file, drawn ones over the picture */
 	{ &film, "o.mp4", { "h264", 0, 720, -1, -1, "aac", 0, false }, "h264_vaapi", 8, "", { 0, 0 }, VIDEO,
 	        "-vf 'subtitles=filename=file\\\\:/films/a.mkv:si=0,format=nv12,hwupload,"
@@ -154,14 +166,34 @@ static const struct {
 	        "-c:v libsvtav1 -preset 10 -crf 32 -g 72 -map 0:1 -c:a copy " },
 };
 
+/* What is listed of a card's own works on it. */
+static void add_filters(struct proofs *listed, struct arena *arena)
+{
+	static const struct {
+		const char *name, *way, *device, *use;
+	} filter[] = { { "tonemap_cuda", "nvenc", "/dev/nvidia1", "tonemap" },
+		{ "yadif_cuda", "nvenc", "/dev/nvidia1", "deinterlace" },
+		{ "tonemap_vaapi", "vaapi", "/dev/dri/renderD128", "tonemap" },
+		{ "vpp_qsv", "qsv", "/dev/dri/renderD128", "deinterlace" },
+		{ "scale_cuda", "nvenc", "/dev/nvidia1", "scale" } };
+	for (size_t i = 0; i < COUNT(filter); i++) {
+		struct proof proof = { .kind = PROOF_FILTER, .name = filter[i].name, .codec = "", .way = filter[i].way,
+			.device = filter[i].device, .pci = "", .works = YES, .use = filter[i].use };
+		if (ffmpeg_lists(&listed->filters, filter[i].name))
+			*arena_push(arena, listed->list, listed->n) = proof;
+	}
+}
+
 static const char *line_of(size_t i, struct arena *arena)
 {
 	struct err err = { 0 };
 	struct job job;
 	struct job_engine engine;
 	struct words filters = text_split(arena, row[i].filters, " ");
-	struct proofs listed = proofs;
-	listed.filters = filters;
+	struct proofs listed = { .filters = filters };
+	for (size_t j = 0; j < proofs.n; j++)
+		*arena_push(arena, listed.list, listed.n) = list[j];
+	add_filters(&listed, arena);
 	const struct job_tools tools = { "/f", "5.1.9-0+deb12u1", &listed.filters };
 	const struct proof *best = NULL;
 	for (size_t j = 0; j < proofs.n; j++)

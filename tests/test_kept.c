@@ -12,14 +12,14 @@
 
 static const struct proof some[] = {
 	{ PROOF_ENCODE, "h264_vaapi", "h264", 8, "vaapi", "/dev/dri/renderD128", "0000:00:02.0", YES, YES, RUNG_ENGINE,
-	        "", "", "", "-low_power 1", 180, 394, "video", 12, false },
+	        "", "", "", "-low_power 1", 180, 394, "video", 12, false, "" },
 	{ PROOF_ENCODE, "av1_nvenc", "av1", 10, "nvenc", "", "", NO, NO, RUNG_NONE, "build",
 	        "this ffmpeg was built without the \"encoder\" \xc3\xa9", "another", "", UNKNOWN_NUMBER, UNKNOWN_NUMBER,
-	        NULL, UNKNOWN_NUMBER, false },
+	        NULL, UNKNOWN_NUMBER, false, "" },
 	{ PROOF_DECODE, "hevc", "hevc", 10, "nvenc", "/dev/nvidia0", "0000:01:00.0", YES, UNKNOWN, RUNG_UNKNOWN,
-	        "unknown", "not tried", "", "", UNKNOWN_NUMBER, UNKNOWN_NUMBER, NULL, UNKNOWN_NUMBER, false },
+	        "unknown", "not tried", "", "", UNKNOWN_NUMBER, UNKNOWN_NUMBER, NULL, UNKNOWN_NUMBER, false, "" },
 	{ PROOF_FILTER, "scale_cuda", "", 8, "nvenc", "/dev/nvidia0", "0000:01:00.0", YES, YES, RUNG_FRAME, "", "", "",
-	        "", 90, 999, NULL, UNKNOWN_NUMBER, false },
+	        "", 90, 999, NULL, UNKNOWN_NUMBER, false, "scale" },
 };
 
 static const char key[] = "0123456789abcdef";
@@ -72,6 +72,7 @@ static void test_round(void **state)
 		same(b->cure, a->cure);
 		same(b->options, a->options);
 		same(b->engine, a->engine);
+		same(b->use, a->use);
 	}
 	(void)state;
 }
@@ -101,6 +102,7 @@ static void test_refused(void **state)
 		{ "\"name\":\"h264_vaapi\"", "\"name\":null" },
 		{ "\"name\":\"h264_vaapi\"", "\"nam\":\"h264_vaapi\"" },
 		{ "\"way\":\"vaapi\"", "\"way\":\"magic\"" },
+		{ "\"use\":\"scale\"", "\"use\":null" },
 		{ "\"codec\":\"h264\"", "\"codec\":\"h265\"" },
 		{ "\"psnr\":39.4", "\"psnr\":1e300" },
 		{ "\"decoders\":[", "\"decoder\":[" },

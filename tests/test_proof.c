@@ -2,6 +2,8 @@
  *
  * The ladder of proof: an ffmpeg that has hardware, one that only says so, and every way to fail between.
  */
+#include <math.h>
+
 #include "media.h"
 
 #include <time.h>
@@ -500,9 +502,39 @@ static void test_real(void **state)
 	world_close(world);
 }
 
+/* What a tone map does to a picture leaves it alike, and other pictures are not. */
+static void test_likeness(void **state)
+{
+	static char picture[PICTURE_SAMPLES], other[PICTURE_SAMPLES], noise[PICTURE_SAMPLES];
+	uint32_t seed = 1;
+	(void)state;
+	for (size_t i = 0; i < PICTURE_SAMPLES; i++) {
+		unsigned x = i % PICTURE_WIDTH, y = (unsigned)(i / PICTURE_WIDTH);
+		picture[i] = (char)(16 + (x * 3 + y * y / 50) % 200);
+		seed = seed * 1664525 + 1013904223;
+		noise[i] = (char)(seed >> 24);
+	}
+	const struct bytes bytes = { picture, sizeof picture }, second = { other, sizeof other };
+	assert_int_equal(proof_likeness(bytes, bytes), 1000);
+	for (size_t i = 0; i < PICTURE_SAMPLES; i++) /* its darks lifted */
+		other[i] = (char)(16 + sqrt((unsigned char)picture[i] - 16) * 15);
+	assert_in_range(proof_likeness(bytes, second), 800, 999);
+	for (size_t i = 0; i < PICTURE_SAMPLES; i++) /* a negative */
+		other[i] = (char)(235 - (unsigned char)picture[i]);
+	assert_int_equal(proof_likeness(bytes, second), -1000);
+	memcpy(other, picture + 37, sizeof other - 37); /* beside itself */
+	assert_true(proof_likeness(bytes, second) < 500);
+	assert_true(proof_likeness(bytes, (struct bytes){ noise, sizeof noise }) < 100);
+	memset(other, 16, sizeof other); /* black */
+	assert_int_equal(proof_likeness(bytes, second), UNKNOWN_NUMBER);
+	assert_int_equal(proof_likeness(bytes, (struct bytes){ picture, sizeof picture - 1 }), UNKNOWN_NUMBER);
+	assert_int_equal(proof_likeness((struct bytes){ "", 0 }, bytes), UNKNOWN_NUMBER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_likeness),
 		cmocka_unit_test(test_pictures),
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_real),

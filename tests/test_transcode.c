@@ -633,6 +633,23 @@ static void test_pace(void **state)
 		        400, "video", 1, false                                                                         \
 	}
 
+static const char *card_script(const char *card, const char *ends, struct arena *arena)
+{
+	const char *beds = getenv("GPUFERRY_BEDS");
+	return arena_printf(arena,
+	        "exec env BED_VA=%s BED_VA_ENDS=%s LD_PRELOAD=%s/node.so LIBVA_DRIVERS_PATH=%s /usr/bin/ffmpeg \"$@\"", card,
+	        ends, beds, beds);
+}
+
+static bool lacks_card(struct arena *arena)
+{
+	const char *beds = getenv("GPUFERRY_BEDS");
+	bool lacks = !beds || access(arena_printf(arena, "%s/iHD_drv_video.so", beds), R_OK) != 0;
+	if (lacks)
+		print_message("skipped: there is no libva-dev\n");
+	return lacks;
+}
+
 /* A card that decodes, scales and encodes, and its driver (tests/beds): the frames never leave it. What it fails to decode
  * ffmpeg leaves out, and says that all went well. */
 static void test_card(void **state)
@@ -650,11 +667,8 @@ static void test_card(void **state)
 		{ "decode:190", "the GPU's decoder failed", 0, 2 }, { "scale:120", "failed to scale", 0, 1 },
 		{ "encode:120", "failed on a picture", 0, 1 } };
 	struct arena arena ARENA_SCOPED = { 0 };
-	const char *beds = getenv("GPUFERRY_BEDS");
-	if (!beds || access(arena_printf(&arena, "%s/iHD_drv_video.so", beds), R_OK) != 0) {
-		print_message("skipped: there is no libva-dev\n");
+	if (lacks_card(&arena))
 		skip();
-	}
 	clip = arena_printf(&shared, "%s/card.mp4", base);
 	run_line(arena_printf(&shared, "ffmpeg -v error -y -i %s -c:a copy -c:v libx264 -preset veryfast -refs 1 -bf 0 %s", steady,
 	        clip));
@@ -663,12 +677,7 @@ static void test_card(void **state)
 		for (size_t i = 0; i < COUNT(case_of); i++) {
 			struct film film;
 			struct err err = { 0 };
-			film_open(&film,
-			        arena_printf(&arena,
-			                "exec env BED_VA=card BED_VA_ENDS=%s LD_PRELOAD=%s/node.so LIBVA_DRIVERS_PATH=%s "
-			                "/usr/bin/ffmpeg \"$@\"",
-			                case_of[i].ends, beds, beds),
-			        endings[form]);
+			film_open(&film, card_script("card", case_of[i].ends, &arena), endings[form]);
 			assert_true(job_engine(&film.job, &of_card, &card[0], stage_intel(), &film.stage.arena, &err, &film.hardware));
 			assert_true(film.hardware.decodes);
 			film_run(&film);
@@ -686,6 +695,41 @@ static void test_card(void **state)
 				assert_int_equal(left_over(&film), 1);
 			film_close(&film);
 		}
+	}
+	back_to_steady();
+}
+
+/* HDR10 from software's decoder over the card's scaler and tone map into its encoder. */
+static void test_card_maps(void **state)
+{
+	(void)state;
+	static struct proof card[] = { CARD(PROOF_ENCODE, "h264_vaapi", "h264"), CARD(PROOF_FILTER, "tonemap_vaapi", "") };
+	static const struct proofs of_card = { .list = card, .n = COUNT(card) };
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct err err = { 0 };
+	struct film film;
+	if (lacks_card(&arena))
+		skip();
+	card[1].use = "tonemap";
+	clip = arena_printf(&shared, "%s/hdr.mp4", base);
+	run_line(arena_printf(&shared,
+	        "ffmpeg -v error -y -f lavfi -i testsrc2=s=320x180:r=24 -t 4 -pix_fmt yuv420p10le -c:v libx265 -preset ultrafast "
+	        "-x265-params log-level=error:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:max-cll=1000,400:"
+	        "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1) -tag:v hvc1 %s",
+	        clip));
+	for (size_t form = 0; form < COUNT(endings); form += 2) {
+		film_open(&film, card_script("mapper", "nothing:", &arena), endings[form]);
+		assert_true(film.input.range == RANGE_HDR10 && film.input.mastered);
+		assert_true(job_engine(&film.job, &of_card, &card[0], stage_intel(), &film.stage.arena, &err, &film.hardware));
+		assert_non_null(film.hardware.tone_map);
+		film_run(&film);
+		if (!film.done || film.result.n_attempts != 1)
+			fail_msg("%s %s", film.err.text, failure_why(&film.result.attempt[0].failure, &arena));
+		const char *const argv[] = { "ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-show_entries",
+			"stream=nb_read_frames,width,height,pix_fmt", "-of", "csv=p=0", film.job.output, NULL };
+		if (!text_starts(run_program(&arena, argv).out.data, "320,180,yuv420p,96"))
+			fail_msg("%s", run_program(&arena, argv).out.data);
+		film_close(&film);
 	}
 	back_to_steady();
 }
@@ -728,6 +772,7 @@ int main(void)
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_card),
+		cmocka_unit_test(test_card_maps),
 		cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_seeds),

@@ -8,7 +8,10 @@
 #include "cli/cli.h"
 #include "media/encode.h"
 
-static const char *const kinds[PROOF_KINDS] = { "encode", "decode", "scale" };
+static const char *kind_of(const struct proof *proof)
+{
+	return proof->kind == PROOF_ENCODE ? "encode" : proof->kind == PROOF_DECODE ? "decode" : proof->use;
+}
 
 /* What a household asks for: a picture of Full HD, in each codec that software can make too. */
 static const struct encode_job jobs[] = {
@@ -67,7 +70,8 @@ static bool same_place(const struct proof *left, const struct proof *right)
 
 static bool same_answer(const struct proof *left, const struct proof *right)
 {
-	return left->works == right->works && left->rung == right->rung && same_text(left->why, right->why) &&
+	return same_text(left->use, right->use) && left->works == right->works && left->rung == right->rung &&
+	       same_text(left->why, right->why) &&
 	       same_text(left->engine, right->engine) && same_text(left->options, right->options);
 }
 
@@ -133,10 +137,10 @@ static void show_group(
 		for (size_t j = 0; j < i; j++)
 			told |= group->proof[j]->kind == proof->kind && same_answer(group->proof[j], proof);
 		if (app->all)
-			row(app, table, parent, kinds[proof->kind],
+			row(app, table, parent, kind_of(proof),
 			        arena_printf(arena, "%s, %u bits", proof->name, proof->bits), proof, arena);
 		else if (!told)
-			row(app, table, parent, kinds[proof->kind], joined(group, proof, arena), proof, arena);
+			row(app, table, parent, kind_of(proof), joined(group, proof, arena), proof, arena);
 	}
 }
 

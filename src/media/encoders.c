@@ -22,6 +22,8 @@ const struct media_codec media_codecs[] = {
 
 #define RATE "-b:v 4M -maxrate 4M -bufsize 8M"
 
+/* A frame for a frame, and those that are whole stay as they are. VA-API's own deinterlacer keeps the first ones for itself
+ * where the driver looks back (vf_deinterlace_vaapi.c), and QSV's makes two of one (vf_deinterlace_qsv.c). */
 #define UPLOADED .format = { "nv12", "p010le" }
 
 const struct media_way_row media_ways[WAYS] = {
@@ -33,6 +35,8 @@ const struct media_way_row media_ways[WAYS] = {
 	        .level = { "error", "warning" }, /* of what an encoder lacks it only warns */
 	        .upload = "hwupload",
 	        .scale = "scale_cuda",
+	        .tone_map = "tonemap_cuda=format=nv12:p=bt709:t=bt709:m=bt709:tonemap=bt2390:peak=100:desat=0",
+	        .deinterlace = "yadif_cuda=mode=send_frame:deint=interlaced",
 	        .hwaccel = "cuda",
 	        .rate = RATE,
 	        .frames = 300, /* NVML looks a few times a second */
@@ -45,6 +49,7 @@ const struct media_way_row media_ways[WAYS] = {
 	        .level = { "error", "error" },
 	        .upload = "hwupload=extra_hw_frames=64",
 	        .scale = "vpp_qsv",
+	        .deinterlace = "vpp_qsv=deinterlace=advanced",
 	        .hwaccel = "qsv",
 	        .suffix = "_qsv",
 	        .rate = RATE,
@@ -57,6 +62,8 @@ const struct media_way_row media_ways[WAYS] = {
 	        .level = { "error", "error" },
 	        .upload = "hwupload",
 	        .scale = "scale_vaapi",
+	        .tone_map = "tonemap_vaapi=format=nv12:p=bt709:t=bt709:m=bt709",
+	        .mastered = true,
 	        .hwaccel = "vaapi",
 	        .rate = "-rc_mode VBR " RATE,
 	        .frames = 120,
@@ -69,11 +76,15 @@ const struct media_way_row media_ways[WAYS] = {
 	        .level = { "verbose", "error" }, /* only there it tells which device it took */
 	        .upload = "hwupload",
 	        .scale = "scale_vulkan",
+	        .tone_map = "libplacebo=format=nv12:tonemapping=bt.2390:color_primaries=bt709:color_trc=bt709:"
+	                    "colorspace=bt709",
+	        .deinterlace = "bwdif_vulkan=mode=send_frame:deint=interlaced",
 	        .hwaccel = "vulkan",
 	        .rate = RATE,
 	        .frames = 120,
 	        UPLOADED },
 	[WAY_SOFTWARE] = { .name = "software",
+	        .deinterlace = "bwdif=mode=send_frame:deint=interlaced",
 	        .node = NODE_NEEDS_NONE,
 	        .level = { "error", "error" },
 	        .format = { "yuv420p", "yuv420p10le" } },
@@ -152,12 +163,17 @@ const char *media_decoder(const struct media_way_row *way, const struct media_co
 /* detailed everywhere, and moving: a frame of black, of green or from another moment is none of it */
 #define SOURCE "-f lavfi -i testsrc2=s=640x384:r=30 -frames:v 1 "
 #define SMALL "320:192"
+#define MASTERED "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
 
 static const char *const templates[] = {
 	[PROBE_REFERENCE] = QUIET SOURCE "-vf format=yuv420p,scale=" SMALL ",format=yuv420p -f rawvideo pipe:1",
 	[PROBE_INIT] = PROGRAM "-v {opening} {init} -f lavfi -i nullsrc=s=64x64 -frames:v 1 -f null -",
+	[PROBE_HDR] = QUIET SOURCE "-vf scale=" SMALL ",format=yuv420p10le," MEDIA_HDR10 " -c:v libx265 -preset ultrafast "
+	              "-x265-params log-level=error:max-cll=1000,400:" MASTERED " -f hevc pipe:1",
 	[PROBE_FILTER] = QUIET "{init} " SOURCE "-vf {graph},hwdownload,format={format},format={planar} "
 	                       "-f rawvideo pipe:1",
+	[PROBE_MASTERED] = QUIET "{init} -f hevc -i pipe:0 -frames:v 1 "
+	                         "-vf {graph},hwdownload,format={format},format={planar} -f rawvideo pipe:1",
 	[PROBE_ENCODE] =
 	        PROGRAM "-v {encoding} {init} " SOURCE "-vf {graph} -c:v {encoder} {options} {again} -f {muxer} pipe:1",
 	[PROBE_CHECK] = QUIET "{choice} -f {demuxer} -i pipe:0 -frames:v 1 -f rawvideo pipe:1",
@@ -210,11 +226,25 @@ static void put_word(struct words *argv, const char *word, const struct value *v
 		put_word(argv, more.word[i], values, false, arena);
 }
 
+const char *const media_uses[USES] = { "scale", "tonemap", "deinterlace" };
+
+const char *media_filter(const struct media_way_row *way, enum media_use use)
+{
+	return use == USE_TONE_MAP ? way->tone_map : use == USE_DEINTERLACE ? way->deinterlace : way->scale;
+}
+
 /* What is done to the picture before it is encoded or downloaded. */
-static const char *graph(const struct media_way_row *way, const char *format, bool plain, struct arena *arena)
+static const char *graph(
+        const struct media_way_row *way, enum media_use use, const char *format, bool plain, struct arena *arena)
 {
 	if (!way->upload)
 		return arena_printf(arena, "scale=" SMALL ",format=%s", format);
+	if (use == USE_TONE_MAP)
+		return arena_printf(arena, "scale=" SMALL ",format=%s," MEDIA_HDR10 ",%s,%s", way->format[1], way->upload,
+		        way->tone_map);
+	if (use == USE_DEINTERLACE)
+		return arena_printf(arena, "scale=" SMALL ",format=%s,setfield=tff,%s,%s", format, way->upload,
+		        way->deinterlace);
 	if (plain)
 		return arena_printf(arena, "scale=" SMALL ",format=%s,%s", format, way->upload);
 	return arena_printf(arena, "format=%s,%s,%s=w=320:h=192", format, way->upload, way->scale);
@@ -226,7 +256,7 @@ const char *const *probe_argv(enum probe probe, const struct probe_for *what, st
 	const struct media_device *device = what->device;
 	const struct media_codec *codec = encoder ? media_codec(encoder->codec) : what->codec;
 	const struct media_way_row *way = &media_ways[device ? device->way : encoder ? encoder->way : WAY_SOFTWARE];
-	bool deep = (encoder ? encoder->bits : what->bits) == 10;
+	bool deep = (encoder ? encoder->bits : what->bits) == 10 && what->use != USE_TONE_MAP;
 	const char *format = way->format[deep];
 	const struct value values[VALUES_MAX] = {
 		{ "ffmpeg", what->ffmpeg },
@@ -242,7 +272,7 @@ const char *const *probe_argv(enum probe probe, const struct probe_for *what, st
 		{ "hwaccel", way->hwaccel },
 		{ "format", format },
 		{ "planar", deep ? "yuv420p10le" : "yuv420p" },
-		{ "graph", graph(way, format, what->plain, arena) },
+		{ "graph", graph(way, what->use, format, what->plain, arena) },
 		{ "upload", way->upload ? arena_printf(arena, "format=%s,%s", format, way->upload)
 		                        : arena_printf(arena, "format=%s", format) },
 		{ "encoder", encoder ? encoder->name : NULL },

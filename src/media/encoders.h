@@ -27,12 +27,23 @@ struct media_way_row {
 	const char *device;         /* its name in init; NULL: software */
 	const char *level[2];       /* of ffmpeg's log: while it opens, while it encodes */
 	const char *upload, *scale; /* filters; NULL: software */
+	/* Filters with their options. NULL: this way has none that is used. */
+	const char *tone_map, *deinterlace;
+	bool mastered;              /* the tone map wants HDR10 that says which display it was mastered on */
 	const char *hwaccel;        /* also the pixel format of its frames */
 	const char *suffix;         /* of its decoders behind a codec's name: "_qsv"; NULL: a codec's usual ones */
 	const char *format[2];      /* frames before upload, of 8 and of 10 bits */
 	const char *rate;           /* a bit rate, as the media servers ask for one */
 	unsigned frames;            /* of the clip: long enough for what looks at the engines */
 };
+
+/* What filters are for. */
+enum media_use { USE_SCALE, USE_TONE_MAP, USE_DEINTERLACE, USES };
+extern const char *const media_uses[USES]; /* "scale", "tonemap", "deinterlace" */
+/* With its options; NULL: the way has none. */
+const char *media_filter(const struct media_way_row *way, enum media_use use);
+/* What some HDR films leave out; without it tone maps do not begin. */
+#define MEDIA_HDR10 "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
 
 struct media_encoder {
 	const char *name, *codec;
@@ -65,7 +76,9 @@ struct media_device {
 enum probe {
 	PROBE_REFERENCE, /* the picture that every other one is held against: PICTURE bytes of yuv420p */
 	PROBE_INIT,      /* opens the device */
-	PROBE_FILTER,    /* upload, scale, download: the picture */
+	PROBE_HDR,       /* makes a film of one picture in HDR10, with all that can be told of its mastering */
+	PROBE_FILTER,    /* upload, filter, download: the picture; tone mapped and deinterlaced with 8 bits */
+	PROBE_MASTERED,  /* the same with such a film */
 	PROBE_ENCODE,    /* upload, scale, encode: a stream */
 	PROBE_CHECK,     /* a stream, decoded in software: the picture at the stream's own depth */
 	PROBE_DECODE,    /* a stream, decoded by the device and downloaded: the picture */
@@ -84,6 +97,7 @@ struct probe_for {
 	unsigned bits;                       /* FILTER, DECODE; of the encoder where one is given */
 	bool again;                          /* with the encoder's `again` */
 	bool plain;                          /* ENCODE: scaled in software, before the upload */
+	enum media_use use;                  /* FILTER, MASTERED */
 };
 
 /* NULL at the end; every word is its own, for a program without a shell. */

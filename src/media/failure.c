@@ -27,6 +27,7 @@
 #define DECODER_FAILED                                                                                                 \
 	"the GPU's decoder failed on a picture",                                                                       \
 	        "look for a GPU hang in dmesg; if it is this film alone, let software decode it"
+#define NO_TONE_MAP "this GPU, or its VA driver, maps no tones", "software maps them; Intel does since Ice Lake, with intel-media-va-driver-non-free"
 #define INTEL_RUNTIME                                                                                                  \
 	"an Intel GPU is needed, and its runtime: libmfx-gen1.2 since Tiger Lake, libmfx1 before; VA-API needs "       \
 	"neither"
@@ -210,6 +211,11 @@ const struct failure_row failure_rows[] = {
 	{ "vulkan-none", FAILURE_ABSENT, 0, "VK_ERROR_INCOMPATIBLE_DRIVER", NULL, "no Vulkan driver here",
 	        "mesa-vulkan-drivers; NVIDIA: its own, with graphics among NVIDIA_DRIVER_CAPABILITIES" },
 
+	{ "va-no-tone-map", FAILURE_UNSUPPORTED, 3, "Failed to query HDR caps context", NULL, NO_TONE_MAP },
+	{ "va-no-tone-map", FAILURE_UNSUPPORTED, 3, "VAAPI driver doesn't support HDR", NULL, NO_TONE_MAP },
+	{ "hdr-untold", FAILURE_UNSUPPORTED, 3, "No mastering display data from input", NULL,
+	        "the film does not say on which display it was mastered, and the GPU's tone map wants to know",
+	        "software maps the tones" },
 	{ "filter-failed", FAILURE_BROKEN, 3, "Failed to start picture processing", NULL,
 	        "the GPU failed to scale or to convert a picture", "look for a GPU hang in dmesg" },
 	{ "decode-failed", FAILURE_BROKEN, 3, "Failed to end picture decode issue", NULL, DECODER_FAILED },

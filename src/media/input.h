@@ -33,6 +33,7 @@ struct input {
 	int audio;                   /* index of the first audio stream; -1: none */
 	struct input_subtitle *subtitles;
 	size_t n_subtitles;
+	bool mastered; /* HDR10: it tells of the display it was mastered on */
 };
 
 /* Demuxers that read the one file they are given, as ffmpeg's -format_whitelist takes them. */

@@ -48,22 +48,6 @@ static const struct {
 	{ "libsvtav1", "-g {gop}", "32" },
 };
 
-static const char *const tone_maps[WAYS] = {
-	[WAY_NVENC] = "tonemap_cuda=format=nv12:p=bt709:t=bt709:m=bt709:tonemap=bt2390:peak=100:desat=0",
-	[WAY_VAAPI] = "tonemap_vaapi=format=nv12:p=bt709:t=bt709:m=bt709",
-	[WAY_VULKAN] = "libplacebo=format=nv12:tonemapping=bt.2390:color_primaries=bt709:color_trc=bt709:"
-	               "colorspace=bt709",
-};
-
-/* A frame for a frame, and those that are whole stay as they are. VA-API's own keeps the first ones for itself where the
- * driver looks back (vf_deinterlace_vaapi.c), and QSV's makes two of one (vf_deinterlace_qsv.c). */
-static const char *const deinterlacers[WAYS] = {
-	[WAY_NVENC] = "yadif_cuda=mode=send_frame:deint=interlaced",
-	[WAY_QSV] = "vpp_qsv=deinterlace=advanced",
-	[WAY_VULKAN] = "bwdif_vulkan=mode=send_frame:deint=interlaced",
-	[WAY_SOFTWARE] = "bwdif=mode=send_frame:deint=interlaced",
-};
-
 /* The processor's, best first. Each one wants its input scaled before: half the time, measured. */
 static const struct {
 	const char *filter, *text;
@@ -73,10 +57,9 @@ static const struct {
 	            "zscale=t=bt709:m=bt709:r=tv" },
 };
 
-/* What some files leave out; without it the tone mapping does not begin. */
 static const char *const ranges[] = {
 	[RANGE_SDR] = "",
-	[RANGE_HDR10] = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc",
+	[RANGE_HDR10] = MEDIA_HDR10,
 	[RANGE_HLG] = "setparams=color_primaries=bt2020:color_trc=arib-std-b67:colorspace=bt2020nc",
 };
 
@@ -178,19 +161,33 @@ static bool is_drawn(const struct job *job)
 	return job->wish.subtitle != UNKNOWN_NUMBER;
 }
 
-/* Was it shown that this very device decodes the input? */
+/* Was that shown of this very device? */
+static bool is_shown(const struct proof *proof, enum proof_kind kind, const struct proof *best)
+{
+	return proof->kind == kind && proof->works == YES && strcmp(proof->way, best->way) == 0 &&
+	       strcmp(proof->device, best->device) == 0;
+}
+
 static bool decodes(const struct job *job, const struct proofs *proofs, const struct proof *best)
 {
 	if (job->input->turned || !job->input->planar_420 || is_drawn(job))
 		return false;
 	for (size_t i = 0; i < proofs->n; i++) {
 		const struct proof *proof = &proofs->list[i];
-		if (proof->kind == PROOF_DECODE && proof->works == YES && proof->bits == job->input->bits &&
-		        strcmp(proof->codec, job->input->codec) == 0 && strcmp(proof->way, best->way) == 0 &&
-		        strcmp(proof->device, best->device) == 0)
+		if (is_shown(proof, PROOF_DECODE, best) && proof->bits == job->input->bits &&
+		        strcmp(proof->codec, job->input->codec) == 0)
 			return true;
 	}
 	return false;
+}
+
+/* The device's own filter for it; NULL: none that was shown to work. */
+static const char *filter_of(const struct proofs *proofs, const struct proof *best, enum media_way way, enum media_use use)
+{
+	for (size_t i = 0; i < proofs->n; i++)
+		if (is_shown(&proofs->list[i], PROOF_FILTER, best) && strcmp(proofs->list[i].use, media_uses[use]) == 0)
+			return media_filter(&media_ways[way], use);
+	return NULL;
 }
 
 static bool lists_filter(const struct words *filters, const char *text)
@@ -215,10 +212,11 @@ bool job_engine(const struct job *job, const struct proofs *proofs, const struct
 	for (size_t i = 0; i < n && !engine.software; i++)
 		if (devices[i].way == way && strcmp(devices[i].node ? devices[i].node : "", best->device) == 0)
 			engine.device = devices[i];
-	if (job->tone_map && tone_maps[way] && lists_filter(&proofs->filters, tone_maps[way]))
-		engine.tone_map = tone_maps[way];
-	if (job->deinterlace && deinterlacers[way] && lists_filter(&proofs->filters, deinterlacers[way]))
-		engine.deinterlace = deinterlacers[way];
+	bool told = job->input->range == RANGE_HDR10 && job->input->mastered;
+	if (job->tone_map && (told || !media_ways[way].mastered))
+		engine.tone_map = filter_of(proofs, best, way, USE_TONE_MAP);
+	if (job->deinterlace)
+		engine.deinterlace = filter_of(proofs, best, way, USE_DEINTERLACE);
 	engine.decodes = !engine.software && (!job->tone_map || engine.tone_map) &&
 	                 (!job->deinterlace || engine.deinterlace) && decodes(job, proofs, best);
 	*ret = engine;
@@ -352,7 +350,7 @@ static const char *software_tone_map(const struct words *filters)
 /* Before all others, which would mix the lines of two moments; "": there is nothing to do. */
 static const char *deinterlacer(const struct job *job, const struct job_engine *engine)
 {
-	return !job->deinterlace ? "" : engine->decodes ? engine->deinterlace : deinterlacers[WAY_SOFTWARE];
+	return !job->deinterlace ? "" : engine->decodes ? engine->deinterlace : media_ways[WAY_SOFTWARE].deinterlace;
 }
 
 /* From the decoded frame to what the encoder takes. */

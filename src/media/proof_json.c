@@ -21,6 +21,7 @@ static const struct member proof_members[] = {
 	{ "name", FORM_TEXT, OF(proof, name) },
 	{ "codec", FORM_TEXT, OF(proof, codec) },
 	{ "bits", FORM_BITS, OF(proof, bits) },
+	{ "use", FORM_TEXT, OF(proof, use) },
 	{ "way", FORM_TEXT, OF(proof, way) },
 	{ "device", FORM_TEXT, OF(proof, device) },
 	{ "address", FORM_TEXT, OF(proof, pci) },
@@ -175,7 +176,7 @@ static bool take_members(const struct member *members, const json_t *object, str
 
 static bool is_whole(const struct proof *proof)
 {
-	return proof->name && proof->codec && proof->way && media_way(proof->way) && proof->device && proof->pci &&
+	return proof->name && proof->codec && proof->way && media_way(proof->way) && proof->device && proof->pci && proof->use &&
 	       (!*proof->codec || media_codec(proof->codec));
 }
 

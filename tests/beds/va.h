@@ -10,9 +10,9 @@
 
 enum { MACROBLOCK = 16 };
 
-/* A surface (NV12, its sides multiples of 16) or a buffer. */
+/* A surface (NV12, or with two bytes a sample P010; its sides multiples of 16) or a buffer. */
 struct object {
-	unsigned width, height; /* surface */
+	unsigned width, height, bytes; /* surface */
 	VABufferType type;      /* buffer */
 	size_t size;
 	unsigned char *data;
@@ -32,9 +32,9 @@ void put_signed(struct stream *stream, int value);
 void start_unit(struct stream *stream, unsigned kind);
 void end_unit(struct stream *stream);
 
-/* As H.264 that any decoder takes, nothing compressed. */
-void va_encode(struct object *coded, const struct object *surface, unsigned width, unsigned height);
+/* As H.264 that any decoder takes, nothing compressed. right, below: half of the columns and lines that are not shown. */
+void va_encode(struct object *coded, const struct object *surface, unsigned right, unsigned below);
 /* The picture that these parts make, into the surface. n: of slices, each a whole unit without a start code. */
 bool va_decode(const struct object *picture, const struct object *const *slices, unsigned n, struct object *surface);
-/* Each sample the mean of those that it covers; a region NULL: all of it. */
-void va_scale(const struct object *from, const VARectangle *of, struct object *to, const VARectangle *into);
+/* Each sample the mean of those that it covers; a region NULL: all of it. maps: the tones, besides. */
+void va_scale(const struct object *from, const VARectangle *of, struct object *to, const VARectangle *into, bool maps);

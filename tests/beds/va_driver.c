@@ -7,6 +7,7 @@
  *   nothing                                    every call succeeds, and no byte comes out
  *   plays                                      the processor plays the card: H.264 that is right, nothing compressed
  *   card                                       and more of one: it decodes H.264 and scales besides
+ *   mapper, sleeper                            and maps the tones of HDR10; says that it does
  *
  * BED_VA_ENDS=decode:40 (encode:, scale:): from the 40th picture on, counted from 0, that fails; decode:40-41: those two do.
  */
@@ -34,7 +35,7 @@ static VAStatus when(const char *call, VAStatus failure)
 
 static bool is_card(void)
 {
-	return when("card", 1);
+	return when("card", 1) || when("mapper", 1) || when("sleeper", 1);
 }
 
 /* Does this work fail at that picture? */
@@ -125,13 +126,11 @@ static VAStatus tell_attributes(
         VADriverContextP driver, VAProfile profile, VAEntrypoint entrypoint, VAConfigAttrib *ret, int n)
 {
 	(void)driver;
-	(void)profile;
-	(void)entrypoint;
 	for (int i = 0; i < n; i++) {
 		unsigned *value = &ret[i].value;
 		switch (ret[i].type) {
 		case VAConfigAttribRTFormat:
-			*value = VA_RT_FORMAT_YUV420;
+			*value = VA_RT_FORMAT_YUV420 | (work_of(profile, entrypoint) == SCALE ? VA_RT_FORMAT_YUV420_10 : 0U);
 			break;
 		case VAConfigAttribRateControl:
 			*value = when("rate", 1) ? VA_RC_CQP : VA_RC_CQP | VA_RC_CBR | VA_RC_VBR;
@@ -172,10 +171,9 @@ static VAStatus tell_surface_attributes(
 		int value;
 	} rows[] = { { VASurfaceAttribPixelFormat, VA_FOURCC_NV12 }, { VASurfaceAttribMinWidth, 16 },
 		{ VASurfaceAttribMinHeight, 16 }, { VASurfaceAttribMaxWidth, 4096 },
-		{ VASurfaceAttribMaxHeight, 4096 } };
+		{ VASurfaceAttribMaxHeight, 4096 }, { VASurfaceAttribPixelFormat, VA_FOURCC_P010 } };
 	(void)driver;
-	(void)config;
-	*ret_n = sizeof rows / sizeof *rows;
+	*ret_n = sizeof rows / sizeof *rows - (config != SCALE);
 	for (unsigned i = 0; ret && i < *ret_n; i++) {
 		ret[i].type = rows[i].type;
 		ret[i].flags = VA_SURFACE_ATTRIB_GETTABLE;
@@ -190,13 +188,14 @@ static VAStatus tell_surface_attributes(
 static VAStatus make_surfaces(VADriverContextP driver, unsigned format, unsigned width, unsigned height,
         VASurfaceID *ret, unsigned n, VASurfaceAttrib *attributes, unsigned n_attributes)
 {
-	struct object surface = { .width = (width + 15) & ~15U, .height = (height + 15) & ~15U };
+	struct object surface = { .width = (width + 15) & ~15U,
+		.height = (height + 15) & ~15U,
+		.bytes = format == VA_RT_FORMAT_YUV420_10 ? 2 : 1 };
 	VAStatus status = when("surface", VA_STATUS_ERROR_ALLOCATION_FAILED);
 	(void)driver;
-	(void)format;
 	(void)attributes;
 	(void)n_attributes;
-	surface.size = (size_t)surface.width * surface.height * 3 / 2;
+	surface.size = (size_t)surface.width * surface.height * surface.bytes * 3 / 2;
 	for (unsigned i = 0; i < n && !status; i++)
 		ret[i] = put(surface, NULL);
 	return status;
@@ -215,11 +214,16 @@ static VAStatus drop_surfaces(VADriverContextP driver, VASurfaceID *list, int n)
 	return VA_STATUS_SUCCESS;
 }
 
+static const VAImageFormat formats[] = {
+	{ .fourcc = VA_FOURCC_NV12, .byte_order = VA_LSB_FIRST, .bits_per_pixel = 12 },
+	{ .fourcc = VA_FOURCC_P010, .byte_order = VA_LSB_FIRST, .bits_per_pixel = 24 },
+};
+
 static VAStatus list_formats(VADriverContextP driver, VAImageFormat *ret, int *ret_n)
 {
 	(void)driver;
-	*ret = (VAImageFormat){ .fourcc = VA_FOURCC_NV12, .byte_order = VA_LSB_FIRST, .bits_per_pixel = 12 };
-	*ret_n = 1;
+	*ret_n = is_card() ? 2 : 1;
+	memcpy(ret, formats, (size_t)*ret_n * sizeof *ret);
 	return VA_STATUS_SUCCESS;
 }
 
@@ -227,24 +231,28 @@ static VAStatus list_formats(VADriverContextP driver, VAImageFormat *ret, int *r
 static VAStatus derive_image(VADriverContextP driver, VASurfaceID id, VAImage *ret)
 {
 	const struct object *surface = at(id);
-	int n;
+	unsigned pitch = surface->width * surface->bytes;
+	(void)driver;
 	*ret = (VAImage){ .image_id = id,
 		.buf = id,
 		.width = (unsigned short)surface->width,
 		.height = (unsigned short)surface->height,
 		.data_size = (unsigned)surface->size,
 		.num_planes = 2,
-		.pitches = { surface->width, surface->width },
-		.offsets = { 0, surface->width * surface->height } };
-	return list_formats(driver, &ret->format, &n);
+		.pitches = { pitch, pitch },
+		.offsets = { 0, pitch * surface->height },
+		.format = formats[surface->bytes == 2] };
+	return VA_STATUS_SUCCESS;
 }
 
 /* A copy: for reading. */
 static VAStatus make_image(VADriverContextP driver, VAImageFormat *format, int width, int height, VAImage *ret)
 {
-	struct object image = { .type = VAImageBufferType, .width = (unsigned)width, .height = (unsigned)height };
-	(void)format;
-	image.size = (size_t)image.width * image.height * 3 / 2;
+	struct object image = { .type = VAImageBufferType,
+		.width = (unsigned)width,
+		.height = (unsigned)height,
+		.bytes = format->fourcc == VA_FOURCC_P010 ? 2 : 1 };
+	image.size = (size_t)image.width * image.height * image.bytes * 3 / 2;
 	return derive_image(driver, put(image, NULL), ret);
 }
 
@@ -258,13 +266,15 @@ static VAStatus get_image(VADriverContextP driver, VASurfaceID from, int x, int 
 {
 	const struct object *surface = at(from), *image = at(id);
 	(void)driver;
-	if (x || y || width > surface->width || height > surface->height || width > image->width || height > image->height)
+	if (x || y || width > surface->width || height > surface->height || width > image->width || height > image->height ||
+	        surface->bytes != image->bytes)
 		return VA_STATUS_ERROR_INVALID_PARAMETER;
+	size_t bytes = surface->bytes, from_pitch = surface->width * bytes, to_pitch = image->width * bytes;
 	for (unsigned line = 0; line < height; line++)
-		memcpy(image->data + (size_t)line * image->width, surface->data + (size_t)line * surface->width, width);
+		memcpy(image->data + line * to_pitch, surface->data + line * from_pitch, width * bytes);
 	for (unsigned line = 0; line < height / 2; line++)
-		memcpy(image->data + (size_t)(image->height + line) * image->width,
-		        surface->data + (size_t)(surface->height + line) * surface->width, width);
+		memcpy(image->data + (image->height + line) * to_pitch, surface->data + (surface->height + line) * from_pitch,
+		        width * bytes);
 	return VA_STATUS_SUCCESS;
 }
 
@@ -301,7 +311,7 @@ static VAStatus drop_buffer(VADriverContextP driver, VABufferID id)
 /* ---- the works: what is handed over between begin and end -------------------------------------------- */
 
 static struct picture {
-	unsigned width, height, count;
+	unsigned right, below, count; /* what is cropped; pictures until now */
 	struct object *surface, *coded;
 	const struct object *parameters, *slices[SLICES_MAX];
 	unsigned n_slices;
@@ -314,9 +324,9 @@ static VAStatus make_context(VADriverContextP driver, VAConfigID config, int wid
 	(void)flag;
 	(void)surfaces;
 	(void)n;
+	(void)width;
+	(void)height;
 	*ret = config;
-	pictures[config].width = (unsigned)width;
-	pictures[config].height = (unsigned)height;
 	return when("context", VA_STATUS_ERROR_ALLOCATION_FAILED);
 }
 
@@ -336,6 +346,12 @@ static VAStatus render_picture(VADriverContextP driver, VAContextID context, VAB
 	(void)driver;
 	for (int i = 0; i < n; i++) {
 		struct object *buffer = at(buffers[i]);
+		if (buffer->type == VAEncSequenceParameterBufferType &&
+		        buffer->size == sizeof(VAEncSequenceParameterBufferH264)) {
+			const VAEncSequenceParameterBufferH264 *sequence = (const void *)buffer->data;
+			picture->right = sequence->frame_cropping_flag ? sequence->frame_crop_right_offset : 0;
+			picture->below = sequence->frame_cropping_flag ? sequence->frame_crop_bottom_offset : 0;
+		}
 		if (buffer->type == VAEncPictureParameterBufferType &&
 		        buffer->size == sizeof(VAEncPictureParameterBufferH264))
 			picture->coded = at(((const VAEncPictureParameterBufferH264 *)(const void *)buffer->data)->coded_buf);
@@ -353,14 +369,15 @@ static VAStatus end_encode(struct picture *picture)
 		return VA_STATUS_SUCCESS;
 	if (!picture->coded) /* HEVC is only listed */
 		return VA_STATUS_ERROR_ENCODING_ERROR;
-	va_encode(picture->coded, picture->surface, picture->width, picture->height);
+	va_encode(picture->coded, picture->surface, picture->right, picture->below);
 	return when("picture", VA_STATUS_ERROR_ENCODING_ERROR);
 }
 
 static VAStatus end_scale(struct picture *picture)
 {
 	const VAProcPipelineParameterBuffer *how = (const void *)picture->parameters->data;
-	va_scale(at(how->surface), how->surface_region, picture->surface, how->output_region);
+	va_scale(at(how->surface), how->surface_region, picture->surface, how->output_region,
+	        how->num_filters && when("mapper", 1));
 	return VA_STATUS_SUCCESS;
 }
 
@@ -388,6 +405,18 @@ static VAStatus list_filters(VADriverContextP driver, VAContextID context, VAPro
 	(void)context;
 	(void)ret;
 	*ret_n = 0;
+	return VA_STATUS_SUCCESS;
+}
+
+static VAStatus tell_filter(VADriverContextP driver, VAContextID context, VAProcFilterType type, void *ret, unsigned *ret_n)
+{
+	(void)driver;
+	(void)context;
+	if (!(when("mapper", 1) || when("sleeper", 1)) || type != VAProcFilterHighDynamicRangeToneMapping)
+		return VA_STATUS_ERROR_UNSUPPORTED_FILTER;
+	*(VAProcFilterCapHighDynamicRange *)ret = (VAProcFilterCapHighDynamicRange){
+		.metadata_type = VAProcHighDynamicRangeMetadataHDR10, .caps_flag = VA_TONE_MAPPING_HDR_TO_SDR };
+	*ret_n = 1;
 	return VA_STATUS_SUCCESS;
 }
 
@@ -457,6 +486,7 @@ VAStatus __vaDriverInit_1_0(VADriverContextP driver)
 	calls->vaSyncSurface = leave;
 	if (driver->vtable_vpp) {
 		driver->vtable_vpp->vaQueryVideoProcFilters = list_filters;
+		driver->vtable_vpp->vaQueryVideoProcFilterCaps = tell_filter;
 		driver->vtable_vpp->vaQueryVideoProcPipelineCaps = tell_pipeline;
 	}
 	return when("init", VA_STATUS_ERROR_INVALID_PARAMETER);

@@ -69,9 +69,9 @@ static void put_headers(struct stream *stream, unsigned columns, unsigned rows, 
 	put_golomb(stream, rows - 1);
 	put_bits(stream, 3, 7); /* frames only, 8x8 inference, cropping */
 	put_golomb(stream, 0);
-	put_golomb(stream, right / 2);
+	put_golomb(stream, right);
 	put_golomb(stream, 0);
-	put_golomb(stream, below / 2);
+	put_golomb(stream, below);
 	put_bits(stream, 1, 0); /* nothing about display */
 	end_unit(stream);
 	start_unit(stream, 0x68); /* picture parameters */
@@ -103,12 +103,12 @@ static void put_samples(struct stream *stream, const struct object *surface, uns
 				put_byte(stream, chroma[y * pitch + 2 * x + plane], true);
 }
 
-void va_encode(struct object *coded, const struct object *surface, unsigned width, unsigned height)
+void va_encode(struct object *coded, const struct object *surface, unsigned right, unsigned below)
 {
 	static unsigned count;
 	struct stream stream = { .data = coded->data, .room = coded->size };
 	unsigned columns = surface->width / MACROBLOCK, rows = surface->height / MACROBLOCK;
-	put_headers(&stream, columns, rows, surface->width - width, surface->height - height);
+	put_headers(&stream, columns, rows, right, below);
 	start_unit(&stream, 0x65); /* a slice of a picture that needs no other */
 	put_golomb(&stream, 0);    /* from the first macroblock on */
 	put_golomb(&stream, 7);    /* intra, all of it */
