@@ -314,7 +314,7 @@ static void put_ffprobe(struct films *films, const char *before)
 	        arena_printf(&films->arena, "#!/bin/sh\n: >%s\n%s\nexec /usr/bin/ffprobe \"$@\"\n", films->log, before), 0755);
 }
 
-static void run(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	va_list args;
