@@ -10,9 +10,10 @@
 
 enum { MACROBLOCK = 16 };
 
-/* A surface (NV12, or with two bytes a sample P010; its sides multiples of 16) or a buffer. */
+/* A surface (NV12, or with two bytes a sample P010) or a buffer. */
 struct object {
-	unsigned width, height, bytes; /* surface */
+	unsigned width, height, bytes;      /* surface: its sides are multiples of 16 */
+	unsigned asked_width, asked_height; /* as they were asked for */
 	VABufferType type;      /* buffer */
 	size_t size;
 	unsigned char *data;

@@ -190,7 +190,9 @@ static VAStatus make_surfaces(VADriverContextP driver, unsigned format, unsigned
 {
 	struct object surface = { .width = (width + 15) & ~15U,
 		.height = (height + 15) & ~15U,
-		.bytes = format == VA_RT_FORMAT_YUV420_10 ? 2 : 1 };
+		.bytes = format == VA_RT_FORMAT_YUV420_10 ? 2 : 1,
+		.asked_width = width,
+		.asked_height = height };
 	VAStatus status = when("surface", VA_STATUS_ERROR_ALLOCATION_FAILED);
 	(void)driver;
 	(void)attributes;

@@ -11,7 +11,7 @@ struct plane {
 
 static struct plane plane_of(const struct object *surface, const VARectangle *region, unsigned which)
 {
-	VARectangle all = { .width = (unsigned short)surface->width, .height = (unsigned short)surface->height };
+	VARectangle all = { .width = (unsigned short)surface->asked_width, .height = (unsigned short)surface->asked_height };
 	const VARectangle *of = region ? region : &all;
 	unsigned half = which ? 2 : 1;
 	return (struct plane){
