@@ -199,6 +199,9 @@ static const struct {
 	{ "[Parsed_scale_vaapi_0 @ 0x1] Failed to start picture processing: 34 (HW busy now).\n", "filter-failed",
 	        FAILURE_BROKEN, 3 },
 	{ "[h264 @ 0x1] Failed to end picture decode issue: 34 (HW busy now).\n", "decode-failed", FAILURE_BROKEN, 3 },
+	{ "[h264 @ 0x1] Failed to create parameter buffer (type 0): 2 (resource allocation failed).\n", "decode-failed",
+	        FAILURE_BROKEN, 3 },
+	{ "[hevc @ 0x1] No decoder surfaces left\n", "decode-failed", FAILURE_BROKEN, 3 },
 	{ "[hevc @ 0x1] hardware accelerator failed to decode picture\n", "decode-failed", FAILURE_BROKEN, 3 },
 	{ "in.mkv: Invalid data found when processing input\n", "input-invalid", FAILURE_INPUT, 3 },
 	{ "[mov,mp4 @ 0x1] moov atom not found\nin.mp4: Invalid data found when processing input\n", "input-cut",
@@ -308,6 +311,17 @@ static void test_lost(void **state)
 		{ "[vist#0:0/h264 @ 0x5] [dec:h264 @ 0x6] Error submitting packet to decoder: Input/output error\n",
 		        "decode-failed", "Error submitting" },
 		{ "[dec:h264_qsv @ 0x6] Decoding error: Generic error in an external library\n", "decode-failed", "Decoding error" },
+		{ "[vist#0:0/h264 @ 0x5] [dec:h264 @ 0x6] Error submitting EOF to decoder: Input/output error\n", "decode-failed",
+		        "Error submitting" },
+		/* H.264's decoder calls it damage, HEVC's says nothing */
+		{ "[h264 @ 0x1] Failed to create parameter buffer (type 0): 2 (resource allocation failed).\n"
+		  "Error while decoding stream #0:0: Invalid data found when processing input\n",
+		        "decode-failed", "parameter buffer" },
+		{ "[hevc @ 0x1] No decoder surfaces left\n", "decode-failed", "surfaces" },
+		{ "[h264 @ 0x1] get_buffer() failed\n", "decode-failed", "get_buffer" },
+		{ "[hevc @ 0x1] decoder->cvdl->cuvidDecodePicture(decoder->decoder, &ctx->pic_params) failed -> "
+		  "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure\n",
+		        "decode-failed", "cuvidDecodePicture" },
 		/* what says more is told */
 		{ "[h264 @ 0x1] CUDA_ERROR_OUT_OF_MEMORY: out of memory\n[h264 @ 0x1] hardware accelerator failed to decode picture\n",
 		        "cuda-memory", "CUDA_ERROR" },

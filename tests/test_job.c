@@ -130,6 +130,14 @@ static const struct {
 	        "zscale=t=bt709:m=bt709:r=tv,format=nv12,hwupload -fps_mode vfr -c:v h264_vaapi " },
 	{ &hlg, "o.mp4", { "h264", 0, 1080, -1, -1, "aac", -1, false }, "h264_vaapi", 8, "tonemap_vaapi zscale", { 0, 0 }, VIDEO,
 	        "zscale=t=bt709:m=bt709:r=tv,format=nv12,hwupload -fps_mode vfr -c:v h264_vaapi " },
+	/* a scaler that does not work is not used, nor a decoder whose frames would meet it */
+	{ &film, "o.mp4", { "h264", 0, 720, -1, -1, "aac", -1, false }, "h264_vaapi", 8, "no-scale_vaapi-8", { 0, 0 }, VIDEO,
+	        "-filter_hw_device va {guards} -i file:/films/a.mkv -map 0:0 -vf scale=w=1280:h=720,format=nv12,hwupload "
+	        "-fps_mode vfr -c:v h264_vaapi " },
+	{ &hdr, "o.mp4", { "h264", 0, 1080, -1, -1, "aac", -1, false }, "h264_nvenc", 8, "tonemap_cuda no-scale_cuda-10", { 0, 0 },
+	        VIDEO,
+	        "-vf setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc,scale=w=1920:h=1080,"
+	        "format=p010le,hwupload,tonemap_cuda=" },
 	/* subtitles: written ones by a filter that reads the file, drawn ones over the picture */
 	{ &film, "o.mp4", { "h264", 0, 720, -1, -1, "aac", 0, false }, "h264_vaapi", 8, "", { 0, 0 }, VIDEO,
 	        "-vf 'subtitles=filename=file\\\\:/films/a.mkv:si=0,format=nv12,hwupload,"
@@ -171,17 +179,24 @@ static void add_filters(struct proofs *listed, struct arena *arena)
 {
 	static const struct {
 		const char *name, *way, *device, *use;
-	} filter[] = { { "tonemap_cuda", "nvenc", "/dev/nvidia1", "tonemap" },
-		{ "yadif_cuda", "nvenc", "/dev/nvidia1", "deinterlace" },
-		{ "tonemap_vaapi", "vaapi", "/dev/dri/renderD128", "tonemap" },
-		{ "vpp_qsv", "qsv", "/dev/dri/renderD128", "deinterlace" },
-		{ "scale_cuda", "nvenc", "/dev/nvidia1", "scale" } };
-	for (size_t i = 0; i < COUNT(filter); i++) {
-		struct proof proof = { .kind = PROOF_FILTER, .name = filter[i].name, .codec = "", .way = filter[i].way,
-			.device = filter[i].device, .pci = "", .works = YES, .use = filter[i].use };
-		if (ffmpeg_lists(&listed->filters, filter[i].name))
-			*arena_push(arena, listed->list, listed->n) = proof;
-	}
+		unsigned bits; /* 0: of either */
+	} filter[] = { { "tonemap_cuda", "nvenc", "/dev/nvidia1", "tonemap", 10 },
+		{ "yadif_cuda", "nvenc", "/dev/nvidia1", "deinterlace", 0 },
+		{ "tonemap_vaapi", "vaapi", "/dev/dri/renderD128", "tonemap", 10 },
+		{ "vpp_qsv", "qsv", "/dev/dri/renderD128", "deinterlace", 0 },
+		{ "scale_cuda", "nvenc", "/dev/nvidia1", "scale", 0 },
+		{ "scale_vaapi", "vaapi", "/dev/dri/renderD128", "scale", 0 },
+		{ "scale_qsv", "qsv", "/dev/dri/renderD128", "scale", 0 } };
+	for (size_t i = 0; i < COUNT(filter); i++)
+		for (unsigned bits = 8; bits <= 10; bits += 2) {
+			bool scaler = strcmp(filter[i].use, "scale") == 0, works = ffmpeg_lists(&listed->filters, filter[i].name);
+			if (scaler) /* usual, where nothing else is said */
+				works = !ffmpeg_lists(&listed->filters, arena_printf(arena, "no-%s-%u", filter[i].name, bits));
+			if (works && (!filter[i].bits || filter[i].bits == bits))
+				*arena_push(arena, listed->list, listed->n) = (struct proof){ .kind = PROOF_FILTER, .bits = bits,
+					.name = filter[i].name, .codec = "", .way = filter[i].way, .device = filter[i].device,
+					.pci = "", .works = YES, .use = filter[i].use };
+		}
 }
 
 static const char *line_of(size_t i, struct arena *arena)

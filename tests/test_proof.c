@@ -515,20 +515,26 @@ static void test_likeness(void **state)
 		noise[i] = (char)(seed >> 24);
 	}
 	const struct bytes bytes = { picture, sizeof picture }, second = { other, sizeof other };
-	assert_int_equal(proof_likeness(bytes, bytes), 1000);
+	assert_int_equal(proof_likeness(bytes, bytes, 0), 1000);
+	assert_int_equal(proof_likeness(bytes, bytes, 1), 1000);
+	memcpy(other, picture, sizeof other); /* green */
+	memset(other + PICTURE_WIDTH * PICTURE_HEIGHT, 0, sizeof other - PICTURE_WIDTH * PICTURE_HEIGHT);
+	assert_int_equal(proof_likeness(bytes, second, 0), 1000);
+	assert_int_equal(proof_likeness(bytes, second, 1), UNKNOWN_NUMBER);
+	assert_int_equal(proof_likeness(bytes, second, 2), UNKNOWN_NUMBER);
 	for (size_t i = 0; i < PICTURE_SAMPLES; i++) /* its darks lifted */
 		other[i] = (char)(16 + sqrt((unsigned char)picture[i] - 16) * 15);
-	assert_in_range(proof_likeness(bytes, second), 800, 999);
+	assert_in_range(proof_likeness(bytes, second, 0), 800, 999);
 	for (size_t i = 0; i < PICTURE_SAMPLES; i++) /* a negative */
 		other[i] = (char)(235 - (unsigned char)picture[i]);
-	assert_int_equal(proof_likeness(bytes, second), -1000);
+	assert_int_equal(proof_likeness(bytes, second, 0), -1000);
 	memcpy(other, picture + 37, sizeof other - 37); /* beside itself */
-	assert_true(proof_likeness(bytes, second) < 500);
-	assert_true(proof_likeness(bytes, (struct bytes){ noise, sizeof noise }) < 100);
+	assert_true(proof_likeness(bytes, second, 0) < 500);
+	assert_true(proof_likeness(bytes, (struct bytes){ noise, sizeof noise }, 0) < 100);
 	memset(other, 16, sizeof other); /* black */
-	assert_int_equal(proof_likeness(bytes, second), UNKNOWN_NUMBER);
-	assert_int_equal(proof_likeness(bytes, (struct bytes){ picture, sizeof picture - 1 }), UNKNOWN_NUMBER);
-	assert_int_equal(proof_likeness((struct bytes){ "", 0 }, bytes), UNKNOWN_NUMBER);
+	assert_int_equal(proof_likeness(bytes, second, 0), UNKNOWN_NUMBER);
+	assert_int_equal(proof_likeness(bytes, (struct bytes){ picture, sizeof picture - 1 }, 0), UNKNOWN_NUMBER);
+	assert_int_equal(proof_likeness((struct bytes){ "", 0 }, bytes, 0), UNKNOWN_NUMBER);
 }
 
 int main(void)

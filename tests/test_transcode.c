@@ -656,7 +656,7 @@ static void test_card(void **state)
 {
 	(void)state;
 	static struct proof card[] = { CARD(PROOF_ENCODE, "h264_vaapi", "h264"),
-		CARD(PROOF_DECODE, "h264", "h264") };
+		CARD(PROOF_DECODE, "h264", "h264"), CARD(PROOF_FILTER, "scale_vaapi", "") };
 	static const struct proofs of_card = { .list = card, .n = COUNT(card) };
 	static const struct {
 		const char *ends;
@@ -664,11 +664,12 @@ static void test_card(void **state)
 		unsigned least, most; /* segments of it */
 	} case_of[] = { { "nothing:", NULL, 3, 3 }, { "decode:0", "the GPU's decoder failed", 0, 0 },
 		{ "decode:120", "the GPU's decoder failed", 0, 1 }, { "decode:120-120", "the GPU's decoder failed", 0, 1 },
-		{ "decode:190", "the GPU's decoder failed", 0, 2 }, { "scale:120", "failed to scale", 0, 1 },
+		{ "buffer:120-120", "the GPU's decoder failed", 0, 1 }, { "decode:190", "the GPU's decoder failed", 0, 2 }, { "scale:120", "failed to scale", 0, 1 },
 		{ "encode:120", "failed on a picture", 0, 1 } };
 	struct arena arena ARENA_SCOPED = { 0 };
 	if (lacks_card(&arena))
 		skip();
+	card[2].use = "scale";
 	clip = arena_printf(&shared, "%s/card.mp4", base);
 	run_line(arena_printf(&shared, "ffmpeg -v error -y -i %s -c:a copy -c:v libx264 -preset veryfast -refs 1 -bf 0 %s", steady,
 	        clip));
@@ -711,6 +712,7 @@ static void test_card_maps(void **state)
 	if (lacks_card(&arena))
 		skip();
 	card[1].use = "tonemap";
+	card[1].bits = 10;
 	clip = arena_printf(&shared, "%s/hdr.mp4", base);
 	run_line(arena_printf(&shared,
 	        "ffmpeg -v error -y -f lavfi -i testsrc2=s=320x180:r=24 -t 4 -pix_fmt yuv420p10le -c:v libx265 -preset ultrafast "

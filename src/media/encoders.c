@@ -22,10 +22,10 @@ const struct media_codec media_codecs[] = {
 
 #define RATE "-b:v 4M -maxrate 4M -bufsize 8M"
 
-/* A frame for a frame, and those that are whole stay as they are. VA-API's own deinterlacer keeps the first ones for itself
- * where the driver looks back (vf_deinterlace_vaapi.c), and QSV's makes two of one (vf_deinterlace_qsv.c). */
 #define UPLOADED .format = { "nv12", "p010le" }
 
+/* Deinterlacers give a frame for a frame, and leave those that are whole as they are. VA-API's own keeps the first ones for
+ * itself where the driver looks back (vf_deinterlace_vaapi.c), and QSV's makes two of one (vf_deinterlace_qsv.c). */
 const struct media_way_row media_ways[WAYS] = {
 	[WAY_NVENC] = { .name = "nvenc",
 	        .node = NODE_NEEDS_NVIDIA,

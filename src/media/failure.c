@@ -219,6 +219,8 @@ const struct failure_row failure_rows[] = {
 	{ "filter-failed", FAILURE_BROKEN, 3, "Failed to start picture processing", NULL,
 	        "the GPU failed to scale or to convert a picture", "look for a GPU hang in dmesg" },
 	{ "decode-failed", FAILURE_BROKEN, 3, "Failed to end picture decode issue", NULL, DECODER_FAILED },
+	{ "decode-failed", FAILURE_BROKEN, 3, "Failed to create parameter buffer", NULL, DECODER_FAILED },
+	{ "decode-failed", FAILURE_BROKEN, 3, "No decoder surfaces left", NULL, DECODER_FAILED },
 	{ "decode-failed", FAILURE_BROKEN, 3, "hardware accelerator failed to decode picture", NULL, DECODER_FAILED },
 	/* what says nearly nothing stands last; a decoder that does not start is given data that it finds invalid */
 	{ "decoder-refuses", FAILURE_UNSUPPORTED, 2, "hwaccel initialisation returned error", NULL,
@@ -376,20 +378,47 @@ struct failure failure_of(int status, bool timed_out, struct bytes said, struct 
 	return failure;
 }
 
-/* The decoders' own (h264_picture.c, hevc/hevcdec.c, mpeg12dec.c, av1dec.c), and ffmpeg's for all of them: up to 6.0, and
- * since. */
-static const char *const lost[] = { "hardware accelerator failed to decode picture", "HW accel ",
-	"Error while decoding stream", "Error submitting packet to decoder:", "Decoding error:" };
+/* What says that a picture is lost, at the beginning of a line or somewhere in it: ffmpeg's own words for every decoder, up
+ * to 6.0 and since; the decoders' (h264_picture.c, hevcdec.c, av1dec.c); and what is behind them, as H.264's calls whatever
+ * failed there "invalid data" and HEVC's says nothing of it (vaapi_decode.c, nvdec.c, cuda_check.h, get_buffer.c). */
+static const struct {
+	const char *text;
+	bool begins;
+} lost[] = {
+	{ "Error while decoding stream", true },
+	{ "Error submitting ", true },
+	{ "Decoding error:", true },
+	{ "hardware accelerator failed to decode picture", true },
+	{ "HW accel ", true },
+	{ "Failed to create parameter buffer", true },
+	{ "Failed to create slice", true },
+	{ "Failed to attach picture to decode", true },
+	{ "Failed to begin picture decode", true },
+	{ "Failed to upload decode parameters", true },
+	{ "Failed to upload slices", true },
+	{ "Failed to end picture decode", true },
+	{ "No decoder surfaces left", true },
+	{ "Static surface pool size exceeded", true },
+	{ "get_buffer() failed", false },
+	{ " failed -> CUDA_ERROR_", false },
+};
+
+static bool tells_of_loss(struct bytes line)
+{
+	for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
+		const char *at = find(line, lost[i].text);
+		if (at && (!lost[i].begins || at == line.data))
+			/* that would be damage in the film */
+			return !find(line, "Invalid data found");
+	}
+	return false;
+}
 
 bool failure_lost_picture(struct bytes said, struct arena *arena, struct failure *ret)
 {
 	struct bytes line;
 	for (size_t cursor = 0; text_line(said, &cursor, &line);) {
-		struct bytes rest = bare(line);
-		bool is = false;
-		for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
-			is |= rest.size >= strlen(lost[i]) && memcmp(rest.data, lost[i], strlen(lost[i])) == 0;
-		if (!is || find(rest, "Invalid data found"))
+		if (!tells_of_loss(bare(line)))
 			continue;
 		*ret = failure_find(said, arena);
 		if (!ret->id || ret->kind == FAILURE_INPUT)

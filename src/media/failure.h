@@ -50,8 +50,8 @@ struct failure failure_of(int status, bool timed_out, struct bytes said, struct 
  * the card's address; NULL or "": the only one. */
 struct failure failure_limit(
         const struct failure *failure, const struct nvml_cards *cards, const char *pci, struct arena *arena);
-/* Did hardware lose a picture that it was to decode? ffmpeg tells of it, goes on, and ends well. Not what is damaged in the
- * input itself: software could not show that either. */
+/* Did hardware lose a picture that it was to decode? ffmpeg tells of it, goes on, and ends well. Not where ffmpeg itself
+ * finds the input damaged: software could not show that either. A driver may stumble over damage all the same. */
 bool failure_lost_picture(struct bytes said, struct arena *arena, struct failure *ret);
 const char *failure_kind_name(enum failure_kind kind); /* "limit" */
 /* "the cause (the text)", or the text alone where the cause is unknown. */

@@ -89,16 +89,14 @@ static unsigned bits_of(const char *format)
 	return 8;
 }
 
-/* Of a stream or of a frame. Of turns: ffmpeg turns by a quarter what is no more than a degree from it, and keeps the size
- * at any other angle. */
-static void take_side_data(const json_t *of, struct input *input)
+/* ffmpeg turns by a quarter what is no more than a degree from it, and keeps the size at any other angle. */
+static void take_turn(const json_t *stream, struct input *input)
 {
-	const json_t *side, *list = json_object_get(of, "side_data_list");
+	const json_t *side, *list = json_object_get(stream, "side_data_list");
 	size_t i;
 	json_array_foreach(list, i, side)
 	{
 		const json_t *angle = json_object_get(side, "rotation");
-		input->mastered |= json_object_get(side, "max_luminance") != NULL;
 		double degrees = json_is_number(angle) ? json_number_value(angle) : 0;
 		input->turned |= degrees != 0;
 		input->sideways |= (degrees > 89 && degrees < 91) || (degrees < -89 && degrees > -91);
@@ -161,7 +159,7 @@ static bool take_video(const json_t *stream, struct arena *arena, struct input *
 	input->height = (unsigned)height;
 	input->bits = bits_of(format);
 	input->planar_420 = strstr(format, "420") || text_starts(format, "nv12") || text_starts(format, "p010");
-	take_side_data(stream, input);
+	take_turn(stream, input);
 	input->interlaced = is_interlaced(stream);
 	input->range = range_of(stream);
 	if (!take_rate(rate, input) && !take_rate(average, input)) {
@@ -205,6 +203,21 @@ static bool keeps_rate(const json_t *packets, const struct input *input, struct 
 	return true;
 }
 
+/* Do all of some pictures say it? What the container alone says reaches the first one only, in some ffmpegs. */
+static bool is_mastered(const json_t *frames)
+{
+	const json_t *frame, *side;
+	size_t i, j, n = 0;
+	json_array_foreach(frames, i, frame)
+	{
+		bool says = false;
+		json_array_foreach(json_object_get(frame, "side_data_list"), j, side)
+			says |= json_object_get(side, "max_luminance") != NULL;
+		n += says;
+	}
+	return n > 1 && n == json_array_size(frames);
+}
+
 static void take_subtitle(const json_t *stream, struct arena *arena, struct input *input)
 {
 	static const char drawn[] = "hdmv_pgs_subtitle dvd_subtitle dvb_subtitle xsub";
@@ -246,7 +259,7 @@ bool input_parse(struct bytes text, const char *path, struct arena *arena, struc
 	}
 	if (!video)
 		return no_video(err, path, arena, "no video is in it that could be decoded");
-	take_side_data(json_array_get(json_object_get(document, "frames"), 0), &input);
+	input.mastered = is_mastered(json_object_get(document, "frames"));
 	input.steady = input.steady && keeps_rate(json_object_get(document, "packets"), &input, arena);
 	input.indexed = name && (text_starts(name, "mov,") || text_starts(name, "matroska"));
 	input.start_us = seconds_at(format, "start_time", 0);
@@ -280,17 +293,19 @@ static bool is_file(const char *path, struct arena *arena, struct err *err)
 	return no_video(err, path, arena, kind == STORE_FOLDER ? "is a folder" : "is no file");
 }
 
-/* HDR10: on which display it was mastered stands in its pictures, and not every container says it too. */
-static struct bytes with_first_picture(
+/* HDR10: on which display it was mastered stands in its pictures. The first few are asked. */
+static struct bytes with_pictures(
         struct world *world, const char *ffprobe, const char *path, struct bytes said, struct arena *arena)
 {
 	JSON_SCOPED json_t *document = NULL, *more = NULL;
+	struct input input;
+	if (!input_parse(said, path, arena, NULL, &input) || input.range != RANGE_HDR10)
+		return said;
 	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist",
-		input_formats, "-select_streams", "v:0", "-read_intervals", "%+#1", "-show_entries",
+		input_formats, "-select_streams", arena_printf(arena, "%u", input.video), "-read_intervals", "%+#8", "-show_entries",
 		"frame_side_data=max_luminance", "-of", "json=compact=1", "-i", input_url(path, arena), NULL };
 	struct outcome outcome = { 0 };
-	if (!memmem(said.data, said.size, "smpte2084", 9) ||
-	        world_run(world, &(struct command){ .argv = argv, .deadline_ms = PROBE_MS }, arena, &outcome) ||
+	if (world_run(world, &(struct command){ .argv = argv, .deadline_ms = PROBE_MS }, arena, &outcome) ||
 	        outcome.status || !json_parse(said, "ffprobe", NULL, &document) ||
 	        !json_parse(outcome.out, "ffprobe", NULL, &more) || !json_object_get(more, "frames"))
 		return said;
@@ -312,7 +327,7 @@ bool input_ask(struct world *world, const char *ffmpeg, const char *path, struct
 	static const char entries[] =
 	        "format=format_name,start_time,duration,bit_rate:stream=index,codec_name,codec_type,width,height,"
 	        "pix_fmt,field_order,r_frame_rate,avg_frame_rate,duration,color_transfer,channels:stream_disposition=attached_pic,"
-	        "timed_thumbnails:stream_side_data=rotation,max_luminance:stream_tags=DURATION:packet=stream_index,pts_time";
+	        "timed_thumbnails:stream_side_data=rotation:stream_tags=DURATION:packet=stream_index,pts_time";
 	const char *const argv[] = { ffprobe, "-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist",
 		input_formats, "-read_intervals", "%+#300", "-show_entries", entries, "-of", "json=compact=1", "-i", input_url(path, arena), NULL };
 	struct outcome outcome;
@@ -327,6 +342,6 @@ bool input_ask(struct world *world, const char *ffmpeg, const char *path, struct
 		               : failure_why(&failure, arena));
 		return failure.cure ? err_hint(err, "%s", failure.cure) : false;
 	}
-	*ret = with_first_picture(world, ffprobe, path, outcome.out, arena);
+	*ret = with_pictures(world, ffprobe, path, outcome.out, arena);
 	return true;
 }

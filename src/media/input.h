@@ -33,7 +33,7 @@ struct input {
 	int audio;                   /* index of the first audio stream; -1: none */
 	struct input_subtitle *subtitles;
 	size_t n_subtitles;
-	bool mastered; /* HDR10: it tells of the display it was mastered on */
+	bool mastered; /* HDR10: its pictures tell of the display they were mastered on */
 };
 
 /* Demuxers that read the one file they are given, as ffmpeg's -format_whitelist takes them. */

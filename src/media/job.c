@@ -181,12 +181,14 @@ static bool decodes(const struct job *job, const struct proofs *proofs, const st
 	return false;
 }
 
-/* The device's own filter for it; NULL: none that was shown to work. */
-static const char *filter_of(const struct proofs *proofs, const struct proof *best, enum media_way way, enum media_use use)
+/* The device's own filter for it, of frames with so many bits; NULL: none that was shown to work. */
+static const char *filter_of(const struct proofs *proofs, const struct proof *best, enum media_use use, unsigned bits)
 {
-	for (size_t i = 0; i < proofs->n; i++)
-		if (is_shown(&proofs->list[i], PROOF_FILTER, best) && strcmp(proofs->list[i].use, media_uses[use]) == 0)
-			return media_filter(&media_ways[way], use);
+	for (size_t i = 0; i < proofs->n; i++) {
+		const struct proof *proof = &proofs->list[i];
+		if (is_shown(proof, PROOF_FILTER, best) && proof->bits == bits && strcmp(proof->use, media_uses[use]) == 0)
+			return media_filter(media_way(proof->way), use);
+	}
 	return NULL;
 }
 
@@ -214,11 +216,13 @@ bool job_engine(const struct job *job, const struct proofs *proofs, const struct
 			engine.device = devices[i];
 	bool told = job->input->range == RANGE_HDR10 && job->input->mastered;
 	if (job->tone_map && (told || !media_ways[way].mastered))
-		engine.tone_map = filter_of(proofs, best, way, USE_TONE_MAP);
+		engine.tone_map = filter_of(proofs, best, USE_TONE_MAP, 10);
 	if (job->deinterlace)
-		engine.deinterlace = filter_of(proofs, best, way, USE_DEINTERLACE);
+		engine.deinterlace = filter_of(proofs, best, USE_DEINTERLACE, job->input->bits);
 	engine.decodes = !engine.software && (!job->tone_map || engine.tone_map) &&
-	                 (!job->deinterlace || engine.deinterlace) && decodes(job, proofs, best);
+	                 (!job->deinterlace || engine.deinterlace) && decodes(job, proofs, best) &&
+	                 filter_of(proofs, best, USE_SCALE, job->input->bits);
+	engine.scales = engine.decodes || filter_of(proofs, best, USE_SCALE, engine.tone_map ? 10 : job->bits);
 	*ret = engine;
 	return true;
 }
@@ -370,7 +374,7 @@ static const char *graph(const struct job *job, const struct job_engine *engine,
 	if (job->input->range != RANGE_SDR)
 		link_in(&chain, ranges[job->input->range]);
 	if (!engine->decodes) {
-		if (!scaled && (engine->software || mapped_here)) {
+		if (!scaled && (engine->software || mapped_here || !engine->scales)) {
 			link_in(&chain, arena_printf(arena, "scale=%s", box));
 			scaled = true;
 		}

@@ -40,6 +40,7 @@ struct job_engine {
 	struct media_device device;
 	bool software;
 	bool decodes;         /* the frames never leave the card */
+	bool scales;          /* its scaler works at the depth that it is given */
 	const char *tone_map, *deinterlace; /* its filters; NULL: the processor does it */
 };
 

@@ -2,7 +2,8 @@
  *
  * What was proven is kept while the machine is the same in all that could change it: ffmpeg, kernel and boot, the GPUs
  * with their drivers and nodes, who may open them, and the libraries between. What is in a film is kept while its file
- * is the same. Knowing that it is the same runs nothing. Believed is what lies in a folder of this user's alone.
+ * is the same. Knowing that it is the same runs nothing. All that is kept and believed lies in a folder that is this
+ * user's alone; but what failed is another one's to say (serve).
  */
 #include "media/kept.h"
 
@@ -123,7 +124,7 @@ static void keep(const struct proofs *proofs, const char *key, const char *folde
 	proofs_put(document, proofs);
 	json_put(document, "ffmpeg_filters", json_raw_text(text_join(&proofs->filters, " ", &arena)));
 	const char *text = json_print(&arena, document, false);
-	if (store_folder(folder, 0755, NULL))
+	if (store_folder(folder, 0755, NULL) && store_is_own(folder))
 		store_write(file, (struct bytes){ text, strlen(text) }, 0600, NULL);
 }
 
@@ -139,7 +140,7 @@ static void put_note(const char *folder, const char *name, const json_t *documen
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *text = json_print(&arena, document, false);
-	if (store_folder(folder, 0755, NULL))
+	if (store_folder(folder, 0755, NULL) && store_is_own(folder))
 		store_put(note_file(folder, name, &arena), (struct bytes){ text, strlen(text) }, mode, NULL);
 }
 
@@ -192,7 +193,7 @@ int64_t kept_limit(const char *folder, int64_t now, struct arena *arena)
 {
 	JSON_SCOPED json_t *document = NULL;
 	int64_t when;
-	if (!take_note(folder, "limit", NOTE_MAX, arena, &document, &when) || when > now || now - when > LIMIT_SECONDS)
+	if (!store_is_own(folder) || !take_note(folder, "limit", NOTE_MAX, arena, &document, &when) || when > now || now - when > LIMIT_SECONDS)
 		return UNKNOWN_NUMBER;
 	int64_t sessions = json_integer_value(json_object_get(document, "sessions"));
 	return sessions > 0 ? sessions : UNKNOWN_NUMBER;
@@ -238,6 +239,8 @@ static void put_film(struct world *world, const char *folder, const char *key, s
 	JSON_SCOPED json_t *document = json_document("film");
 	const char *name = film_name(key, &arena);
 	unsigned n = 1;
+	if (!store_is_own(folder) && store_there(folder))
+		return;
 	if (said.size > FILM_MAX / 2) /* as JSON in JSON it would be too long to be read */
 		return;
 	struct words names = store_list(folder, &arena);

@@ -81,8 +81,8 @@ struct failure proof_node_failure(const char *node, int error, struct arena *are
 /* How near a picture is to another, in tenths of a decibel; bits: of the second one's samples (10: two bytes each, the
  * smaller first). UNKNOWN_NUMBER: it has another size. */
 int64_t proof_psnr(struct bytes reference, struct bytes picture, unsigned bits);
-/* How alike two pictures of 8 bits are in their lights and darks, whatever was done to their range: of their luma the
- * correlation, -1000 to 1000. UNKNOWN_NUMBER: they have other sizes, or one is all of one grey. */
-int64_t proof_likeness(struct bytes reference, struct bytes picture);
+/* How alike two pictures of 8 bits are, whatever was done to their range: the correlation of a plane (0: luma, 1 and 2:
+ * chroma), -1000 to 1000. UNKNOWN_NUMBER: they have other sizes, or one is all of one grey. */
+int64_t proof_likeness(struct bytes reference, struct bytes picture, unsigned plane);
 /* Did Vulkan open a device that the processor plays ("llvmpipe ... (software)")? Of ffmpeg's words at level verbose. */
 bool proof_is_played(struct bytes said);

@@ -394,7 +394,7 @@ int spawn_run(const struct command *command, struct arena *arena, struct outcome
 
 /* ---- a long one ----------------------------------------------------------- */
 
-enum { LINE_MAX_BYTES = 65536, SAID_MAX = 128 * 1024, PIPE_BYTES = 65536 };
+enum { LINE_MAX_BYTES = 65536, SAID_MAX = 192 * 1024, PIPE_BYTES = 65536 };
 
 struct spawned {
 	struct child child;
@@ -440,10 +440,11 @@ static void shrink_output(struct spawned *spawned)
 
 static void shrink_said(struct stream *said)
 {
-	enum { KEPT = SAID_MAX / 2 };
+	enum { FIRST = SAID_MAX / 3, LAST = SAID_MAX - FIRST };
+	_Static_assert(LAST >= 2 * PIPE_BYTES, "what comes in at once stays until somebody looks");
 	if (said->size <= SAID_MAX)
 		return;
-	memmove(said->data + KEPT, said->data + said->size - KEPT, KEPT);
+	memmove(said->data + FIRST, said->data + said->size - LAST, LAST);
 	said->size = SAID_MAX;
 }
 

@@ -24,8 +24,8 @@ void spawn_rest(const struct spawned *spawned, bool rests);
 void spawn_wait(struct spawned *const *list, size_t n, int wake, unsigned ms);
 /* The next whole line of its standard output, without its end; valid until the next call. False: none is there yet. */
 bool spawn_line(struct spawned *spawned, struct bytes *ret);
-/* What it said on standard error until then, of much the beginning and the end; valid until the next wait. What it said
- * before it wrote a line that can be taken is in it. */
+/* What it said on standard error until then, of much the beginning and the end; valid until the next wait. Whoever looks
+ * after each wait misses nothing, and has seen what was said before a line when the line can be taken. */
 struct bytes spawn_said(const struct spawned *spawned);
 /* It has ended, and all its lines were taken. */
 bool spawn_ended(const struct spawned *spawned);

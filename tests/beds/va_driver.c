@@ -10,6 +10,7 @@
  *   mapper, sleeper                            and maps the tones of HDR10; says that it does
  *
  * BED_VA_ENDS=decode:40 (encode:, scale:): from the 40th picture on, counted from 0, that fails; decode:40-41: those two do.
+ * buffer:40: it has no room for what the 40th picture is to be decoded by.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -41,7 +42,7 @@ static bool is_card(void)
 /* Does this work fail at that picture? */
 static bool fails_at(enum work work, unsigned pictures)
 {
-	static const char *const names[WORKS] = { [ENCODE] = "encode:", [DECODE] = "decode:", [SCALE] = "scale:" };
+	static const char *const names[WORKS] = { [NOTHING] = "buffer:", [ENCODE] = "encode:", [DECODE] = "decode:", [SCALE] = "scale:" };
 	const char *ends = getenv("BED_VA_ENDS"), *name = names[work];
 	char *last;
 	if (!ends || strncmp(ends, name, strlen(name)) != 0)
@@ -283,8 +284,11 @@ static VAStatus get_image(VADriverContextP driver, VASurfaceID from, int x, int 
 static VAStatus make_buffer(VADriverContextP driver, VAContextID context, VABufferType type, unsigned size, unsigned n,
         void *data, VABufferID *ret)
 {
+	static unsigned count;
 	(void)driver;
 	(void)context;
+	if (type == VAPictureParameterBufferType && fails_at(NOTHING, count++))
+		return VA_STATUS_ERROR_ALLOCATION_FAILED;
 	*ret = put((struct object){ .type = type, .size = (size_t)size * n }, data);
 	return VA_STATUS_SUCCESS;
 }
