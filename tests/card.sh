@@ -111,9 +111,10 @@ ok "and scaled by it"
 
 for work_of in decode encode scale; do
 	ends $work_of:120
-	transcode film.mp4 fails.m3u8
+	case $work_of in scale) set -- --size 120 ;; *) set -- ;; esac # since 7 what is to stay as it is meets no scaler
+	transcode "$@" film.mp4 fails.m3u8
 	ended libx264 2 && clean fails.m3u8 && [ "$(frames fails.m3u8)" = "$(frames film.mp4)" ] &&
-		jq -e '.attempts[0] | .failed and .reason == "broken" and .segments == 1 and (.why | contains("HW busy"))' out >"$work/ignored"
+		jq -e '.attempts[0] | .failed and .reason == "broken" and (.why | contains("HW busy"))' out >"$work/ignored"
 	ok "it fails to $work_of the 120th picture: no frame is lost"
 done
 ends decode:100-100

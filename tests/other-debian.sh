@@ -35,6 +35,7 @@ git ls-files -co --exclude-standard | while read -r file; do [ ! -e "$file" ] ||
 	tar -c -T - | tar -x -C "$root/gpuferry"
 # shellcheck disable=SC2016
 unshare --mount --pid --fork sh -ec '
+	mount --bind "$1" "$1" # a root that is no mount has no namespaces
 	[ ! -d ../shared ] || mount --bind -o ro ../shared "$1/shared"
 	mount -t proc proc "$1/proc"
 	mount --rbind /dev "$1/dev"
