@@ -703,6 +703,8 @@ static void test_card(void **state)
 		for (size_t i = 0; i < COUNT(case_of); i++) {
 			struct film film;
 			struct err err = { 0 };
+			if (form == 0 && i % 3) /* nothing, one picture, and the encoder */
+				continue;
 			film_open(&film, card_script("card", case_of[i].ends, &arena), endings[form]);
 			assert_true(job_engine(&film.job, &of_card, &card[0], stage_intel(), &film.stage.arena, &err, &film.hardware));
 			assert_true(film.hardware.decodes);
