@@ -114,8 +114,8 @@ bool place_goal_also(const struct goal *goal, struct arena *arena, struct err *e
 bool place_facts(
         struct world *world, const struct goal *goal, struct arena *arena, struct err *err, const struct facts **ret);
 
-/* Where what was proven and read is kept: where systemd says (CACHE_DIRECTORY), PLACE_KEPT for root, else below the user's cache
- * folder; NULL: nowhere. */
+/* Where what was proven and read is kept: where systemd says (CACHE_DIRECTORY), PLACE_KEPT for root, else below the user's
+ * cache folder; NULL: nowhere. */
 #define PLACE_KEPT "/var/cache/gpuferry"
 const char *place_kept(struct arena *arena);
 

@@ -71,8 +71,8 @@ static bool same_place(const struct proof *left, const struct proof *right)
 static bool same_answer(const struct proof *left, const struct proof *right)
 {
 	return same_text(left->use, right->use) && left->works == right->works && left->rung == right->rung &&
-	       same_text(left->why, right->why) &&
-	       same_text(left->engine, right->engine) && same_text(left->options, right->options);
+	       same_text(left->why, right->why) && same_text(left->engine, right->engine) &&
+	       same_text(left->options, right->options);
 }
 
 /* about: what the answer is for, put before it; "": for all. */

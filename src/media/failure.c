@@ -24,10 +24,14 @@
 #define DECODE_OTHERWISE                                                                                               \
 	"let software decode it; or the whole driver: intel-media-va-driver-non-free; not a Mesa without H.264 and "   \
 	"HEVC"
+#define DECODE_ID "decode-failed"
+#define DECODE_FAILED DECODE_ID, FAILURE_BROKEN, 3
 #define DECODER_FAILED                                                                                                 \
 	"the GPU's decoder failed on a picture",                                                                       \
 	        "look for a GPU hang in dmesg; if it is this film alone, let software decode it"
-#define NO_TONE_MAP "this GPU, or its VA driver, maps no tones", "software maps them; Intel does since Ice Lake, with intel-media-va-driver-non-free"
+#define NO_TONE_MAP                                                                                                    \
+	"this GPU, or its VA driver, maps no tones",                                                                   \
+	        "software maps them; Intel does since Ice Lake, with intel-media-va-driver-non-free"
 #define INTEL_RUNTIME                                                                                                  \
 	"an Intel GPU is needed, and its runtime: libmfx-gen1.2 since Tiger Lake, libmfx1 before; VA-API needs "       \
 	"neither"
@@ -211,6 +215,7 @@ const struct failure_row failure_rows[] = {
 	{ "vulkan-none", FAILURE_ABSENT, 0, "VK_ERROR_INCOMPATIBLE_DRIVER", NULL, "no Vulkan driver here",
 	        "mesa-vulkan-drivers; NVIDIA: its own, with graphics among NVIDIA_DRIVER_CAPABILITIES" },
 
+	/* filters and decoders on a card */
 	{ "va-no-tone-map", FAILURE_UNSUPPORTED, 3, "Failed to query HDR caps context", NULL, NO_TONE_MAP },
 	{ "va-no-tone-map", FAILURE_UNSUPPORTED, 3, "VAAPI driver doesn't support HDR", NULL, NO_TONE_MAP },
 	{ "hdr-untold", FAILURE_UNSUPPORTED, 3, "No mastering display data from input", NULL,
@@ -218,10 +223,10 @@ const struct failure_row failure_rows[] = {
 	        "software maps the tones" },
 	{ "filter-failed", FAILURE_BROKEN, 3, "Failed to start picture processing", NULL,
 	        "the GPU failed to scale or to convert a picture", "look for a GPU hang in dmesg" },
-	{ "decode-failed", FAILURE_BROKEN, 3, "Failed to end picture decode issue", NULL, DECODER_FAILED },
-	{ "decode-failed", FAILURE_BROKEN, 3, "Failed to create parameter buffer", NULL, DECODER_FAILED },
-	{ "decode-failed", FAILURE_BROKEN, 3, "No decoder surfaces left", NULL, DECODER_FAILED },
-	{ "decode-failed", FAILURE_BROKEN, 3, "hardware accelerator failed to decode picture", NULL, DECODER_FAILED },
+	{ DECODE_FAILED, "Failed to end picture decode issue", NULL, DECODER_FAILED },
+	{ DECODE_FAILED, "Failed to create parameter buffer", NULL, DECODER_FAILED },
+	{ DECODE_FAILED, "No decoder surfaces left", NULL, DECODER_FAILED },
+	{ DECODE_FAILED, "hardware accelerator failed to decode picture", NULL, DECODER_FAILED },
 	/* what says nearly nothing stands last; a decoder that does not start is given data that it finds invalid */
 	{ "decoder-refuses", FAILURE_UNSUPPORTED, 2, "hwaccel initialisation returned error", NULL,
 	        "the GPU's decoder does not take this codec or profile", "let software decode it" },
@@ -378,9 +383,10 @@ struct failure failure_of(int status, bool timed_out, struct bytes said, struct 
 	return failure;
 }
 
-/* What says that a picture is lost, at the beginning of a line or somewhere in it: ffmpeg's own words for every decoder, up
- * to 6.0 and since; the decoders' (h264_picture.c, hevcdec.c, av1dec.c); and what is behind them, as H.264's calls whatever
- * failed there "invalid data" and HEVC's says nothing of it (vaapi_decode.c, nvdec.c, cuda_check.h, get_buffer.c). */
+/* What says that a picture is lost, at the beginning of a line or somewhere in it, beside the rows of DECODE_FAILED:
+ * ffmpeg's own words for every decoder, up to 6.0 and since; the decoders' (h264_picture.c, hevcdec.c, av1dec.c); and what
+ * is behind them, as H.264's calls whatever failed there "invalid data" and HEVC's says nothing of it (vaapi_decode.c,
+ * nvdec.c, cuda_check.h, get_buffer.c). */
 static const struct {
 	const char *text;
 	bool begins;
@@ -388,16 +394,12 @@ static const struct {
 	{ "Error while decoding stream", true },
 	{ "Error submitting ", true },
 	{ "Decoding error:", true },
-	{ "hardware accelerator failed to decode picture", true },
 	{ "HW accel ", true },
-	{ "Failed to create parameter buffer", true },
 	{ "Failed to create slice", true },
 	{ "Failed to attach picture to decode", true },
 	{ "Failed to begin picture decode", true },
 	{ "Failed to upload decode parameters", true },
 	{ "Failed to upload slices", true },
-	{ "Failed to end picture decode", true },
-	{ "No decoder surfaces left", true },
 	{ "Static surface pool size exceeded", true },
 	{ "get_buffer() failed", false },
 	{ " failed -> CUDA_ERROR_", false },
@@ -405,6 +407,9 @@ static const struct {
 
 static bool tells_of_loss(struct bytes line)
 {
+	for (const struct failure_row *row = failure_rows; row->id; row++)
+		if (strcmp(row->id, DECODE_ID) == 0 && find(line, row->text) == line.data)
+			return true;
 	for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
 		const char *at = find(line, lost[i].text);
 		if (at && (!lost[i].begins || at == line.data))
@@ -422,7 +427,7 @@ bool failure_lost_picture(struct bytes said, struct arena *arena, struct failure
 			continue;
 		*ret = failure_find(said, arena);
 		if (!ret->id || ret->kind == FAILURE_INPUT)
-			*ret = (struct failure){ "decode-failed", FAILURE_BROKEN, 3, DECODER_FAILED, shown(line, arena), 0 };
+			*ret = (struct failure){ DECODE_FAILED, DECODER_FAILED, shown(line, arena), 0 };
 		return true;
 	}
 	return false;

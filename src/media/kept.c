@@ -116,6 +116,12 @@ static bool is_lasting(const struct proofs *proofs)
 	return true;
 }
 
+/* Makes it where it is not there; false: not to be written into. */
+static bool is_place(const char *folder)
+{
+	return store_folder(folder, 0755, NULL) && store_is_own(folder);
+}
+
 static void keep(const struct proofs *proofs, const char *key, const char *folder, const char *file)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
@@ -124,7 +130,7 @@ static void keep(const struct proofs *proofs, const char *key, const char *folde
 	proofs_put(document, proofs);
 	json_put(document, "ffmpeg_filters", json_raw_text(text_join(&proofs->filters, " ", &arena)));
 	const char *text = json_print(&arena, document, false);
-	if (store_folder(folder, 0755, NULL) && store_is_own(folder))
+	if (is_place(folder))
 		store_write(file, (struct bytes){ text, strlen(text) }, 0600, NULL);
 }
 
@@ -140,7 +146,7 @@ static void put_note(const char *folder, const char *name, const json_t *documen
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *text = json_print(&arena, document, false);
-	if (store_folder(folder, 0755, NULL) && store_is_own(folder))
+	if (is_place(folder))
 		store_put(note_file(folder, name, &arena), (struct bytes){ text, strlen(text) }, mode, NULL);
 }
 
@@ -175,7 +181,9 @@ bool kept_last_failure(const char *folder, struct arena *arena, struct kept_fail
 {
 	JSON_SCOPED json_t *document = NULL;
 	int64_t when;
-	const char *what = take_note(folder, "failure", NOTE_MAX, arena, &document, &when) ? json_string_at(document, "what") : NULL;
+	const char *what = take_note(folder, "failure", NOTE_MAX, arena, &document, &when)
+	                           ? json_string_at(document, "what")
+	                           : NULL;
 	if (what)
 		*ret = (struct kept_failure){ when, arena_strdup(arena, what) };
 	return what;
@@ -193,7 +201,8 @@ int64_t kept_limit(const char *folder, int64_t now, struct arena *arena)
 {
 	JSON_SCOPED json_t *document = NULL;
 	int64_t when;
-	if (!store_is_own(folder) || !take_note(folder, "limit", NOTE_MAX, arena, &document, &when) || when > now || now - when > LIMIT_SECONDS)
+	if (!store_is_own(folder) || !take_note(folder, "limit", NOTE_MAX, arena, &document, &when) || when > now ||
+	        now - when > LIMIT_SECONDS)
 		return UNKNOWN_NUMBER;
 	int64_t sessions = json_integer_value(json_object_get(document, "sessions"));
 	return sessions > 0 ? sessions : UNKNOWN_NUMBER;
@@ -239,9 +248,7 @@ static void put_film(struct world *world, const char *folder, const char *key, s
 	JSON_SCOPED json_t *document = json_document("film");
 	const char *name = film_name(key, &arena);
 	unsigned n = 1;
-	if (!store_is_own(folder) && store_there(folder))
-		return;
-	if (said.size > FILM_MAX / 2) /* as JSON in JSON it would be too long to be read */
+	if (said.size > FILM_MAX / 2 || !is_place(folder)) /* as JSON in JSON it would be too long to be read */
 		return;
 	struct words names = store_list(folder, &arena);
 	for (size_t i = 0; i < names.n; i++)

@@ -353,12 +353,11 @@ static bool is_picture(struct runner *runner, struct bytes picture, struct proof
 }
 
 /* A tone map's: other lights and darks, and the same picture all the same. Its PSNR would say nothing. */
-static bool is_mapped(struct runner *runner, struct bytes picture, struct proof *proof, struct failure *ret)
+static bool is_mapped(struct runner *runner, struct bytes picture, struct failure *ret)
 {
 	int64_t likeness = proof_likeness(runner->reference, picture, 0);
 	bool alike = likeness >= LIKENESS_LEAST && proof_likeness(runner->reference, picture, 1) >= CHROMA_LEAST &&
 	             proof_likeness(runner->reference, picture, 2) >= CHROMA_LEAST;
-	(void)proof;
 	if (alike && likeness <= LIKENESS_MOST)
 		return true;
 	*ret = own_failure("picture", runner->reference.size ? FAILURE_BROKEN : FAILURE_UNKNOWN, RUNG_LISTED,
@@ -515,8 +514,8 @@ static void take(struct runner *runner, const struct trial *trial)
 		        "another driver, or another ffmpeg");
 		if (!item->stream.size)
 			fail(runner, item, &failure, rung_of(item->state, &failure));
-	} else if ((item->use == USE_TONE_MAP ? is_mapped : is_picture)(
-	                   runner, trial->job.outcome.out, item->proof, &failure)) {
+	} else if (item->use == USE_TONE_MAP ? is_mapped(runner, trial->job.outcome.out, &failure)
+	                                     : is_picture(runner, trial->job.outcome.out, item->proof, &failure)) {
 		pass(item, RUNG_FRAME);
 		if (item->proof->kind == PROOF_FILTER && item->use == USE_SCALE)
 			item->state->scales[item->proof->bits > 8] = true;
