@@ -95,8 +95,8 @@ revert() {
 # Hardware that fails at a byte that comes from a seed, TRANSCODE_RUNS times (500 take half an hour); TRANSCODE_SEED takes others.
 transcode() {
 	[ -f build-check/crash/build.ninja ] || meson setup build-check/crash --buildtype=release || return 1
-	ninja -C build-check/crash tests/test_transcode tests/dies.so tests/fake_nvml.so tests/second_decoder &&
-		GPUFERRY_SOURCE=$PWD GPUFERRY_DIES=$PWD/build-check/crash/tests/dies.so \
+	ninja -C build-check/crash ahead.so tests/test_transcode tests/dies.so tests/fake_nvml.so tests/second_decoder &&
+		GPUFERRY_SOURCE=$PWD GPUFERRY_AHEAD=$PWD/build-check/crash/ahead.so GPUFERRY_DIES=$PWD/build-check/crash/tests/dies.so \
 			GPUFERRY_SECOND_DECODER=$PWD/build-check/crash/tests/second_decoder \
 			GPUFERRY_FAKE_NVML=$PWD/build-check/crash/tests/fake_nvml.so GPUFERRY_RUNS=${TRANSCODE_RUNS:-40} \
 			GPUFERRY_SEED=${TRANSCODE_SEED:-1} build-check/crash/tests/test_transcode

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -212,9 +214,9 @@ static void long_ones_are_read_while_they_run(void **state)
 	static const char *const says[] = { "sh", "-c",
 		"echo first >&2; yes | head -c 1000000 >&2; echo last >&2; head -c 300000 /dev/zero; echo; echo end; exec sleep 60", NULL };
 	static const char *const none[] = { "no-such-program", NULL };
-	assert_int_equal(spawn_begin(none, &arena, &list[0]), ENOENT);
-	assert_int_equal(spawn_begin(counts, &arena, &list[0]), 0);
-	assert_int_equal(spawn_begin(says, &arena, &list[2]), 0);
+	assert_int_equal(spawn_begin(none, NULL, &arena, &list[0]), ENOENT);
+	assert_int_equal(spawn_begin(counts, NULL, &arena, &list[0]), 0);
+	assert_int_equal(spawn_begin(says, NULL, &arena, &list[2]), 0);
 	char seen[64] = "";
 	bool end = false;
 	for (int i = 0; i < 1000 && !(spawn_ended(list[0]) && end); i++) {
@@ -247,7 +249,7 @@ static void what_was_said_before_is_there(void **state)
 	/* each error is longer than one read, and the whole of them than what is kept */
 	static const char *const argv[] = { "perl", "-e",
 		"$| = 1; for (0 .. 99) { syswrite STDERR, \"error $_.\" . ('x' x 9000) . \"\\n\"; syswrite STDOUT, \"line $_\\n\" }", NULL };
-	assert_int_equal(spawn_begin(argv, &arena, &spawned), 0);
+	assert_int_equal(spawn_begin(argv, NULL, &arena, &spawned), 0);
 	unsigned seen = 0; /* errors, in their order */
 	while (!spawn_ended(spawned)) {
 		spawn_wait(&spawned, 1, -1, 1000);
@@ -268,7 +270,7 @@ static void what_was_said_before_is_there(void **state)
 	spawn_end(&spawned, &arena, &outcome);
 	/* and one that never ends to say something does not keep us */
 	static const char *const endless[] = { "sh", "-c", "echo line; exec yes >&2", NULL };
-	assert_int_equal(spawn_begin(endless, &arena, &spawned), 0);
+	assert_int_equal(spawn_begin(endless, NULL, &arena, &spawned), 0);
 	while (!spawn_line(spawned, &line))
 		spawn_wait(&spawned, 1, -1, 1000);
 	for (int i = 0; i < 10; i++)
@@ -277,34 +279,194 @@ static void what_was_said_before_is_there(void **state)
 	assert_int_equal(outcome.status, 137);
 }
 
-/* Who began a long one is killed: nobody goes on encoding. */
+/* ---- loaded ahead */
+
+/* All that a program says, as a line each. */
+static const char *said_by(const char *const *argv, struct spawned **loaded, struct arena *arena)
+{
+	struct spawned *spawned = NULL;
+	struct bytes line;
+	struct outcome outcome;
+	const char *said = "";
+	assert_int_equal(spawn_begin(argv, loaded, arena, &spawned), 0);
+	assert_true(!loaded || !*loaded);
+	while (!spawn_ended(spawned)) {
+		spawn_wait(&spawned, 1, -1, 1000);
+		while (spawn_line(spawned, &line))
+			said = arena_printf(arena, "%s%.*s\n", said, (int)line.size, line.data);
+	}
+	spawn_end(&spawned, arena, &outcome);
+	assert_int_equal(outcome.status, 0);
+	return said;
+}
+
+static struct spawned *load(const char *program, const char *library, struct arena *arena)
+{
+	struct spawned *loaded = NULL;
+	assert_int_equal(spawn_load(program, library, arena, &loaded), 0);
+	assert_non_null(loaded);
+	return loaded;
+}
+
+/* The one child of a process; waits until it has one that runs `name`. */
+static pid_t child_of(pid_t parent, const char *name)
+{
+	for (int i = 0; i < 1000; i++, usleep(10000)) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		const char *list = arena_printf(&arena, "/proc/%d/task/%d/children", parent, parent);
+		char text[4096] = "", comm[64] = "";
+		FILE *file = fopen(list, "r");
+		if (file) {
+			text[fread(text, 1, sizeof text - 1, file)] = '\0';
+			fclose(file);
+		}
+		file = fopen(arena_printf(&arena, "/proc/%d/comm", atoi(text)), "r");
+		if (file) {
+			comm[fread(comm, 1, sizeof comm - 1, file)] = '\0';
+			fclose(file);
+		}
+		if (atoi(text) && text_starts(comm, name))
+			return atoi(text);
+	}
+	fail_msg("it has no child %s", name);
+	return 0;
+}
+
+/* Of a program that tells its number first: the rest of what it says. It is the very process that was loaded. */
+static const char *said_by_loaded(const char *const *argv, const char *name, struct arena *arena)
+{
+	struct spawned *loaded = load(argv[0], getenv("GPUFERRY_AHEAD"), arena);
+	pid_t pid = child_of(getpid(), name);
+	const char *said = said_by(argv, &loaded, arena), *end = strchr(said, '\n');
+	assert_int_equal(atoi(said), pid);
+	return end + 1;
+}
+
+static const char *said_by_other(const char *const *argv, struct arena *arena)
+{
+	return strchr(said_by(argv, NULL, arena), '\n') + 1;
+}
+
+#define TELLS                                                                                                           \
+	"print qq($$\n); open my $f, '<', '/proc/self/cmdline'; my $c = <$f>; close $f; $c =~ s/\\0+$//; $c =~ s/\\0/|/g;"          \
+	"print \"$c\\n\", join('|', @ARGV), \"\\n\", map { \"$_=$ENV{$_}\\n\" } sort keys %ENV;"                  \
+	"print map { \"$_ \" . (readlink \"/proc/self/fd/$_\") =~ s/:.*//r . \"\\n\" } grep { -e \"/proc/self/fd/$_\" } 0 .. 9"
+
+/* In all that it can see of itself it is as one that was begun with its arguments. */
+static void loaded_ahead_it_is_as_any_other(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *perl = "/usr/bin/perl";
+	const char *const argv[] = { perl, "-e", TELLS, "a b", "", "-version", "\xff\"'\n", "", NULL };
+	const char *plain = said_by_other(argv, &arena);
+	assert_non_null(strstr(plain, "a b||-version|"));
+	assert_non_null(strstr(plain, "\n0 /dev/null\n1 pipe\n2 pipe\n"));
+	assert_string_equal(said_by_loaded(argv, "perl", &arena), plain);
+
+	/* more than there is room for where others see it */
+	size_t size = 100000;
+	char *huge = arena_alloc(&arena, size + 1);
+	memset(huge, 'x', size);
+	huge[size] = '\0';
+	const char *const much[] = { perl, "-e", "print qq($$\n), length $ARGV[0], $ARGV[1]", huge, " end\n", NULL };
+	assert_string_equal(said_by_loaded(much, "perl", &arena), "100000 end\n");
+
+	/* a script: its shell waits */
+	const char *script = arena_printf(&arena, "%s/test_spawn.%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", getpid());
+	FILE *file = fopen(script, "w");
+	assert_non_null(file);
+	fputs("#!/bin/sh\necho $$; printf '%s|' \"$0\" \"$@\" \"$LD_PRELOAD\"; echo; exec /usr/bin/perl -e 'print \"perl\\n\"'\n", file);
+	fchmod(fileno(file), 0755);
+	fclose(file);
+	const char *const scripted[] = { script, "-a", "b c", "", NULL };
+	plain = said_by_other(scripted, &arena);
+	assert_string_equal(said_by_loaded(scripted, "test_spawn", &arena), plain);
+	assert_string_equal(plain, arena_printf(&arena, "%s|-a|b c|||\nperl\n", script));
+	unlink(script);
+}
+
+/* What cannot wait, or waits no more, or is another one, is begun as if nothing had been loaded; and is gone. */
+static void what_cannot_wait_is_begun_anew(void **state)
+{
+	(void)state;
+	const char *library = getenv("GPUFERRY_AHEAD"), *perl = "/usr/bin/perl";
+	const struct {
+		const char *what, *program, *library;
+		bool killed;
+		const char *argv[5], *says;
+	} table[] = {
+		{ "linked statically", getenv("GPUFERRY_STATIC"), library, false, { getenv("GPUFERRY_STATIC"), "a", "b" }, "2 a b\n" },
+		{ "no library", perl, "/none/ahead.so", false, { perl, "-e", "print qq(said\n)" }, "said\n" },
+		{ "no library of that kind", perl, "/etc/passwd", false, { perl, "-e", "print qq(said\n)" }, "said\n" },
+		{ "killed", perl, library, true, { perl, "-e", "print qq(said\n)" }, "said\n" },
+		{ "another one", perl, library, false, { "/bin/sh", "-c", "echo said" }, "said\n" },
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct arena arena ARENA_SCOPED = { 0 };
+		if (!table[i].program) {
+			print_message("# %s: no such program could be built here\n", table[i].what);
+			continue;
+		}
+		struct spawned *loaded = load(table[i].program, table[i].library, &arena);
+		pid_t pid = table[i].killed || i + 1 == COUNT(table) ? child_of(getpid(), "perl") : 0;
+		if (table[i].killed)
+			kill(pid, SIGKILL);
+		const char *said = said_by(table[i].argv, &loaded, &arena);
+		if (strcmp(said, table[i].says) != 0)
+			fail_msg("%s: %s", table[i].what, said);
+		assert_true(!pid || test_gone(pid));
+	}
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct spawned *loaded = NULL;
+	assert_int_equal(spawn_load(perl, "/with blank/ahead.so", &arena, &loaded), EINVAL);
+	assert_int_equal(spawn_load("no-such-program", library, &arena, &loaded), ENOENT);
+	assert_null(loaded);
+	/* not needed after all */
+	loaded = load(perl, library, &arena);
+	pid_t pid = child_of(getpid(), "perl");
+	spawn_end(&loaded, &arena, NULL);
+	assert_null(loaded);
+	assert_true(test_gone(pid));
+}
+
+/* Who began a long one is killed: nobody goes on encoding, and nothing that was loaded waits for ever. */
 static void a_long_one_ends_with_us(void **state)
 {
 	(void)state;
-	int pids[2];
-	pid_t pid = 0;
-	assert_int_equal(pipe(pids), 0);
-	pid_t child = fork();
-	if (!child) {
-		struct arena arena = { 0 };
-		struct spawned *spawned;
-		struct bytes line = { "", 0 };
-		static const char *const argv[] = { "sh", "-c", "echo $$; trap '' PIPE TERM HUP; while :; do sleep 1; done", NULL };
-		if (spawn_begin(argv, &arena, &spawned))
-			_exit(1);
-		while (!spawn_line(spawned, &line))
-			spawn_wait(&spawned, 1, -1, 1000);
-		pid = atoi(line.data);
-		if (write(pids[1], &pid, sizeof pid) != sizeof pid)
-			_exit(1);
-		pause();
+	static const char endless[] = "$SIG{$_} = 'IGNORE' for qw(PIPE TERM HUP); $| = 1; print qq(runs\n); sleep 1 while 1";
+	static const char *const argv[] = { "/usr/bin/perl", "-e", endless, NULL };
+	enum { BEGUN, LOADED, TOLD, WAYS };
+	for (int way = 0; way < WAYS; way++) {
+		int done[2];
+		char byte;
+		assert_int_equal(pipe(done), 0);
+		pid_t child = fork();
+		if (!child) {
+			struct arena arena = { 0 };
+			struct spawned *spawned = NULL, *loaded = NULL;
+			struct bytes line;
+			if (way != BEGUN && spawn_load(argv[0], getenv("GPUFERRY_AHEAD"), &arena, &loaded))
+				_exit(1);
+			if (way != LOADED && spawn_begin(argv, &loaded, &arena, &spawned))
+				_exit(1);
+			while (way != LOADED && !spawn_line(spawned, &line))
+				spawn_wait(&spawned, 1, -1, 1000);
+			if (write(done[1], "", 1) != 1)
+				_exit(1);
+			for (;;)
+				pause();
+		}
+		assert_int_equal(read(done[0], &byte, 1), 1);
+		pid_t pid = child_of(child, "perl");
+		if (way == LOADED)
+			usleep(100000); /* it waits */
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		assert_true(test_gone(pid));
+		close(done[0]);
+		close(done[1]);
 	}
-	assert_int_equal(read(pids[0], &pid, sizeof pid), sizeof pid);
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-	assert_true(test_gone(pid));
-	close(pids[0]);
-	close(pids[1]);
 }
 
 int main(void)
@@ -321,6 +483,8 @@ int main(void)
 		cmocka_unit_test(long_ones_are_read_while_they_run),
 		cmocka_unit_test(what_was_said_before_is_there),
 		cmocka_unit_test(a_long_one_ends_with_us),
+		cmocka_unit_test(loaded_ahead_it_is_as_any_other),
+		cmocka_unit_test(what_cannot_wait_is_begun_anew),
 		cmocka_unit_test(no_descriptor_leaks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,9 +178,13 @@ static pid_t kill_from_outside(void)
 
 static void film_run(struct film *film)
 {
+	struct spawned *loaded = NULL; /* as the verb does */
 	pid_t killer = film->kill ? kill_from_outside() : 0;
+	spawn_load(film->options.tools.ffmpeg, getenv("GPUFERRY_AHEAD"), &film->stage.arena, &loaded);
+	film->options.loaded = &loaded;
 	film->done = transcode_run(
 	        film->stage.real, &film->job, &film->options, &film->stage.arena, &film->err, &film->result);
+	spawn_end(&loaded, &film->stage.arena, NULL);
 	if (killer > 0) {
 		kill(killer, SIGKILL);
 		waitpid(killer, NULL, 0);

@@ -162,6 +162,37 @@ for signal in $signals; do
 		[ "$(ls "$signal".a*.ts | wc -l)" = "$(grep -c '\.ts' "$signal.audio.m3u8")" ]
 	ok "SIG$signal leaves HLS that can be played, and nothing else"
 done
+
+# ---- ffmpeg is loaded before it is known what it shall do
+
+loaded() { pgrep -f "^$work/own/ffmpeg $1" >/dev/null; }
+await_loaded() { for _ in $(seq 600); do loaded "$1" && return; sleep 0.1; done; return 1; }
+await_none() { for _ in $(seq 100); do loaded "" || return 0; sleep 0.1; done; return 1; }
+mkdir own
+ln -s "$(command -v ffmpeg)" own/ffmpeg
+ln -s "$(command -v ffprobe)" own/ffprobe
+"$gpuferry" transcode --quiet --prefer software --ffmpeg "$work/own/ffmpeg" long.mkv own.m3u8 2>err &
+pid=$!
+await own.m3u8
+video=$(pgrep -P $pid -f ' -an ')
+[ "$(tr '\0' '\n' <"/proc/$video/environ" | grep -c '^LD_PRELOAD=/.*/ahead.so$')" = 1 ] &&
+	tr '\0' '\n' <"/proc/$video/cmdline" | grep -qx file:long.mkv && [ "$(pgrep -cf "^$work/own/ffmpeg ")" = 2 ]
+ok "the video's program is the one that was loaded, and looks as any other"
+kill -TERM $pid
+wait $pid
+run "$gpuferry" transcode --prefer software --ffmpeg "$work/own/ffmpeg" "$0" text.mp4
+[ $code = 1 ] && one_line && await_none; ok "where the film is none, nothing stays loaded"
+rm own/ffprobe
+printf '#!/bin/sh\nexec sleep 1234.6\n' >own/ffprobe
+chmod +x own/ffprobe
+for signal in TERM KILL; do
+	cp hd.mp4 unread.mp4
+	"$gpuferry" transcode --quiet --prefer software --ffmpeg "$work/own/ffmpeg" unread.mp4 unread.m3u8 2>err &
+	pid=$!
+	await_loaded -version && kill -$signal $pid && ! wait $pid 2>/dev/null && await_none; ok "SIG$signal while it waits ends it too"
+	pkill -f '^sleep 1234.6'
+done
+
 (trap '' HUP; exec "$gpuferry" transcode --quiet --prefer software long.mkv nohup.m3u8 2>err) &
 pid=$!
 await nohup.m3u8

@@ -76,6 +76,18 @@ const char *place_kept(struct arena *arena)
 	return home && *home == '/' ? arena_printf(arena, "%s/.cache/gpuferry", home) : NULL;
 }
 
+const char *place_ahead(struct arena *arena)
+{
+	char own[4096];
+	ssize_t size = readlink("/proc/self/exe", own, sizeof own);
+	const char *slash = size > 0 ? memrchr(own, '/', (size_t)size) : NULL;
+	const char *folder = slash ? arena_strndup(arena, own, (size_t)(slash - own)) : "/";
+	const char *beside = arena_printf(arena, "%s/ahead.so", folder);
+	if (store_is_own(folder) && access(beside, R_OK) == 0)
+		return beside;
+	return access(GPUFERRY_AHEAD, R_OK) == 0 ? GPUFERRY_AHEAD : NULL;
+}
+
 /* Failed outweighs broken, broken outweighs unmeasured: the worst of many. */
 static int worse(int left, int right)
 {

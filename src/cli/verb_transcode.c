@@ -6,6 +6,7 @@
 #include "media/kept.h"
 #include "media/transcode.h"
 #include "sys/nvml.h"
+#include "sys/spawn.h"
 #include "sys/stop.h"
 
 struct asked {
@@ -16,6 +17,7 @@ struct asked {
 	struct job_engine engine, software;
 	bool has_software;
 	struct job_tools tools;
+	struct spawned *loaded; /* ffmpeg; NULL */
 };
 
 /* ---- what was typed ------------------------------------------------------------------- */
@@ -159,6 +161,14 @@ static bool choose(struct asked *asked, struct arena *arena, struct err *err)
 	       (!software || job_engine(&asked->job, proofs, software, &drm, arena, err, &asked->software));
 }
 
+/* ffmpeg is loaded beside everything that comes before it is told what to do. Where that cannot be it is begun later. */
+static void load(struct asked *asked, const char *ffmpeg, struct arena *arena)
+{
+	const char *library = asked->app->print ? NULL : place_ahead(arena);
+	if (library)
+		spawn_load(ffmpeg, library, arena, &asked->loaded);
+}
+
 /* Everything that can refuse does so before a program is proven or run. */
 static bool prepare(struct asked *asked, char **argv, struct arena *arena, struct err *err)
 {
@@ -167,9 +177,11 @@ static bool prepare(struct asked *asked, char **argv, struct arena *arena, struc
 	struct job_wish wish;
 	struct ffmpeg ffmpeg = { 0 };
 	struct input *input = arena_new(arena, struct input);
-	return take_wish(app, arena, err, &wish) &&
-	       ffmpeg_find(world, app->ffmpeg, arena, err, &ffmpeg, &(struct world_stat){ 0 }) &&
-	       kept_input(world, ffmpeg.path, argv[0], place_kept(arena), app->fresh, arena, err, input) &&
+	if (!take_wish(app, arena, err, &wish) ||
+	        !ffmpeg_find(world, app->ffmpeg, arena, err, &ffmpeg, &(struct world_stat){ 0 }))
+		return false;
+	load(asked, ffmpeg.path, arena);
+	return kept_input(world, ffmpeg.path, argv[0], place_kept(arena), app->fresh, arena, err, input) &&
 	       job_make(input, argv[1], &wish, arena, err, &asked->job) &&
 	       (app->print || transcode_may(&asked->job, app->overwrite, arena, err)) &&
 	       choose(asked, arena, err);
@@ -374,6 +386,7 @@ static int run(struct asked *asked, int64_t stall, struct arena *arena)
 	struct err err = { 0 };
 	struct transcode_result result;
 	const struct transcode_options options = { .tools = asked->tools,
+		.loaded = &asked->loaded,
 		.engine = &asked->engine,
 		.software = asked->has_software ? &asked->software : NULL,
 		.work = asked->app->work,
@@ -431,6 +444,7 @@ int verb_transcode(struct app *app, int argc, char **argv)
 		code = print_line(&asked, app->arena);
 	else
 		code = run(&asked, stall, app->arena);
+	spawn_end(&asked.loaded, app->arena, NULL);
 	world_close(asked.world);
 	return code;
 }

@@ -308,7 +308,8 @@ static void remove_untold(const struct run *run, int of)
 
 static bool begin(struct run *run, int of, const char *const *argv)
 {
-	int error = spawn_begin(argv, run->arena, &run->program[of]);
+	struct spawned **loaded = of == VIDEO ? run->options->loaded : NULL;
+	int error = spawn_begin(argv, loaded, run->arena, &run->program[of]);
 	return error ? err_errno(run->err, error, "%s", text_shown(run->arena, run->options->tools.ffmpeg)) : true;
 }
 
@@ -443,8 +444,10 @@ static bool try_once(struct run *run, const struct job_engine *engine)
 	run->finished[VIDEO] = false;
 	tell(run, TRANSCODE_BEGINS, attempt, 0);
 	const char *pattern = segment_pattern(run, kind_of(run), run->arena);
-	if (!begin(run, VIDEO, job_video(run->job, engine, &run->options->tools, &from, pattern, run->arena)) ||
-	        !begin_audio(run) || !watch(run, attempt, &stalled))
+	/* the audio first: it loads while what was loaded ahead still may */
+	if (!begin_audio(run) ||
+	        !begin(run, VIDEO, job_video(run->job, engine, &run->options->tools, &from, pattern, run->arena)) ||
+	        !watch(run, attempt, &stalled))
 		return false;
 	spawn_end(&run->program[VIDEO], run->arena, &outcome);
 	attempt->ms = clock_ms() - run->tried;
@@ -504,7 +507,7 @@ static bool finish_with(struct run *run, const char *what, const char *const *ar
 {
 	struct spawned *program = NULL;
 	struct outcome outcome;
-	int error = spawn_begin(argv, run->arena, &program);
+	int error = spawn_begin(argv, NULL, run->arena, &program);
 	if (error)
 		return err_errno(run->err, error, "%s", argv[0]);
 	while (!spawn_ended(program) && !(run->stopped = stop_asked()))

@@ -43,6 +43,7 @@ struct transcode_event {
 
 struct transcode_options {
 	struct job_tools tools;
+	struct spawned **loaded; /* ffmpeg, loaded ahead (sys/spawn.h), which the first video program may take; NULL */
 	const struct job_engine *engine, *software; /* software NULL: nothing goes on if the engine fails */
 	const char *work;                           /* a folder for what is in the making; NULL: beside the output */
 	bool replace;                               /* an output that is there already */

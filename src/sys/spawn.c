@@ -6,15 +6,18 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "sys/ahead.h"
 #include "sys/clock.h"
 
 enum {
@@ -73,21 +76,30 @@ static const char *program_path(const char *name, struct arena *arena)
 	return NULL;
 }
 
-static char **environment(struct arena *arena)
+/* preload: a library that is put before it; NULL */
+static char **environment(const char *preload, struct arena *arena)
 {
 	static const char *const passed[] = { "HOME", "SSH_AUTH_SOCK" };
-	char **list = arena_alloc(arena, 5 * sizeof *list);
+	char **list = arena_alloc(arena, 6 * sizeof *list);
 	size_t n = 0;
 	list[n++] = arena_strdup(arena, "PATH=" SAFE_PATH);
 	list[n++] = arena_strdup(arena, "LC_ALL=C");
 	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
 		if (getenv(passed[i]))
 			list[n++] = arena_printf(arena, "%s=%s", passed[i], getenv(passed[i]));
+	if (preload)
+		list[n++] = arena_printf(arena, "LD_PRELOAD=%s", preload);
 	return list;
 }
 
+/* How it is loaded ahead. */
+struct ahead {
+	const char *library; /* NULL: it is not */
+	int end;             /* the child's; becomes AHEAD_FD */
+};
+
 /* ends: the child's ends of stdin (-1: /dev/null), stdout and stderr */
-static int start(const struct command *command, const int ends[3], struct arena *arena, pid_t *ret)
+static int start(const struct command *command, const int ends[3], const struct ahead *ahead, struct arena *arena, pid_t *ret)
 {
 	const char *path = program_path(command->argv[0], arena);
 	if (!path)
@@ -104,7 +116,9 @@ static int start(const struct command *command, const int ends[3], struct arena 
 	for (int i = 0; i < 3; i++)
 		if (ends[i] >= 0)
 			posix_spawn_file_actions_adddup2(&actions, ends[i], i);
-	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+	if (ahead->library)
+		posix_spawn_file_actions_adddup2(&actions, ahead->end, AHEAD_FD);
+	posix_spawn_file_actions_addclosefrom_np(&actions, ahead->library ? AHEAD_FD + 1 : 3);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawnattr_setpgroup(&attributes, 0);
 	posix_spawnattr_setsigmask(&attributes, &none);
@@ -114,18 +128,15 @@ static int start(const struct command *command, const int ends[3], struct arena 
 	for (const char *const *word = command->argv; *word; word++)
 		*arena_push(arena, argv, n) = arena_strdup(arena, *word);
 	*arena_push(arena, argv, n) = NULL;
-	int error = posix_spawn(ret, path, &actions, &attributes, argv, environment(arena));
+	int error = posix_spawn(ret, path, &actions, &attributes, argv, environment(ahead->library, arena));
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return error;
 }
 
 /* Both ends above 2, so that moving them to 0, 1 and 2 in the child never hits one of them. */
-static int pipe_above(int ends[2])
+static int above(const int raw[2], int ends[2])
 {
-	int raw[2];
-	if (pipe2(raw, O_CLOEXEC))
-		return errno;
 	for (int i = 0; i < 2; i++) {
 		ends[i] = fcntl(raw[i], F_DUPFD_CLOEXEC, 3);
 		close(raw[i]);
@@ -137,14 +148,26 @@ static int pipe_above(int ends[2])
 	return EMFILE;
 }
 
-static int open_and_start(const struct command *command, struct arena *arena, struct child *child)
+static int pipe_above(int ends[2])
+{
+	int raw[2];
+	return pipe2(raw, O_CLOEXEC) ? errno : above(raw, ends);
+}
+
+static int socket_above(int ends[2])
+{
+	int raw[2];
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, raw) ? errno : above(raw, ends);
+}
+
+static int open_and_start(const struct command *command, const struct ahead *ahead, struct arena *arena, struct child *child)
 {
 	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	int error = 0;
 	for (int i = command->input.size ? 0 : 1; i < 3 && !error; i++)
 		error = pipe_above(pipes[i]);
 	if (!error)
-		error = start(command, (int[]){ pipes[0][0], pipes[1][1], pipes[2][1] }, arena, &child->pid);
+		error = start(command, (int[]){ pipes[0][0], pipes[1][1], pipes[2][1] }, ahead, arena, &child->pid);
 	close_end(&pipes[0][0]);
 	close_end(&pipes[1][1]);
 	close_end(&pipes[2][1]);
@@ -295,7 +318,7 @@ static const char *const *ends_with_us(const char *const *argv, struct arena *ar
 	return words.word;
 }
 
-static bool begin(struct run_job *job, struct arena *arena, struct child *child)
+static bool begin(struct run_job *job, const struct ahead *ahead, struct arena *arena, struct child *child)
 {
 	struct command started = job->command, *command = &started;
 	size_t max = command->output_max ? command->output_max : OUTPUT_MAX;
@@ -312,7 +335,7 @@ static bool begin(struct run_job *job, struct arena *arena, struct child *child)
 	if (command->ends_with_us)
 		command->argv = ends_with_us(command->argv, arena);
 	job->error =
-	        command->argv && command->argv[0] && *command->argv[0] ? open_and_start(command, arena, child) : ENOENT;
+	        command->argv && command->argv[0] && *command->argv[0] ? open_and_start(command, ahead, arena, child) : ENOENT;
 	if (job->error)
 		child_release(child);
 	return !job->error;
@@ -366,7 +389,7 @@ void spawn_run_each(struct run_job *jobs, size_t n, unsigned at_once, struct are
 		while (next < n && now < at_once) {
 			struct run_job *job = &jobs[next++];
 			running[now].job = job;
-			now += begin(job, arena, &running[now].child);
+			now += begin(job, &(struct ahead){ 0 }, arena, &running[now].child);
 		}
 		if (now)
 			wait_for(running, now, polls);
@@ -400,18 +423,76 @@ struct spawned {
 	struct child child;
 	size_t taken; /* of its output */
 	bool ended;
+	const char *loaded; /* the program, while it waits for its arguments; NULL: it has them */
+	int ahead;          /* where it is told them */
 };
 
-int spawn_begin(const char *const *argv, struct arena *arena, struct spawned **ret)
+static int begin_long(const struct command *command, const struct ahead *ahead, struct arena *arena, struct spawned **ret)
 {
-	struct run_job job = { .command = { .argv = argv, .output_max = SIZE_MAX / 4, .ends_with_us = true } };
+	struct run_job job = { .command = *command };
 	struct child child;
-	if (!begin(&job, arena, &child))
+	job.command.output_max = SIZE_MAX / 4;
+	if (!begin(&job, ahead, arena, &child))
 		return job.error;
-	struct spawned *spawned = arena_new(arena, struct spawned);
-	spawned->child = child;
-	*ret = spawned;
+	*ret = arena_new(arena, struct spawned);
+	**ret = (struct spawned){ .child = child, .ahead = -1 };
 	return 0;
+}
+
+int spawn_load(const char *program, const char *library, struct arena *arena, struct spawned **ret)
+{
+	char room[AHEAD_ROOM];
+	memset(room, ' ', sizeof room - 1);
+	room[sizeof room - 1] = '\0';
+	const char *const argv[1 + AHEAD_WORDS + 1] = { program, AHEAD_WORD, room, NULL };
+	int ends[2];
+	if (strpbrk(library, ": ")) /* of which the loader makes two */
+		return EINVAL;
+	int error = socket_above(ends);
+	if (error)
+		return error;
+	error = begin_long(&(struct command){ .argv = argv }, &(struct ahead){ library, ends[1] }, arena, ret);
+	close(ends[1]);
+	if (error) {
+		close(ends[0]);
+		return error;
+	}
+	(*ret)->loaded = program;
+	(*ret)->ahead = ends[0];
+	return 0;
+}
+
+/* False: it cannot wait, or has ended. */
+static bool tell_words(struct spawned *loaded, const char *const *words, struct arena *arena)
+{
+	char waits;
+	uint32_t size = 0;
+	for (const char *const *word = words; *word; word++)
+		size += (uint32_t)strlen(*word) + 1;
+	char *told = arena_alloc(arena, sizeof size + size), *at = mempcpy(told, &size, sizeof size);
+	for (const char *const *word = words; *word; word++)
+		at = mempcpy(at, *word, strlen(*word) + 1);
+	const struct timeval patience = { .tv_sec = DEADLINE_MS / 1000 };
+	setsockopt(loaded->ahead, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	setsockopt(loaded->ahead, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+	bool done = recv(loaded->ahead, &waits, 1, 0) == 1 &&
+	            send(loaded->ahead, told, (size_t)(at - told), MSG_NOSIGNAL) == at - told;
+	close_end(&loaded->ahead);
+	loaded->loaded = NULL;
+	return done;
+}
+
+int spawn_begin(const char *const *argv, struct spawned **loaded, struct arena *arena, struct spawned **ret)
+{
+	if (loaded && *loaded) {
+		if (strcmp((*loaded)->loaded, argv[0]) == 0 && tell_words(*loaded, argv + 1, arena)) {
+			*ret = *loaded;
+			*loaded = NULL;
+			return 0;
+		}
+		spawn_end(loaded, arena, NULL);
+	}
+	return begin_long(&(struct command){ .argv = argv, .ends_with_us = true }, &(struct ahead){ 0 }, arena, ret);
 }
 
 void spawn_yield(const struct spawned *spawned)
@@ -520,6 +601,7 @@ void spawn_end(struct spawned **spawned, struct arena *arena, struct outcome *re
 	struct run_job job = { 0 };
 	if (!*spawned)
 		return;
+	close_end(&(*spawned)->ahead);
 	finish(&job, &(*spawned)->child, true, arena);
 	*spawned = NULL;
 	if (ret)
