@@ -445,7 +445,7 @@ int spawn_load(const char *program, const char *library, struct arena *arena, st
 	memset(room, ' ', sizeof room - 1);
 	room[sizeof room - 1] = '\0';
 	const char *const argv[1 + AHEAD_WORDS + 1] = { program, AHEAD_WORD, room, NULL };
-	int ends[2];
+	int ends[2] = { -1, -1 };
 	if (strpbrk(library, ": ")) /* of which the loader makes two */
 		return EINVAL;
 	int error = socket_above(ends);
