@@ -325,6 +325,11 @@ static void test_lost(void **state)
 		/* what says more is told */
 		{ "[h264 @ 0x1] CUDA_ERROR_OUT_OF_MEMORY: out of memory\n[h264 @ 0x1] hardware accelerator failed to decode picture\n",
 		        "cuda-memory", "CUDA_ERROR" },
+		/* nor is what comes behind the decoder */
+		{ "[h264_vaapi @ 0x55] Failed to end picture encode issue: 34 (HW busy now).\n"
+		  "Error submitting video frame to the encoder\n",
+		        NULL, NULL },
+		{ "[vost#0:0/h264_vaapi @ 0x5] Error submitting a packet to the muxer: Input/output error\n", NULL, NULL },
 		/* damage in the film is none, and does not hide one */
 		{ "Error while decoding stream #0:0: Invalid data found when processing input\n", NULL, NULL },
 		{ "[dec:h264 @ 0x6] Error submitting packet to decoder: Invalid data found when processing input\n", NULL, NULL },

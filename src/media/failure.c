@@ -392,7 +392,8 @@ static const struct {
 	bool begins;
 } lost[] = {
 	{ "Error while decoding stream", true },
-	{ "Error submitting ", true },
+	{ "Error submitting packet to decoder", true }, /* others are of the encoder and the muxer */
+	{ "Error submitting EOF to decoder", true },
 	{ "Decoding error:", true },
 	{ "HW accel ", true },
 	{ "Failed to create slice", true },
