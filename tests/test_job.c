@@ -317,8 +317,10 @@ static void test_joining(void **state)
 	        "/f -hide_banner -nostdin -v error -y -copyts -itsoffset -0.041708 -protocol_whitelist file -f nut "
 	        "-i file:w/v.nut -map 0:v -c copy -bsf:v 'setts=pts=PTS:dts=if(lt(N\\,16)\\,STARTPTS-16+N\\,DTS)' -f mov "
 	        "file:w/s.mov");
-	assert_string_equal(job_list("v.nut", "s.mov", 6006000, &arena),
-	        "ffconcat version 1.0\nfile v.nut\nduration 6.006000\nfile s.mov\n");
+	const struct job_stream streams[] = { { "w/v.nut", 41708, 0 }, { "w/x/s.mov", 6047708, 2 }, { "t.mov", 9000000, 2 } };
+	assert_string_equal(job_list(streams, 2, &arena), "ffconcat version 1.0\nfile v.nut\nduration 6.006000\nfile s.mov\n");
+	assert_string_equal(job_list(streams, 3, &arena),
+	        "ffconcat version 1.0\nfile v.nut\nduration 6.006000\nfile s.mov\nduration 2.952292\nfile t.mov\n");
 }
 
 /* What ffmpeg's own parser makes of a value: a name in a graph that is whole again. */

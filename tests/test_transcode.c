@@ -125,7 +125,8 @@ struct film {
 	struct stage stage;
 	struct input input;
 	struct job job;
-	struct job_engine hardware, software;
+	struct job_engine hardware, undecoded, software;
+	const struct job_engine *engines[TRANSCODE_ATTEMPTS + 1];
 	struct transcode_options options;
 	struct transcode_result result;
 	struct err err;
@@ -146,9 +147,10 @@ static struct film *film_open(struct film *film, const char *script, const char 
 	        !job_engine(&film->job, &proofs, &list[first], &drm, arena, &err, &film->hardware) ||
 	        !job_engine(&film->job, &proofs, &list[first + 1], &drm, arena, &err, &film->software))
 		fail_msg("%s", err.text);
+	film->engines[0] = &film->hardware;
+	film->engines[1] = &film->software;
 	film->options = (struct transcode_options){ .tools = { film->stage.path, "5.1", &proofs.filters },
-		.engine = &film->hardware,
-		.software = &film->software,
+		.engines = film->engines,
 		.stall_ms = 20000, /* where nothing hangs, a machine under load is not taken for one that does */
 		.start_ms = 60000 };
 	return film;
@@ -236,6 +238,30 @@ static bool same_times(const char *left, const char *right)
 	return *left == *right;
 }
 
+/* Where a playlist of this HLS says that another encoder's segments follow, in segments: "1 2 ". */
+static const char *breaks_in(struct film *film, const char *ending)
+{
+	struct words names;
+	struct arena *arena = &film->stage.arena;
+	const char *breaks = "";
+	assert_int_equal(world_list(film->stage.real, film->stage.folder, arena, &names), 0);
+	for (size_t i = 0; i < names.n; i++) {
+		struct bytes text, line;
+		double seconds = 0;
+		if (!text_ends(names.word[i], ending))
+			continue;
+		text = test_read(arena, arena_printf(arena, "%s/%s", film->stage.folder, names.word[i]));
+		for (size_t cursor = 0; text_line(text, &cursor, &line);) {
+			const char *said = arena_strndup(arena, line.data, line.size);
+			if (text_starts(said, "#EXTINF:"))
+				seconds += strtod(said + strlen("#EXTINF:"), NULL);
+			if (strcmp(said, "#EXT-X-DISCONTINUITY") == 0)
+				breaks = arena_printf(arena, "%s%.0f ", breaks, seconds / JOB_SEGMENT_SECONDS);
+		}
+	}
+	return breaks;
+}
+
 static void check_film(struct film *film, const char *ending, const char *name)
 {
 	if (!film->done)
@@ -253,6 +279,12 @@ static void check_film(struct film *film, const char *ending, const char *name)
 		fail_msg("%s, %s: other audio", name, ending);
 	assert_int_equal(film->result.end, TRANSCODE_WHOLE);
 	assert_true(film->result.output);
+	const char *video = breaks_in(film, ".video.m3u8"), *audio = breaks_in(film, ".audio.m3u8");
+	unsigned encoders = 0;
+	for (unsigned i = 0; i < film->result.n_attempts; i++)
+		encoders += film->result.attempt[i].segments > 0;
+	if (film->job.form == JOB_HLS && (strcmp(video, audio) != 0 || strlen(video) != 2 * (encoders - 1)))
+		fail_msg("%s: %u encoders, and the playlists break at %sand %s", name, encoders, video, audio);
 }
 
 /* ---- the cases --------------------------------------------------------------------------------- */
@@ -662,12 +694,15 @@ static void test_pace(void **state)
 		        400, "video", 1, false                                                                         \
 	}
 
-static const char *card_script(const char *card, const char *ends, struct arena *arena)
+/* How it ends, and how when it is begun again. */
+static const char *card_script(const char *card, const char *ends, const char *again, struct arena *arena)
 {
 	const char *beds = getenv("GPUFERRY_BEDS");
 	return arena_printf(arena,
-	        "exec env BED_VA=%s BED_VA_ENDS=%s LD_PRELOAD=%s/node.so LIBVA_DRIVERS_PATH=%s /usr/bin/ffmpeg \"$@\"", card,
-	        ends, beds, beds);
+	        "ends=%s\n"
+	        "case \" $* \" in *' -an '*) [ ! -e \"$0.begun\" ] || ends=%s; : >\"$0.begun\" ;; esac\n"
+	        "exec env BED_VA=%s BED_VA_ENDS=$ends LD_PRELOAD=%s/node.so LIBVA_DRIVERS_PATH=%s /usr/bin/ffmpeg \"$@\"",
+	        ends, again, card, beds, beds);
 }
 
 static bool lacks_card(struct arena *arena)
@@ -680,21 +715,32 @@ static bool lacks_card(struct arena *arena)
 }
 
 /* A card that decodes, scales and encodes, and its driver (tests/beds): the frames never leave it. What it fails to decode
- * ffmpeg leaves out, and says that all went well. */
+ * ffmpeg leaves out, and says that all went well: the processor decodes from there on, and the card encodes, until that
+ * fails too. */
 static void test_card(void **state)
 {
 	(void)state;
 	static struct proof card[] = { CARD(PROOF_ENCODE, "h264_vaapi", "h264"),
 		CARD(PROOF_DECODE, "h264", "h264"), CARD(PROOF_FILTER, "scale_vaapi", "") };
 	static const struct proofs of_card = { .list = card, .n = COUNT(card) };
+	static const char decoder[] = "the GPU's decoder failed", encoder[] = "failed on a picture";
 	static const struct {
-		const char *ends;
-		const char *why;
-		unsigned least, most; /* segments of it */
-	} case_of[] = { { "nothing:", NULL, 3, 3 }, { "decode:0", "the GPU's decoder failed", 0, 0 },
-		{ "decode:120", "the GPU's decoder failed", 0, 1 }, { "decode:120-120", "the GPU's decoder failed", 0, 1 },
-		{ "buffer:120-120", "the GPU's decoder failed", 0, 1 }, { "decode:190", "the GPU's decoder failed", 0, 2 },
-		{ "encode:120", "failed on a picture", 0, 1 } };
+		const char *ends, *again;
+		const char *why[TRANSCODE_ATTEMPTS];
+		unsigned least, most; /* segments of the first one */
+		bool file;            /* into a file too */
+	} case_of[] = {
+		{ "nothing:", "nothing:", { NULL }, 3, 3, true },
+		{ "decode:0", "nothing:", { decoder }, 0, 0, false },
+		{ "decode:120", "nothing:", { decoder }, 0, 1, false },
+		{ "decode:120-120", "decode:0", { decoder }, 0, 1, true }, /* which is not asked again */
+		{ "buffer:120-120", "nothing:", { decoder }, 0, 1, false },
+		{ "decode:190", "nothing:", { decoder }, 0, 2, false },
+		{ "encode:120", "nothing:", { encoder }, 0, 1, true },
+		{ "decode:100", "encode:80", { decoder, encoder }, 0, 1, true },
+		{ "decode:100", "encode:0", { decoder, encoder }, 0, 1, true }, /* the second one gives no segment */
+		{ "decode:0", "encode:0", { decoder, encoder }, 0, 0, true },
+	};
 	struct arena arena ARENA_SCOPED = { 0 };
 	if (lacks_card(&arena))
 		skip();
@@ -702,27 +748,39 @@ static void test_card(void **state)
 	clip = arena_printf(&shared, "%s/card.mp4", base);
 	run_line(arena_printf(&shared, "ffmpeg -v error -y -i %s -c:a copy -c:v libx264 -preset veryfast -refs 1 -bf 0 %s", steady,
 	        clip));
-	for (size_t form = 0; form < COUNT(endings); form += 2) {
+	for (size_t form = 0; form < COUNT(endings); form++) {
 		make_direct(form);
 		for (size_t i = 0; i < COUNT(case_of); i++) {
 			struct film film;
 			struct err err = { 0 };
-			if (form == 0 && i % 3) /* nothing, one picture, and the encoder */
+			if (strcmp(endings[form], "m3u8") != 0 && !case_of[i].file)
 				continue;
-			film_open(&film, card_script("card", case_of[i].ends, &arena), endings[form]);
+			const char *name = arena_printf(&arena, "%s, %s, %s", case_of[i].ends, case_of[i].again, endings[form]);
+			film_open(&film, card_script("card", case_of[i].ends, case_of[i].again, &arena), endings[form]);
 			assert_true(job_engine(&film.job, &of_card, &card[0], stage_intel(), &film.stage.arena, &err, &film.hardware));
 			assert_true(film.hardware.decodes);
+			film.undecoded = job_engine_undecoded(&film.job, &of_card, &film.hardware);
+			film.engines[1] = &film.undecoded;
+			film.engines[2] = &film.software;
 			film_run(&film);
-			check_film(&film, endings[form], case_of[i].ends);
-			const struct transcode_attempt *first = &film.result.attempt[0];
-			const char *why = first->failed ? failure_why(&first->failure, &arena) : "";
-			if (!case_of[i].why != !first->failed || (case_of[i].why && !strstr(why, case_of[i].why)))
-				fail_msg("%s: %s", case_of[i].ends, why);
-			if (first->failed && (first->failure.kind != FAILURE_BROKEN || !first->failure.cure))
-				fail_msg("%s: %s", case_of[i].ends, failure_kind_name(first->failure.kind));
-			if (first->segments < case_of[i].least || first->segments > case_of[i].most)
-				fail_msg("%s: %u segments", case_of[i].ends, first->segments);
-			assert_int_equal(film.result.n_attempts, case_of[i].why ? 2 : 1);
+			check_film(&film, endings[form], name);
+			const struct transcode_attempt *attempt = film.result.attempt;
+			unsigned failed = 0;
+			for (; failed < TRANSCODE_ATTEMPTS && case_of[i].why[failed]; failed++) {
+				const struct failure *failure = &attempt[failed].failure;
+				bool lost = case_of[i].why[failed] == decoder;
+				if (!attempt[failed].failed || attempt[failed].lost != lost || failure->kind != FAILURE_BROKEN ||
+				        !failure->cure || !strstr(failure_why(failure, &arena), case_of[i].why[failed]))
+					fail_msg("%s: %u: %s", name, failed, failure_why(failure, &arena));
+				if (attempt[failed + 1].engine != (lost ? &film.undecoded : &film.software))
+					fail_msg("%s: %u: %s goes on", name, failed, attempt[failed + 1].engine->encoder->name);
+				if ((attempt[failed].silent_ms >= 0) != (failed == 0 || attempt[failed].frames > 0))
+					fail_msg("%s: %u: silent for %lld ms", name, failed, (long long)attempt[failed].silent_ms);
+			}
+			assert_int_equal(film.result.n_attempts, failed + 1);
+			if (attempt[0].segments < case_of[i].least || attempt[0].segments > case_of[i].most)
+				fail_msg("%s: %u segments", name, attempt[0].segments);
+			printf("# %s: %u, %u, %u segments\n", name, attempt[0].segments, attempt[1].segments, attempt[2].segments);
 			if (film.job.form != JOB_HLS)
 				assert_int_equal(left_over(&film), 1);
 			film_close(&film);
@@ -751,7 +809,7 @@ static void test_card_maps(void **state)
 	        "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1) -tag:v hvc1 %s",
 	        clip));
 	for (size_t form = 0; form < COUNT(endings); form += 2) {
-		film_open(&film, card_script("mapper", "nothing:", &arena), endings[form]);
+		film_open(&film, card_script("mapper", "nothing:", "nothing:", &arena), endings[form]);
 		assert_true(film.input.range == RANGE_HDR10 && film.input.mastered);
 		assert_true(job_engine(&film.job, &of_card, &card[0], stage_intel(), &film.stage.arena, &err, &film.hardware));
 		assert_non_null(film.hardware.tone_map);

@@ -14,8 +14,8 @@ struct asked {
 	struct world *world;
 	struct job job;
 	struct encode_choice choice;
-	struct job_engine engine, software;
-	bool has_software;
+	struct job_engine engine, undecoded, software;
+	const struct job_engine *engines[TRANSCODE_ATTEMPTS + 1]; /* of these, those that there are; NULL behind them */
 	struct job_tools tools;
 	struct spawned *loaded; /* ffmpeg; NULL */
 };
@@ -156,9 +156,17 @@ static bool choose(struct asked *asked, struct arena *arena, struct err *err)
 	if (!best)
 		return no_encoder(&asked->choice, arena, err);
 	asked->job.codec = best->codec;
-	asked->has_software = software;
-	return job_engine(&asked->job, proofs, best, &drm, arena, err, &asked->engine) &&
-	       (!software || job_engine(&asked->job, proofs, software, &drm, arena, err, &asked->software));
+	if (!job_engine(&asked->job, proofs, best, &drm, arena, err, &asked->engine) ||
+	        (software && !job_engine(&asked->job, proofs, software, &drm, arena, err, &asked->software)))
+		return false;
+	asked->undecoded = job_engine_undecoded(&asked->job, proofs, &asked->engine);
+	size_t n = 0;
+	asked->engines[n++] = &asked->engine;
+	if (asked->engine.decodes)
+		asked->engines[n++] = &asked->undecoded;
+	if (software)
+		asked->engines[n++] = &asked->software;
+	return true;
 }
 
 /* ffmpeg is loaded beside everything that comes before it is told what to do. Where that cannot be it is begun later. */
@@ -203,6 +211,7 @@ static json_t *attempt_json(const struct transcode_attempt *attempt)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	json_t *object = engine_json(attempt->engine);
+	json_put(object, "decodes", json_tri(tri_of(attempt->engine->decodes)));
 	json_put(object, "first_segment", json_number(attempt->first));
 	json_put(object, "segments", json_number(attempt->segments));
 	json_put(object, "frames", json_number(attempt->frames));
@@ -312,8 +321,8 @@ static void tell_of(const struct asked *asked, const struct transcode_attempt *a
 	if (attempt->failure.sessions)
 		kept_tell_limit(folder, attempt->failure.sessions, now);
 	kept_tell_failure(folder, &(struct kept_failure){ now,
-	                          arena_printf(&arena, "%s failed in a transcode: %s", attempt->engine->encoder->name,
-	                                  failure_why(&attempt->failure, &arena)) });
+	                          arena_printf(&arena, "%s%s failed in a transcode: %s", attempt->lost ? "decoding for " : "",
+	                                  attempt->engine->encoder->name, failure_why(&attempt->failure, &arena)) });
 }
 
 static void show(void *data, const struct transcode_event *event)
@@ -336,10 +345,11 @@ static void show(void *data, const struct transcode_event *event)
 			show_progress(app, event, &arena);
 		return;
 	case TRANSCODE_FALLS_BACK:
-		printf("%s%s%s%s failed at %s: %s\n  software goes on\n", back, out_colour(app, YELLOW),
+		printf("%s%s%s%s failed at %s: %s\n  %s\n", back, out_colour(app, YELLOW),
 		        event->attempt->engine->encoder->name, out_plain(app),
 		        clock_text(event->at_us / 1000000, &arena),
-		        text_shown(&arena, failure_why(&event->attempt->failure, &arena)));
+		        text_shown(&arena, failure_why(&event->attempt->failure, &arena)),
+		        event->next->software ? "software goes on" : "it goes on with what the processor decodes");
 		break;
 	case TRANSCODE_JOINS:
 		if (app->terminal && !app->quiet)
@@ -387,8 +397,7 @@ static int run(struct asked *asked, int64_t stall, struct arena *arena)
 	struct transcode_result result;
 	const struct transcode_options options = { .tools = asked->tools,
 		.loaded = &asked->loaded,
-		.engine = &asked->engine,
-		.software = asked->has_software ? &asked->software : NULL,
+		.engines = asked->engines,
 		.work = asked->app->work,
 		.replace = asked->app->overwrite,
 		.stall_ms = (unsigned)stall * 1000,

@@ -198,6 +198,11 @@ static bool lists_filter(const struct words *filters, const char *text)
 	return ffmpeg_lists(filters, arena_strndup(&arena, text, strcspn(text, "=")));
 }
 
+static bool scales(const struct job *job, const struct proofs *proofs, const struct job_engine *engine)
+{
+	return engine->decodes || filter_of(proofs, engine->proof, USE_SCALE, engine->tone_map ? 10 : job->bits);
+}
+
 bool job_engine(const struct job *job, const struct proofs *proofs, const struct proof *best, const struct drm *drm,
         struct arena *arena, struct err *err, struct job_engine *ret)
 {
@@ -222,9 +227,18 @@ bool job_engine(const struct job *job, const struct proofs *proofs, const struct
 	engine.decodes = !engine.software && (!job->tone_map || engine.tone_map) &&
 	                 (!job->deinterlace || engine.deinterlace) && decodes(job, proofs, best) &&
 	                 filter_of(proofs, best, USE_SCALE, job->input->bits);
-	engine.scales = engine.decodes || filter_of(proofs, best, USE_SCALE, engine.tone_map ? 10 : job->bits);
+	engine.scales = scales(job, proofs, &engine);
 	*ret = engine;
 	return true;
+}
+
+struct job_engine job_engine_undecoded(
+        const struct job *job, const struct proofs *proofs, const struct job_engine *engine)
+{
+	struct job_engine other = *engine;
+	other.decodes = false;
+	other.scales = scales(job, proofs, &other);
+	return other;
 }
 
 const struct proof *job_software(const struct proofs *proofs, const struct proof *best)
@@ -621,7 +635,7 @@ const char *const *job_audio(const struct job *job, const struct job_tools *tool
 
 /* By the rate, which takes frames of a steady one, and the muxer's own unit of time: for Matroska ffmpeg 5 counts in
  * another one than it says. */
-bool job_joins_two(const struct job *job)
+bool job_joins_several(const struct job *job)
 {
 	return job->input->steady && job->form == JOB_MP4;
 }
@@ -631,7 +645,7 @@ bool job_joins_two(const struct job *job)
 static void put_decoding_times(struct line *line, const struct job *job, const struct job_stream *stream)
 {
 	put(line, "-bsf:v");
-	put_word(line, job_joins_two(job) ? arena_printf(line->arena, "setts=pts=PTS:dts=STARTPTS+(N-%u)*%u/%u/TB",
+	put_word(line, job_joins_several(job) ? arena_printf(line->arena, "setts=pts=PTS:dts=STARTPTS+(N-%u)*%u/%u/TB",
 	                                            stream->delay, job->input->rate_den, job->input->rate_num)
 	                                  : "setts=pts=PTS:dts=if(lt(N\\,16)\\,STARTPTS-16+N\\,DTS)");
 }
@@ -650,10 +664,17 @@ const char *const *job_rebase(const struct job *job, const struct job_tools *too
 	return ended(&line);
 }
 
-const char *job_list(const char *first, const char *second, int64_t apart_us, struct arena *arena)
+const char *job_list(const struct job_stream *streams, size_t n, struct arena *arena)
 {
-	return arena_printf(arena, "ffconcat version 1.0\nfile %s\nduration %s\nfile %s\n", first,
-	        seconds(apart_us, arena), second);
+	const char *text = "ffconcat version 1.0\n";
+	for (size_t i = 0; i < n; i++) {
+		const char *slash = strrchr(streams[i].path, '/');
+		text = arena_printf(arena, "%sfile %s\n", text, slash ? slash + 1 : streams[i].path);
+		if (i + 1 < n)
+			text = arena_printf(arena, "%sduration %s\n", text,
+			        seconds(streams[i + 1].start_us - streams[i].start_us, arena));
+	}
+	return text;
 }
 
 const char *const *job_join(const struct job *job, const struct job_tools *tools, const struct job_stream *video,

@@ -54,6 +54,9 @@ struct encode_job job_encode(const struct job *job);
 /* How `best` is put to use. False with err: it cannot be used for this job. */
 bool job_engine(const struct job *job, const struct proofs *proofs, const struct proof *best, const struct drm *drm,
         struct arena *arena, struct err *err, struct job_engine *ret);
+/* The same, of frames that the processor decodes. */
+struct job_engine job_engine_undecoded(
+        const struct job *job, const struct proofs *proofs, const struct job_engine *engine);
 /* The software that can go on for it; NULL: none was proven. */
 const struct proof *job_software(const struct proofs *proofs, const struct proof *best);
 
@@ -81,16 +84,16 @@ struct job_stream {
 	int64_t start_us; /* when its first frame is shown */
 	unsigned delay;   /* in frames */
 };
-/* Whether job_join can tell decoding times of both streams at once; else both have to be moved before. */
-bool job_joins_two(const struct job *job);
-/* Moves one of two streams to time zero, with its decoding times. */
+/* Whether job_join can tell decoding times of all streams at once; else each has to be moved before. */
+bool job_joins_several(const struct job *job);
+/* Moves one of several streams to time zero, with its decoding times. */
 const char *const *job_rebase(const struct job *job, const struct job_tools *tools, const struct job_stream *stream,
         const char *to, struct arena *arena);
-/* Video and audio become the output. list: the video is a list of two (job_list), and starts then; audio NULL: none. */
+/* Video and audio become the output. list: the video is a list (job_list), and starts then; audio NULL: none. */
 const char *const *job_join(const struct job *job, const struct job_tools *tools, const struct job_stream *video,
         bool list, const char *audio, const char *to, struct arena *arena);
-/* For ffmpeg's concat demuxer: the second file begins `apart_us` after the first. */
-const char *job_list(const char *first, const char *second, int64_t apart_us, struct arena *arena);
+/* For ffmpeg's concat demuxer: streams that follow each other, by the names of their files. */
+const char *job_list(const struct job_stream *streams, size_t n, struct arena *arena);
 
 /* Before the names of an HLS output's parts: its folder and name, with nothing in it that a URI would have to spell
  * otherwise. ffmpeg itself takes such a spelling for the name. */

@@ -26,6 +26,7 @@ enum {
 	LOOK_MS = 100,
 	TELL_MS = 200,
 	NEAR_US = 500,
+	HALF_US = JOB_SEGMENT_SECONDS * 500000, /* of a segment: two are never quite of one length */
 	MPEGTS_DELAY_US = 1400000, /* by which its muxer moves all times: twice -muxdelay's 0.7 s */
 	NVML_MS = 300,
 };
@@ -47,17 +48,20 @@ struct run {
 	const char *work;        /* a file: the folder for what is in the making */
 	struct store_work beside, apart; /* the output; and elsewhere, if that was asked for */
 	struct store_claim claim;        /* of the output */
+	const struct job_engine *next; /* goes on for the one that failed; NULL: none has */
 	struct spawned *program[PROGRAMS];
 	struct segments segments[PROGRAMS];
 	size_t shown[PROGRAMS]; /* in a playlist */
-	size_t audio_breaks;    /* number of the audio's segment that follows another encoder's; 0: none */
+	int64_t breaks_us[TRANSCODE_ATTEMPTS]; /* where another encoder's segments begin */
+	size_t n_breaks;
 	bool master, stopped, audio_done, audio_rests, disk_full;
 	bool finished[PROGRAMS]; /* as they say themselves */
 	bool unjoined;           /* a file: the video's last segment is still one of its own */
 	int64_t last_us;         /* of the last frame in it, where the input's frames come when they like; UNKNOWN_NUMBER */
 	int64_t began, tried; /* in ms: all of it, and the attempt that runs */
 	int64_t sign, told;   /* when the video last gave something, and when that was last told */
-	int64_t failed_sign;  /* of the attempt before; -1 */
+	struct transcode_attempt *silent; /* the failed one that nobody has given anything since; NULL: somebody has */
+	int64_t silent_since;             /* its last sign */
 };
 
 static const char *file_name(const char *path)
@@ -73,7 +77,10 @@ static int64_t end_of(const struct segments *segments)
 
 /* ---- names ---------------------------------------------------------------------------- */
 
-/* 'v': the first encoder's video, 's': software that goes on, 'a': audio */
+/* The video of each attempt, and the audio. */
+static const char video_kinds[] = "vst", audio_kind = 'a';
+_Static_assert(sizeof video_kinds == TRANSCODE_ATTEMPTS + 1, "one for each");
+
 static const char *segment_path(const struct run *run, char kind, size_t number, struct arena *arena)
 {
 	return run->hls ? arena_printf(arena, "%s.%c%05zu.ts", run->stem, kind, number)
@@ -89,12 +96,18 @@ static const char *segment_pattern(const struct run *run, char kind, struct aren
 
 static char kind_of(const struct run *run)
 {
-	return run->result->n_attempts > 1 ? 's' : 'v';
+	return video_kinds[run->result->n_attempts - 1];
 }
 
 static const char *in_work(const struct run *run, const char *name, struct arena *arena)
 {
 	return arena_printf(arena, "%s/%s", run->work, name);
+}
+
+/* A file: the segments of one encoder. */
+static const char *stream_path(const struct run *run, char kind, const char *ending, struct arena *arena)
+{
+	return arena_printf(arena, "%s/%c.%s", run->work, kind, ending);
 }
 
 static const char *playlist_path(const struct run *run, int of, struct arena *arena)
@@ -121,14 +134,31 @@ static void note_first(struct run *run)
 	run->result->output = true;
 }
 
-/* Of the audio as much as of the video, so that the two end together at any moment. */
-static size_t audio_to_show(const struct run *run, bool has_ended)
+/* The audio's segments that go with video that ends then. */
+static size_t audio_until(const struct run *run, int64_t end_us)
 {
 	const struct segments *audio = &run->segments[AUDIO];
 	size_t n = 0;
-	while (n < audio->n && (has_ended || audio->list[n].start_us < end_of(&run->segments[VIDEO])))
+	while (n < audio->n && audio->list[n].start_us < end_us - HALF_US)
 		n++;
 	return n;
+}
+
+/* Of the audio as much as of the video, so that the two end together at any moment. */
+static size_t audio_to_show(const struct run *run, bool has_ended)
+{
+	return has_ended ? run->segments[AUDIO].n : audio_until(run, end_of(&run->segments[VIDEO]));
+}
+
+/* Where the video's encoder is another one, the audio says so too: players number both by it (RFC 8216, 4.3.3.3). */
+static void break_audio(struct run *run)
+{
+	struct segments *audio = &run->segments[AUDIO];
+	for (size_t i = 0; i < run->n_breaks; i++) {
+		size_t at = audio_until(run, run->breaks_us[i]);
+		if (at < audio->n)
+			audio->list[at].breaks = true;
+	}
 }
 
 static bool publish(struct run *run, bool has_ended)
@@ -143,8 +173,7 @@ static bool publish(struct run *run, bool has_ended)
 	        !put_playlist(run, VIDEO, alone ? job->output : playlist_path(run, VIDEO, &arena), n_video, has_ended))
 		return false;
 	if (n_audio && (n_audio > run->shown[AUDIO] || has_ended)) {
-		if (run->audio_breaks && run->audio_breaks < n_audio)
-			run->segments[AUDIO].list[run->audio_breaks].breaks = true;
+		break_audio(run);
 		if (!put_playlist(run, AUDIO, playlist_path(run, AUDIO, &arena), n_audio, has_ended))
 			return false;
 	}
@@ -169,7 +198,7 @@ static bool join_last(struct run *run)
 	char kind = kind_of(run);
 	bool first = run->result->attempt[run->result->n_attempts - 1].segments == 1;
 	const char *path = segment_path(run, kind, run->segments[VIDEO].n - 1, &arena);
-	const char *stream = in_work(run, kind == 's' ? "s.nut" : "v.nut", &arena);
+	const char *stream = stream_path(run, kind, "nut", &arena);
 	const struct bytes mark = { nut_syncpoint, first ? 0 : sizeof nut_syncpoint - 1 };
 	if (!run->unjoined)
 		return true;
@@ -184,7 +213,7 @@ static bool take_segment(struct run *run, int of, int64_t end_us)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	struct segments *segments = &run->segments[of];
-	char kind = of == AUDIO ? 'a' : kind_of(run);
+	char kind = of == AUDIO ? audio_kind : kind_of(run);
 	size_t number = segments->n;
 	int64_t start_us = end_of(segments);
 	const char *path = segment_path(run, kind, number, &arena);
@@ -220,7 +249,7 @@ static void tell(struct run *run, enum transcode_what what, const struct transco
 	int64_t done_us = (int64_t)((double)frame * input->rate_den / input->rate_num * 1e6);
 	int64_t from_us = attempt && attempt->first ? run->segments[VIDEO].list[attempt->first - 1].end_us : 0;
 	int64_t ran = attempt ? now - run->tried : 0;
-	struct transcode_event event = { what, attempt, from_us + done_us, of_us, UNKNOWN_NUMBER, UNKNOWN_NUMBER };
+	struct transcode_event event = { what, attempt, run->next, from_us + done_us, of_us, UNKNOWN_NUMBER, UNKNOWN_NUMBER };
 	if (of_us > 0 && event.at_us > of_us)
 		event.at_us = of_us;
 	if (ran > 0 && done_us > 0)
@@ -233,9 +262,9 @@ static void tell(struct run *run, enum transcode_what what, const struct transco
 static void gives_sign(struct run *run)
 {
 	run->sign = clock_ms();
-	if (run->failed_sign >= 0)
-		run->result->attempt[0].silent_ms = run->sign - run->failed_sign;
-	run->failed_sign = -1;
+	if (run->silent)
+		run->silent->silent_ms = run->sign - run->silent_since;
+	run->silent = NULL;
 }
 
 static bool take_line(struct run *run, int of, struct bytes line)
@@ -298,7 +327,7 @@ static bool look_at_audio(struct run *run)
 static void remove_untold(const struct run *run, int of)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
-	char kind = of == AUDIO ? 'a' : kind_of(run);
+	char kind = of == AUDIO ? audio_kind : kind_of(run);
 	const char *path;
 	for (size_t i = run->segments[of].n; store_there(path = segment_path(run, kind, i, &arena)); i++)
 		store_remove(path);
@@ -316,7 +345,7 @@ static bool begin(struct run *run, int of, const char *const *argv)
 static bool begin_audio(struct run *run)
 {
 	struct arena *arena = run->arena;
-	const char *to = run->hls ? segment_pattern(run, 'a', arena) : in_work(run, "audio", arena);
+	const char *to = run->hls ? segment_pattern(run, audio_kind, arena) : in_work(run, "audio", arena);
 	if (!run->job->with_audio || run->program[AUDIO] || run->audio_done)
 		return true;
 	if (!begin(run, AUDIO, job_audio(run->job, &run->options->tools, to, arena)))
@@ -374,8 +403,7 @@ static int64_t limit_of(const struct run *run, const struct transcode_attempt *a
  * where it is ahead. */
 static void pace_audio(struct run *run, bool may_rest)
 {
-	enum { AHEAD_US = JOB_SEGMENT_SECONDS * 500000 }; /* by a segment; two are never quite of one length */
-	bool rests = may_rest && end_of(&run->segments[AUDIO]) > end_of(&run->segments[VIDEO]) + AHEAD_US;
+	bool rests = may_rest && end_of(&run->segments[AUDIO]) > end_of(&run->segments[VIDEO]) + HALF_US;
 	if (run->hls && run->program[AUDIO] && rests != run->audio_rests)
 		spawn_rest(run->program[AUDIO], run->audio_rests = rests);
 }
@@ -383,9 +411,10 @@ static void pace_audio(struct run *run, bool may_rest)
 /* Asked before a segment is taken: one that lacks a picture is none. */
 static bool loses_pictures(const struct run *run, struct transcode_attempt *attempt)
 {
-	attempt->failed = attempt->engine->decodes &&
-	                  failure_lost_picture(spawn_said(run->program[VIDEO]), run->arena, &attempt->failure);
-	return attempt->failed;
+	attempt->lost = attempt->engine->decodes &&
+	                failure_lost_picture(spawn_said(run->program[VIDEO]), run->arena, &attempt->failure);
+	attempt->failed = attempt->lost;
+	return attempt->lost;
 }
 
 /* Until the video's program ends, loses pictures, is silent for too long, or all shall stop. False with err: the job has
@@ -459,24 +488,40 @@ static bool try_once(struct run *run, const struct job_engine *engine)
 	return join_last(run);
 }
 
+/* Who goes on for the last attempt: one that does not do what failed. NULL: nobody. */
+static const struct job_engine *next_engine(const struct run *run)
+{
+	const struct transcode_attempt *failed = &run->result->attempt[run->result->n_attempts - 1];
+	const struct job_engine *const *engine = run->options->engines;
+	if (failed->engine->software || failed->failure.kind == FAILURE_OUTPUT)
+		return NULL;
+	while (*engine != failed->engine)
+		engine++;
+	while (*++engine)
+		if (failed->lost ? !(*engine)->decodes : (*engine)->software)
+			return *engine;
+	return NULL;
+}
+
 static bool encode(struct run *run)
 {
-	const struct transcode_options *options = run->options;
-	struct transcode_attempt *first = &run->result->attempt[0], *last = first;
-	if (!try_once(run, options->engine))
-		return false;
-	bool other = options->software && !options->engine->software && first->failure.kind != FAILURE_OUTPUT;
-	if (!run->stopped && first->failed && other) {
-		run->failed_sign = run->sign;
-		run->audio_breaks = run->shown[AUDIO];
-		tell(run, TRANSCODE_FALLS_BACK, first, first->frames);
-		last = &run->result->attempt[1];
-		if (!try_once(run, options->software))
+	for (const struct job_engine *engine = run->options->engines[0];; engine = run->next) {
+		if (!try_once(run, engine))
 			return false;
+		struct transcode_attempt *attempt = &run->result->attempt[run->result->n_attempts - 1];
+		if (run->stopped || !attempt->failed)
+			return true;
+		run->next = next_engine(run);
+		if (!run->next)
+			return fail_with(run, engine->encoder->name, &attempt->failure);
+		if (!run->silent) {
+			run->silent = attempt;
+			run->silent_since = run->sign;
+		}
+		if (attempt->segments)
+			run->breaks_us[run->n_breaks++] = end_of(&run->segments[VIDEO]);
+		tell(run, TRANSCODE_FALLS_BACK, attempt, attempt->frames);
 	}
-	if (run->stopped || !last->failed)
-		return true;
-	return fail_with(run, last->engine->encoder->name, &last->failure);
 }
 
 static bool await_audio(struct run *run)
@@ -540,42 +585,40 @@ static bool read_stream(struct run *run, const struct job_engine *engine, const 
 	return true;
 }
 
-/* The streams of two encoders become one for the muxer: a list of both, in one form. */
-static bool put_list(struct run *run, struct job_stream stream[TRANSCODE_ATTEMPTS], const char *list)
+/* The streams of several encoders become one for the muxer: a list of them, in one form. */
+static bool put_list(struct run *run, struct job_stream *streams, size_t n, const char *list)
 {
-	static const char *const names[] = { "v.mov", "s.mov" };
 	struct arena *arena = run->arena;
-	for (int i = 0; i < TRANSCODE_ATTEMPTS && !job_joins_two(run->job); i++) {
-		const char *moved = in_work(run, names[i], arena);
-		if (!finish_with(run, "moving", job_rebase(run->job, &run->options->tools, &stream[i], moved, arena)))
+	for (size_t i = 0; i < n && !job_joins_several(run->job); i++) {
+		const char *moved = stream_path(run, video_kinds[i], "mov", arena);
+		if (!finish_with(run, "moving", job_rebase(run->job, &run->options->tools, &streams[i], moved, arena)))
 			return false;
-		store_remove(stream[i].path);
-		stream[i].path = moved;
+		store_remove(streams[i].path);
+		streams[i].path = moved;
 	}
-	const char *text = job_list(
-	        file_name(stream[0].path), file_name(stream[1].path), stream[1].start_us - stream[0].start_us, arena);
+	const char *text = job_list(streams, n, arena);
 	return store_put(list, (struct bytes){ text, strlen(text) }, 0644, run->err);
 }
 
-/* The video as one stream, or as a list of two. */
+/* The video as one stream, or as a list. */
 static bool gather(struct run *run, struct job_stream *ret, bool *ret_list)
 {
-	static const char *const names[] = { "v.nut", "s.nut" };
-	struct job_stream stream[TRANSCODE_ATTEMPTS] = { 0 };
-	unsigned n = 0;
-	for (unsigned i = 0; i < run->result->n_attempts && i < TRANSCODE_ATTEMPTS; i++) {
+	struct job_stream streams[TRANSCODE_ATTEMPTS] = { 0 };
+	size_t n = 0;
+	for (unsigned i = 0; i < run->result->n_attempts; i++) {
 		const struct transcode_attempt *attempt = &run->result->attempt[i];
-		if (attempt->segments &&
-		        !read_stream(run, attempt->engine, in_work(run, names[i], run->arena), &stream[n++]))
+		const char *path = stream_path(run, video_kinds[i], "nut", run->arena);
+		if (attempt->segments && !read_stream(run, attempt->engine, path, &streams[n++]))
 			return false;
 	}
 	*ret_list = n > 1;
-	*ret = stream[0];
+	*ret = streams[0];
 	if (n < 2)
 		return true;
 	ret->path = in_work(run, "list", run->arena);
-	ret->delay = stream[1].delay > ret->delay ? stream[1].delay : ret->delay;
-	return put_list(run, stream, ret->path);
+	for (size_t i = 1; i < n; i++)
+		ret->delay = streams[i].delay > ret->delay ? streams[i].delay : ret->delay;
+	return put_list(run, streams, n, ret->path);
 }
 
 static bool join_file(struct run *run)
@@ -616,7 +659,7 @@ static bool is_part(const char *name, const char *stem)
 	const char *rest = name + size + 1;
 	size_t digits = *rest ? strspn(rest + 1, "0123456789") : 0;
 	return strcmp(rest, "video.m3u8") == 0 || strcmp(rest, "audio.m3u8") == 0 ||
-	       (digits >= 5 && strchr("vsa", *rest) && strcmp(rest + 1 + digits, ".ts") == 0);
+	       (digits >= 5 && (*rest == audio_kind || strchr(video_kinds, *rest)) && strcmp(rest + 1 + digits, ".ts") == 0);
 }
 
 /* Parts that are there, whatever they are: those of an older HLS, or what another program put there. */
@@ -760,8 +803,7 @@ bool transcode_run(struct world *world, const struct job *job, const struct tran
 		.result = &result,
 		.hls = job->form == JOB_HLS,
 		.began = clock_ms(),
-		.last_us = UNKNOWN_NUMBER,
-		.failed_sign = -1 };
+		.last_us = UNKNOWN_NUMBER };
 	bool done = prepare(&run);
 	bool prepared = done;
 	done = done && go(&run);

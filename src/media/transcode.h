@@ -10,9 +10,9 @@ struct transcode_attempt {
 	const struct job_engine *engine;
 	unsigned first, segments; /* the number of its first segment, and how many it completed */
 	int64_t frames, ms;       /* that it told of, and how long it ran */
-	bool failed;
+	bool failed, lost;      /* lost: a picture that it was to decode */
 	struct failure failure; /* why; only where it failed */
-	int64_t silent_ms; /* from its last sign to the next one's first frame; UNKNOWN_NUMBER: there was no next */
+	int64_t silent_ms; /* from its last sign to the first frame after it; UNKNOWN_NUMBER: none came, or an earlier one's silence went on */
 };
 
 enum transcode_end {
@@ -21,7 +21,7 @@ enum transcode_end {
 	TRANSCODE_STOPPED, /* a signal came */
 };
 
-enum { TRANSCODE_ATTEMPTS = 2 };
+enum { TRANSCODE_ATTEMPTS = 3 };
 
 struct transcode_result {
 	enum transcode_end end;
@@ -37,6 +37,7 @@ enum transcode_what { TRANSCODE_BEGINS, TRANSCODE_PROGRESS, TRANSCODE_FALLS_BACK
 struct transcode_event {
 	enum transcode_what what;
 	const struct transcode_attempt *attempt; /* that runs, or that failed */
+	const struct job_engine *next;           /* goes on for it; only where it falls back */
 	int64_t at_us, of_us;                    /* of the video; of_us UNKNOWN_NUMBER */
 	int64_t speed, left_s; /* thousandths of the time it plays; seconds that it will still take; UNKNOWN_NUMBER */
 };
@@ -44,7 +45,9 @@ struct transcode_event {
 struct transcode_options {
 	struct job_tools tools;
 	struct spawned **loaded; /* ffmpeg, loaded ahead (sys/spawn.h), which the first video program may take; NULL */
-	const struct job_engine *engine, *software; /* software NULL: nothing goes on if the engine fails */
+	/* The one that begins, and who may go on, at most TRANSCODE_ATTEMPTS and NULL: where a picture was lost, the next that
+	 * does not decode; else software. */
+	const struct job_engine *const *engines;
 	const char *work;                           /* a folder for what is in the making; NULL: beside the output */
 	bool replace;                               /* an output that is there already */
 	const char *nvml;            /* NVIDIA's library that tells of sessions and memory; NULL: it is not asked */
