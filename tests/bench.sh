@@ -3,12 +3,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 build="build-bench"
-gpuferry=$build/gpuferry
 work=$(mktemp -d)
+gpuferry=$work/gpuferry
 serving=
 trap '[ -z "$serving" ] || kill $serving; rm -rf "$work"' EXIT
 [ -f $build/build.ninja ] || meson setup $build --buildtype=release -Db_lto=false >"$work/log"
 ninja -C $build --quiet gpuferry ahead.so tests/bench_exec tests/serve_client >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
+install -m 755 $build/gpuferry $build/ahead.so "$work" # what others may write into is believed by nobody
 
 # Median wall time of each COMMAND (a plan with steps ends with 3), runs interleaved by hyperfine's own warm-up and 30 runs.
 median() { hyperfine --shell=none --ignore-failure --warmup 3 --runs "${RUNS:-30}" --export-json "$work/time.json" "$@" >/dev/null 2>&1; }

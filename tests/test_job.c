@@ -27,6 +27,7 @@ static struct proof list[] = {
 	ROW(PROOF_DECODE, "hevc", "hevc", 10, "nvenc", "/dev/nvidia1"),
 };
 static const struct proofs proofs = { .list = list, .n = COUNT(list) };
+static const struct kept_options distribution = { .ffmpeg = "/usr/bin/ffmpeg" };
 static struct drm_node nodes[] = {
 	{ .name = "nvidia0", .path = "/dev/nvidia0", .pci = "0000:01:00.0", .driver = "nvidia", .exists = YES },
 	{ .name = "nvidia1", .path = "/dev/nvidia1", .pci = "0000:02:00.0", .driver = "nvidia", .exists = YES },
@@ -394,7 +395,7 @@ static void test_inputs(void **state)
 		assert_non_null(out);
 		fwrite(file[i].content.data, 1, file[i].content.size, out);
 		fclose(out);
-		bool is = kept_input(world, "/usr/bin/ffmpeg", file[i].name, NULL, false, &arena, &err, &input);
+		bool is = kept_input(world, &distribution, file[i].name, &arena, &err, &input);
 		if (is != !file[i].says || (file[i].says && (!strstr(err.text, file[i].says) || err.kind != ERR_INPUT)))
 			fail_msg("%s: %d %s", file[i].name, is, err.text);
 		if (is) {
@@ -408,14 +409,14 @@ static void test_inputs(void **state)
 	for (size_t i = 0; i < COUNT(none); i++) {
 		struct err err = { 0 };
 		struct input input;
-		assert_false(kept_input(world, "/usr/bin/ffmpeg", none[i], NULL, false, &arena, &err, &input));
+		assert_false(kept_input(world, &distribution, none[i], &arena, &err, &input));
 		assert_non_null(strstr(err.text, "No such file"));
 	}
 	struct err err = { 0 };
-	assert_false(kept_input(world, "/usr/bin/ffmpeg", folder, NULL, false, &arena, &err, &(struct input){ 0 }));
+	assert_false(kept_input(world, &distribution, folder, &arena, &err, &(struct input){ 0 }));
 	assert_non_null(strstr(err.text, "is a folder"));
 	assert_int_equal(mkfifo("pipe", 0600), 0);
-	assert_false(kept_input(world, "/usr/bin/ffmpeg", "pipe", NULL, false, &arena, &err, &(struct input){ 0 }));
+	assert_false(kept_input(world, &distribution, "pipe", &arena, &err, &(struct input){ 0 }));
 	assert_non_null(strstr(err.text, "is no file"));
 	unlink("pipe");
 	unlink("good.mp4");

@@ -341,6 +341,7 @@ static void films_open(struct films *films)
 	films->film = arena_printf(arena, "%s/film.mp4", films->base);
 	films->other = arena_printf(arena, "%s/other.mp4", films->base);
 	put_ffprobe(films, "");
+	run("ln -s /usr/bin/ffmpeg %s", films->ffmpeg);
 	encode(films->film, 64);
 }
 
@@ -356,20 +357,32 @@ static bool lacks_ffprobe(void)
 	return access("/usr/bin/ffprobe", X_OK) != 0 || access("/usr/bin/ffmpeg", X_OK) != 0;
 }
 
+/* Told before ffprobe is run, of the ffmpeg beside it. */
+static void count_asked(void *data, const char *ffmpeg)
+{
+	assert_true(text_ends(ffmpeg, "/ffmpeg"));
+	++*(unsigned *)data;
+}
+
 /* Was ffprobe run for it? width: what the answer has to be. */
 static bool asked_how(struct films *films, const char *path, bool fresh, unsigned width)
 {
 	struct err err = { 0 };
 	struct input input = { 0 };
+	unsigned told = 0;
+	const struct kept_options options = {
+		.ffmpeg = films->ffmpeg, .folder = films->folder, .fresh = fresh, .asks = count_asked, .data = &told
+	};
 	unlink(films->log);
-	if (!kept_input(films->world, films->ffmpeg, path, films->folder, fresh, &films->arena, &err, &input))
+	if (!kept_input(films->world, &options, path, &films->arena, &err, &input))
 		fail_msg("%s: %s", path, err.text);
 	assert_string_equal(input.path, path);
 	assert_string_equal(input.codec, "h264");
 	if (input.width != width)
 		fail_msg("%s is %u wide, not %u", path, input.width, width);
 	assert_true(input.height == 48 && input.rate_num == 25 && input.steady && input.indexed);
-	return access(films->log, F_OK) == 0;
+	assert_int_equal(told, access(films->log, F_OK) == 0);
+	return told;
 }
 
 static bool asked(struct films *films, const char *path, unsigned width)
@@ -516,11 +529,12 @@ static void test_films_spoilt(void **state)
 	/* what is no film is not kept, nor what has no picture; and nothing where there is no place */
 	run("rm %s/film-*", films.folder);
 	struct err err = { 0 };
+	const struct kept_options options = { .ffmpeg = films.ffmpeg, .folder = films.folder };
 	put(films.other, "this is no film\n", 0644);
-	assert_false(kept_input(films.world, films.ffmpeg, films.other, films.folder, false, arena, &err, &(struct input){ 0 }));
+	assert_false(kept_input(films.world, &options, films.other, arena, &err, &(struct input){ 0 }));
 	assert_non_null(strstr(err.text, "other.mp4: "));
 	run("ffmpeg -v error -nostdin -y -f lavfi -i sine -t 1 -c:a aac %s", films.other);
-	assert_false(kept_input(films.world, films.ffmpeg, films.other, films.folder, false, arena, &err, &(struct input){ 0 }));
+	assert_false(kept_input(films.world, &options, films.other, arena, &err, &(struct input){ 0 }));
 	assert_non_null(strstr(err.text, "no video"));
 	assert_int_equal(notes(&films).n, 0);
 	films.folder = "/proc/none/such";

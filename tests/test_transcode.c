@@ -25,6 +25,7 @@ enum { BITS = 16, ROW = 16 * BITS, CLIP_SECONDS = 8 };
 static struct proof list[] = { ROW("h264_nvenc", "h264", "nvenc"), ROW("libx264", "h264", "software"),
 	ROW("hevc_nvenc", "hevc", "nvenc"), ROW("libx265", "hevc", "software") };
 static const struct proofs proofs = { .list = list, .n = COUNT(list) };
+static const struct kept_options distribution = { .ffmpeg = "/usr/bin/ffmpeg" };
 static const struct drm drm = { 0 };
 
 static char base[] = "/tmp/gpuferry-film-XXXXXX";
@@ -142,7 +143,7 @@ static struct film *film_open(struct film *film, const char *script, const char 
 	*film = (struct film){ 0 };
 	struct arena *arena = &stage_open(&film->stage, script)->arena;
 	const char *output = arena_printf(arena, "%s/it's 100%% out.%s", film->stage.folder, ending);
-	if (!kept_input(film->stage.real, "/usr/bin/ffmpeg", clip, NULL, false, arena, &err, &film->input) ||
+	if (!kept_input(film->stage.real, &distribution, clip, arena, &err, &film->input) ||
 	        !job_make(&film->input, output, &wish, arena, &err, &film->job) ||
 	        !job_engine(&film->job, &proofs, &list[first], &drm, arena, &err, &film->hardware) ||
 	        !job_engine(&film->job, &proofs, &list[first + 1], &drm, arena, &err, &film->software))

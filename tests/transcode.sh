@@ -165,32 +165,52 @@ done
 
 # ---- ffmpeg is loaded before it is known what it shall do
 
-loaded() { pgrep -f "^$work/own/ffmpeg $1" >/dev/null; }
+loaded() { pgrep -f "^$work/own/ffmpeg $1" >found; }
 await_loaded() { for _ in $(seq 600); do loaded "$1" && return; sleep 0.1; done; return 1; }
 await_none() { for _ in $(seq 100); do loaded "" || return 0; sleep 0.1; done; return 1; }
-mkdir own
+# where nobody else may put a library, whatever the folder is that it was built in
+mkdir -m 755 bin own
+install -m 755 "$gpuferry" "${GPUFERRY_AHEAD:-$(dirname "$gpuferry")/ahead.so}" bin
 ln -s "$(command -v ffmpeg)" own/ffmpeg
 ln -s "$(command -v ffprobe)" own/ffprobe
-"$gpuferry" transcode --quiet --prefer software --ffmpeg "$work/own/ffmpeg" long.mkv own.m3u8 2>err &
-pid=$!
-await own.m3u8
-video=$(pgrep -P $pid -f ' -an ')
-[ "$(tr '\0' '\n' <"/proc/$video/environ" | grep -c '^LD_PRELOAD=/.*/ahead.so$')" = 1 ] &&
-	tr '\0' '\n' <"/proc/$video/cmdline" | grep -qx file:long.mkv && [ "$(pgrep -cf "^$work/own/ffmpeg ")" = 2 ]
-ok "the video's program is the one that was loaded, and looks as any other"
-kill -TERM $pid
-wait $pid
-run "$gpuferry" transcode --prefer software --ffmpeg "$work/own/ffmpeg" "$0" text.mp4
-[ $code = 1 ] && one_line && await_none; ok "where the film is none, nothing stays loaded"
-rm own/ffprobe
-printf '#!/bin/sh\nexec sleep 1234.6\n' >own/ffprobe
-chmod +x own/ffprobe
-for signal in TERM KILL; do
-	cp hd.mp4 unread.mp4
-	"$gpuferry" transcode --quiet --prefer software --ffmpeg "$work/own/ffmpeg" unread.mp4 unread.m3u8 2>err &
+begin() { # FILM: $pid, and $video as soon as it gives segments
+	rm -f own.*
+	bin/gpuferry transcode --quiet --prefer software --ffmpeg "$work/own/ffmpeg" "$1" own.m3u8 2>err &
 	pid=$!
-	await_loaded -version && kill -$signal $pid && ! wait $pid 2>/dev/null && await_none; ok "SIG$signal while it waits ends it too"
-	pkill -f '^sleep 1234.6'
+	await own.m3u8
+	video=$(pgrep -P $pid -f ' -an ')
+}
+end() { kill -TERM $pid; wait $pid; }
+preloaded() { tr '\0' '\n' <"/proc/$video/environ" | grep -qx 'LD_PRELOAD=/.*/ahead.so'; }
+cp long.mkv unread.mkv
+begin unread.mkv
+preloaded && tr '\0' '\n' <"/proc/$video/cmdline" | grep -qx file:unread.mkv && [ "$(pgrep -cf "^$work/own/ffmpeg ")" = 2 ]
+ok "the video's program is the one that was loaded, and looks as any other"
+end
+begin unread.mkv
+! preloaded; ok "of a film that was read before nothing is loaded"
+end
+for of in bin bin/ahead.so; do
+	chmod g+w $of
+	cp long.mkv unread.mkv
+	begin unread.mkv
+	! preloaded && [ -n "$video" ]; ok "nor where others may write: $of"
+	end
+	chmod g-w $of
+done
+rm own/ffprobe
+# shellcheck disable=SC2016
+printf '#!/bin/sh\necho $$ >"%s/probes"\nwhile [ ! -e "%s/goes on" ]; do sleep 0.1; done\nexec ffprobe "$@"\n' "$work" "$work" >own/ffprobe
+chmod +x own/ffprobe
+for how in text TERM KILL; do
+	rm -f probes "goes on" own.*
+	cp hd.mp4 unread.mp4
+	[ $how != text ] || echo this is no film >unread.mp4
+	bin/gpuferry transcode --quiet --prefer software --ffmpeg "$work/own/ffmpeg" unread.mp4 own.m3u8 2>err &
+	pid=$!
+	await_loaded -version && await probes && if [ $how = text ]; then touch "goes on"; else kill -$how $pid; fi && ! wait $pid 2>/dev/null && await_none
+	ok "what was loaded and is not needed ends: $how"
+	touch "goes on"
 done
 
 (trap '' HUP; exec "$gpuferry" transcode --quiet --prefer software long.mkv nohup.m3u8 2>err) &

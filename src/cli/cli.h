@@ -118,8 +118,8 @@ bool place_facts(
  * cache folder; NULL: nowhere. */
 #define PLACE_KEPT "/var/cache/gpuferry"
 const char *place_kept(struct arena *arena);
-/* ahead.so (sys/ahead.h): beside this program where it was built, in a folder that nobody else may put one into, or where
- * it is installed; NULL: nowhere. */
+/* ahead.so (sys/ahead.h), where only this user and root can have put it: beside this program, as it was built, or installed
+ * (PLACE_AHEAD, which meson.build says); NULL: nowhere. */
 const char *place_ahead(struct arena *arena);
 
 /* ---- printing ---- */

@@ -76,16 +76,21 @@ const char *place_kept(struct arena *arena)
 	return home && *home == '/' ? arena_printf(arena, "%s/.cache/gpuferry", home) : NULL;
 }
 
+/* It becomes a part of other programs. */
+static bool is_library(const char *path, struct arena *arena)
+{
+	const char *folder = arena_strndup(arena, path, (size_t)(strrchr(path, '/') - path));
+	return store_is_safe(path) && store_is_safe(folder);
+}
+
 const char *place_ahead(struct arena *arena)
 {
 	char own[4096];
 	ssize_t size = readlink("/proc/self/exe", own, sizeof own);
-	const char *slash = size > 0 ? memrchr(own, '/', (size_t)size) : NULL;
-	const char *folder = slash ? arena_strndup(arena, own, (size_t)(slash - own)) : "/";
-	const char *beside = arena_printf(arena, "%s/ahead.so", folder);
-	if (store_is_own(folder) && access(beside, R_OK) == 0)
-		return beside;
-	return access(GPUFERRY_AHEAD, R_OK) == 0 ? GPUFERRY_AHEAD : NULL;
+	const char *slash = size > 0 ? memrchr(own, '/', (size_t)size) : NULL, *beside = NULL;
+	if (slash)
+		beside = arena_printf(arena, "%.*s/ahead.so", (int)(slash - own), own);
+	return beside && is_library(beside, arena) ? beside : is_library(PLACE_AHEAD, arena) ? PLACE_AHEAD : NULL;
 }
 
 /* Failed outweighs broken, broken outweighs unmeasured: the worst of many. */

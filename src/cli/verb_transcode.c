@@ -135,16 +135,13 @@ static void count_sessions(const struct asked *asked, struct encode_job *job, st
 		job->sessions = nvml_sessions(&cards);
 }
 
-static bool choose(struct asked *asked, struct arena *arena, struct err *err)
+static bool choose(struct asked *asked, const struct kept_options *kept, struct arena *arena, struct err *err)
 {
 	struct world *world = asked->world;
 	const struct app *app = asked->app;
 	struct drm drm = { 0 };
 	drm_gather(world, false, arena, &drm, unseen, NULL);
-	const struct kept_options options = {
-		.ffmpeg = app->ffmpeg, .folder = place_kept(arena), .fresh = app->fresh, .proof.nvml = NVML_LIBRARY
-	};
-	const struct proofs *proofs = kept_proofs(world, &drm, &options, arena, err);
+	const struct proofs *proofs = kept_proofs(world, &drm, kept, arena, err);
 	if (!proofs)
 		return false;
 	asked->tools = (struct job_tools){ proofs->ffmpeg, proofs->version, &proofs->filters };
@@ -169,30 +166,31 @@ static bool choose(struct asked *asked, struct arena *arena, struct err *err)
 	return true;
 }
 
-/* ffmpeg is loaded beside everything that comes before it is told what to do. Where that cannot be it is begun later. */
-static void load(struct asked *asked, const char *ffmpeg, struct arena *arena)
+/* While ffprobe reads a film, ffmpeg is loaded. Where that cannot be it is begun later. */
+static void load(void *data, const char *ffmpeg)
 {
-	const char *library = asked->app->print ? NULL : place_ahead(arena);
+	struct asked *asked = data;
+	const char *library = asked->app->print ? NULL : place_ahead(asked->app->arena);
 	if (library)
-		spawn_load(ffmpeg, library, arena, &asked->loaded);
+		spawn_load(ffmpeg, library, asked->app->arena, &asked->loaded);
 }
 
-/* Everything that can refuse does so before a program is proven or run. */
+/* Everything that can refuse does so before an encoder is proven or begun. */
 static bool prepare(struct asked *asked, char **argv, struct arena *arena, struct err *err)
 {
-	struct world *world = asked->world;
 	const struct app *app = asked->app;
 	struct job_wish wish;
-	struct ffmpeg ffmpeg = { 0 };
 	struct input *input = arena_new(arena, struct input);
-	if (!take_wish(app, arena, err, &wish) ||
-	        !ffmpeg_find(world, app->ffmpeg, arena, err, &ffmpeg, &(struct world_stat){ 0 }))
-		return false;
-	load(asked, ffmpeg.path, arena);
-	return kept_input(world, ffmpeg.path, argv[0], place_kept(arena), app->fresh, arena, err, input) &&
+	const struct kept_options kept = { .ffmpeg = app->ffmpeg,
+		.folder = place_kept(arena),
+		.fresh = app->fresh,
+		.proof.nvml = NVML_LIBRARY,
+		.asks = load,
+		.data = asked };
+	return take_wish(app, arena, err, &wish) && kept_input(asked->world, &kept, argv[0], arena, err, input) &&
 	       job_make(input, argv[1], &wish, arena, err, &asked->job) &&
 	       (app->print || transcode_may(&asked->job, app->overwrite, arena, err)) &&
-	       choose(asked, arena, err);
+	       choose(asked, &kept, arena, err);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

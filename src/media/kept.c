@@ -260,19 +260,24 @@ static void put_film(struct world *world, const char *folder, const char *key, s
 	put_note(folder, name, document, 0600);
 }
 
-bool kept_input(struct world *world, const char *ffmpeg, const char *path, const char *folder, bool fresh,
-        struct arena *arena, struct err *err, struct input *ret)
+bool kept_input(struct world *world, const struct kept_options *options, const char *path, struct arena *arena,
+        struct err *err, struct input *ret)
 {
-	const char *key = folder ? input_key(world, ffmpeg, path, arena) : NULL;
+	struct ffmpeg ffmpeg = { 0 };
 	struct bytes said;
-	if (key && !fresh && take_film(world, folder, key, path, arena, ret))
+	if (!ffmpeg_find(world, options->ffmpeg, arena, err, &ffmpeg, &(struct world_stat){ 0 }))
+		return false;
+	const char *key = options->folder ? input_key(world, ffmpeg.path, path, arena) : NULL;
+	if (key && !options->fresh && take_film(world, options->folder, key, path, arena, ret))
 		return true;
-	if (!input_ask(world, ffmpeg, path, arena, err, &said) || !input_parse(said, path, arena, err, ret))
+	if (options->asks)
+		options->asks(options->data, ffmpeg.path);
+	if (!input_ask(world, ffmpeg.path, path, arena, err, &said) || !input_parse(said, path, arena, err, ret))
 		return false;
 	/* the name may have led elsewhere meanwhile, or the file have grown */
-	const char *after = key ? input_key(world, ffmpeg, path, arena) : NULL;
+	const char *after = key ? input_key(world, ffmpeg.path, path, arena) : NULL;
 	if (after && strcmp(after, key) == 0)
-		put_film(world, folder, key, said);
+		put_film(world, options->folder, key, said);
 	return true;
 }
 

@@ -12,6 +12,9 @@ struct kept_options {
 	bool fresh;         /* nothing is taken from what is kept */
 	bool renew;         /* the same, but what software was shown to do stands for an hour, if the machine is the same */
 	struct proof_options proof;
+	/* Called before ffprobe is asked what is in a film, with the ffmpeg that was found; NULL */
+	void (*asks)(void *data, const char *ffmpeg);
+	void *data;
 };
 
 /* From what is kept, if that is about this very machine and not older than a day; else run, and kept unless something
@@ -21,10 +24,10 @@ const struct proofs *kept_proofs(struct world *world, const struct drm *drm, con
         struct arena *arena, struct err *err);
 
 /* What is in a film. ffprobe is asked once a day for each file as it is, up to 64 of them: a film is begun again at every
- * seek, and loading ffprobe alone takes longer than all else before its first frame. folder and fresh: as in
- * kept_options. False with err: as input_ask and input_parse say. */
-bool kept_input(struct world *world, const char *ffmpeg, const char *path, const char *folder, bool fresh,
-        struct arena *arena, struct err *err, struct input *ret);
+ * seek, and loading ffprobe alone takes longer than all else before its first frame. False with err: as ffmpeg_find, input_ask
+ * and input_parse say. */
+bool kept_input(struct world *world, const struct kept_options *options, const char *path, struct arena *arena,
+        struct err *err, struct input *ret);
 
 /* Hardware that failed while it encoded: who transcodes keeps it, beside what was proven, for who tells of health. */
 struct kept_failure {

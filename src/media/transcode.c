@@ -469,14 +469,14 @@ static bool try_once(struct run *run, const struct job_engine *engine)
 	struct outcome outcome = { 0 };
 	bool stalled = false;
 	*attempt = (struct transcode_attempt){ .engine = engine, .first = from.segment, .silent_ms = UNKNOWN_NUMBER };
-	run->sign = run->tried = clock_ms();
+	run->tried = clock_ms();
 	run->finished[VIDEO] = false;
 	tell(run, TRANSCODE_BEGINS, attempt, 0);
 	const char *pattern = segment_pattern(run, kind_of(run), run->arena);
-	/* the audio first: it loads while what was loaded ahead still may */
-	if (!begin_audio(run) ||
-	        !begin(run, VIDEO, job_video(run->job, engine, &run->options->tools, &from, pattern, run->arena)) ||
-	        !watch(run, attempt, &stalled))
+	if (!begin(run, VIDEO, job_video(run->job, engine, &run->options->tools, &from, pattern, run->arena)))
+		return false;
+	run->sign = clock_ms();
+	if (!begin_audio(run) || !watch(run, attempt, &stalled))
 		return false;
 	spawn_end(&run->program[VIDEO], run->arena, &outcome);
 	attempt->ms = clock_ms() - run->tried;

@@ -5,13 +5,12 @@
  */
 #pragma once
 
-enum {
-	AHEAD_FD = 3, /* a socket: it says a byte as soon as it waits, then takes a uint32_t and so many bytes of words, each with
-	               * its NUL; nothing more: it ends */
-	AHEAD_ROOM = 8192, /* of the second word below */
-};
+/* A socket: the program says a byte as soon as it waits, and takes a uint32_t and so many bytes of words, each with its NUL.
+ * An end of file before that ends it. */
+enum { AHEAD_FD = 3 };
 
-/* The words that it is loaded with, and that the told ones take the place of: this one, and one of blanks, which is the
- * room that others (ps) will read them from. A program that cannot wait does no more than this. */
+/* Its only argument until then. One that cannot wait does no more than this. */
 #define AHEAD_WORD "-version"
-enum { AHEAD_WORDS = 2 };
+/* In its environment: the path that is waited in, as it was executed. A program in front of it (setpriv, a wrapper) passes
+ * that on. */
+#define AHEAD_PROGRAM "GPUFERRY_WAITS_IN"

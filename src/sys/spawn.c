@@ -76,27 +76,28 @@ static const char *program_path(const char *name, struct arena *arena)
 	return NULL;
 }
 
-/* preload: a library that is put before it; NULL */
-static char **environment(const char *preload, struct arena *arena)
+/* How a program is loaded ahead. */
+struct ahead {
+	const char *library, *program; /* NULL: it is not */
+	int end;                       /* the child's; becomes AHEAD_FD */
+};
+
+static char **environment(const struct ahead *ahead, struct arena *arena)
 {
 	static const char *const passed[] = { "HOME", "SSH_AUTH_SOCK" };
-	char **list = arena_alloc(arena, 6 * sizeof *list);
+	char **list = arena_alloc(arena, 7 * sizeof *list);
 	size_t n = 0;
 	list[n++] = arena_strdup(arena, "PATH=" SAFE_PATH);
 	list[n++] = arena_strdup(arena, "LC_ALL=C");
 	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
 		if (getenv(passed[i]))
 			list[n++] = arena_printf(arena, "%s=%s", passed[i], getenv(passed[i]));
-	if (preload)
-		list[n++] = arena_printf(arena, "LD_PRELOAD=%s", preload);
+	if (ahead->library) {
+		list[n++] = arena_printf(arena, "LD_PRELOAD=%s", ahead->library);
+		list[n++] = arena_printf(arena, AHEAD_PROGRAM "=%s", ahead->program);
+	}
 	return list;
 }
-
-/* How it is loaded ahead. */
-struct ahead {
-	const char *library; /* NULL: it is not */
-	int end;             /* the child's; becomes AHEAD_FD */
-};
 
 /* ends: the child's ends of stdin (-1: /dev/null), stdout and stderr */
 static int start(const struct command *command, const int ends[3], const struct ahead *ahead, struct arena *arena, pid_t *ret)
@@ -128,7 +129,7 @@ static int start(const struct command *command, const int ends[3], const struct 
 	for (const char *const *word = command->argv; *word; word++)
 		*arena_push(arena, argv, n) = arena_strdup(arena, *word);
 	*arena_push(arena, argv, n) = NULL;
-	int error = posix_spawn(ret, path, &actions, &attributes, argv, environment(ahead->library, arena));
+	int error = posix_spawn(ret, path, &actions, &attributes, argv, environment(ahead, arena));
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return error;
@@ -441,17 +442,16 @@ static int begin_long(const struct command *command, const struct ahead *ahead, 
 
 int spawn_load(const char *program, const char *library, struct arena *arena, struct spawned **ret)
 {
-	char room[AHEAD_ROOM];
-	memset(room, ' ', sizeof room - 1);
-	room[sizeof room - 1] = '\0';
-	const char *const argv[1 + AHEAD_WORDS + 1] = { program, AHEAD_WORD, room, NULL };
+	const char *const argv[] = { program, AHEAD_WORD, NULL };
 	int ends[2] = { -1, -1 };
-	if (strpbrk(library, ": ")) /* of which the loader makes two */
+	if (strpbrk(library, ": $")) /* which the loader takes for two, or for a variable */
 		return EINVAL;
 	int error = socket_above(ends);
 	if (error)
 		return error;
-	error = begin_long(&(struct command){ .argv = argv }, &(struct ahead){ library, ends[1] }, arena, ret);
+	const struct command command = { .argv = argv, .ends_with_us = true };
+	const struct ahead ahead = { library, program_path(program, arena), ends[1] };
+	error = ahead.program ? begin_long(&command, &ahead, arena, ret) : ENOENT;
 	close(ends[1]);
 	if (error) {
 		close(ends[0]);
@@ -462,21 +462,24 @@ int spawn_load(const char *program, const char *library, struct arena *arena, st
 	return 0;
 }
 
-/* False: it cannot wait, or has ended. */
+/* It waits, or it cannot: it has ended, has closed the socket, or does something else. It had time to be loaded before. */
+static bool waits(const struct spawned *loaded)
+{
+	enum { PATIENCE_MS = 2000 };
+	struct pollfd polls[] = { { loaded->ahead, POLLIN, 0 }, { loaded->child.pidfd, POLLIN, 0 } };
+	char byte;
+	return poll(polls, 2, PATIENCE_MS) > 0 && !polls[1].revents && recv(loaded->ahead, &byte, 1, MSG_DONTWAIT) == 1;
+}
+
 static bool tell_words(struct spawned *loaded, const char *const *words, struct arena *arena)
 {
-	char waits;
 	uint32_t size = 0;
 	for (const char *const *word = words; *word; word++)
 		size += (uint32_t)strlen(*word) + 1;
 	char *told = arena_alloc(arena, sizeof size + size), *at = mempcpy(told, &size, sizeof size);
 	for (const char *const *word = words; *word; word++)
 		at = mempcpy(at, *word, strlen(*word) + 1);
-	const struct timeval patience = { .tv_sec = DEADLINE_MS / 1000 };
-	setsockopt(loaded->ahead, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	setsockopt(loaded->ahead, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-	bool done = recv(loaded->ahead, &waits, 1, 0) == 1 &&
-	            send(loaded->ahead, told, (size_t)(at - told), MSG_NOSIGNAL) == at - told;
+	bool done = waits(loaded) && send(loaded->ahead, told, (size_t)(at - told), MSG_NOSIGNAL) == at - told;
 	close_end(&loaded->ahead);
 	loaded->loaded = NULL;
 	return done;

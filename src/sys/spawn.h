@@ -13,12 +13,13 @@ void spawn_run_each(struct run_job *jobs, size_t n, unsigned at_once, struct are
 
 /* A long one, read while it runs. */
 struct spawned;
-/* Loads a program before it is known what it shall do: it waits in front of its first step. library: ahead.so (ahead.h),
- * in a path without blanks and colons. 0 or errno. */
+/* Loads a program before it is known what it shall do: it waits in front of its first step, and ends with us. library:
+ * ahead.so (ahead.h), in a path without blanks, colons and dollars. 0 or errno. Both have to last. */
 int spawn_load(const char *program, const char *library, struct arena *arena, struct spawned **ret);
 /* Begins it, as above but without an input and a deadline. Should this program be killed, it ends too. 0 or errno.
  * loaded: one that may be told these arguments where its program is argv[0]; NULL, or of NULL: none. It is NULL afterwards:
- * one that is another program, or could not wait (linked statically, with capabilities of its own), is ended. */
+ * one that is another program, or does not wait within two seconds (as it is linked statically, or has capabilities of its
+ * own), is ended. */
 int spawn_begin(const char *const *argv, struct spawned **loaded, struct arena *arena, struct spawned **ret);
 /* Others go before it where the processors do not do for all. */
 void spawn_yield(const struct spawned *spawned);

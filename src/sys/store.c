@@ -358,6 +358,13 @@ bool store_same(const char *left, const char *right)
 	       left_stat.st_ino == right_stat.st_ino;
 }
 
+bool store_is_safe(const char *path)
+{
+	struct stat found;
+	return stat(path, &found) == 0 && (found.st_uid == geteuid() || found.st_uid == 0) &&
+	       !(found.st_mode & (S_IWGRP | S_IWOTH));
+}
+
 bool store_is_own(const char *folder)
 {
 	struct stat found;

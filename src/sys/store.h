@@ -50,6 +50,8 @@ enum store_kind store_kind(const char *path, struct err *err);
 bool store_there(const char *path);
 /* A folder of this user's that nobody else may put anything into: what lies there can be believed. */
 bool store_is_own(const char *folder);
+/* A file or folder that only this user and root can have put there. */
+bool store_is_safe(const char *path);
 /* A file as it is, against all others and against what it was before it changed; NULL: it is none that can be read. */
 const char *store_identity(const char *path, struct arena *arena);
 /* The same file by two names? */
