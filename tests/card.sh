@@ -152,6 +152,12 @@ ok "and that it failed in a film, and how"
 ends nothing:
 transcode film.mp4 well.mp4
 ended h264_vaapi 1 && await '.status == "pass"'; ok "until it has done one to the end"
+make -i film.mp4 -c copy whole.mkv
+head -c "$(($(wc -c <whole.mkv) * 6 / 10))" whole.mkv >cut.mkv
+transcode cut.mkv cut.mp4
+[ $code = 3 ] && jq -e '.end == "short" and (.attempts | map(.encoder)) == ["h264_vaapi", "libx264"]' out >"$work/ignored" && clean cut.mp4 &&
+	[ ! -e "$CACHE_DIRECTORY/failure" ]
+ok "a film that is cut is no fault of the card"
 kill $serving
 wait $serving
 serving=

@@ -330,6 +330,15 @@ static void test_lost(void **state)
 		  "Error submitting video frame to the encoder\n",
 		        NULL, NULL },
 		{ "[vost#0:0/h264_vaapi @ 0x5] Error submitting a packet to the muxer: Input/output error\n", NULL, NULL },
+		{ "[AVHWDeviceContext @ 0x1] cu->cuInit(0) failed -> CUDA_ERROR_SYSTEM_DRIVER_MISMATCH: system has unsupported "
+		  "display driver / cuda driver combination\n",
+		        NULL, NULL },
+		{ "[h264_nvenc @ 0x1] dl_fn->cuda_dl->cuCtxPushCurrent(ctx->cu_context) failed -> CUDA_ERROR_UNKNOWN: unknown error\n",
+		        NULL, NULL },
+		{ "[Parsed_scale_cuda_0 @ 0x1] cu->cuLaunchKernel(func, 1, 1, 1) failed -> CUDA_ERROR_LAUNCH_FAILED: unspecified\n",
+		        NULL, NULL },
+		{ "[h264_cuvid @ 0x1] ctx->cvdl->cuvidMapVideoFrame(ctx->cudecoder) failed -> CUDA_ERROR_LAUNCH_FAILED: unspecified\n",
+		        "decode-failed", "cuvidMapVideoFrame" },
 		/* damage in the film is none, and does not hide one */
 		{ "Error while decoding stream #0:0: Invalid data found when processing input\n", NULL, NULL },
 		{ "[dec:h264 @ 0x6] Error submitting packet to decoder: Invalid data found when processing input\n", NULL, NULL },

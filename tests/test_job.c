@@ -200,6 +200,24 @@ static void add_filters(struct proofs *listed, struct arena *arena)
 		}
 }
 
+/* Whoever goes on without decoding has the line of a card that never decoded. */
+static void check_undecoded(const struct job *job, const struct proofs *listed, const struct job_engine *engine,
+        const struct job_tools *tools, struct arena *arena)
+{
+	struct err err = { 0 };
+	struct proofs lacks = *listed;
+	struct job_engine other = job_engine_undecoded(job, listed, engine), never;
+	lacks.list = NULL;
+	lacks.n = 0;
+	for (size_t i = 0; i < listed->n; i++)
+		if (listed->list[i].kind != PROOF_DECODE)
+			*arena_push(arena, lacks.list, lacks.n) = listed->list[i];
+	assert_true(job_engine(job, &lacks, engine->proof, &drm, arena, &err, &never));
+	assert_false(other.decodes || never.decodes);
+	assert_string_equal(text_sh_line(arena, job_direct(job, &other, tools, arena)),
+	        text_sh_line(arena, job_direct(job, &never, tools, arena)));
+}
+
 static const char *line_of(size_t i, struct arena *arena)
 {
 	struct err err = { 0 };
@@ -219,6 +237,7 @@ static const char *line_of(size_t i, struct arena *arena)
 	if (!job_make(row[i].input, row[i].output, &row[i].wish, arena, &err, &job) ||
 	        !job_engine(&job, &listed, best, &drm, arena, &err, &engine))
 		fail_msg("row %zu: %s", i, err.text);
+	check_undecoded(&job, &listed, &engine, &tools, arena);
 	return text_sh_line(arena, row[i].line == DIRECT  ? job_direct(&job, &engine, &tools, arena)
 	                           : row[i].line == VIDEO ? job_video(&job, &engine, &tools, &row[i].from, "w/v%05d", arena)
 	                                                  : job_audio(&job, &tools, "w/v%05d", arena));

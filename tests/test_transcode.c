@@ -543,12 +543,14 @@ static void test_playlists(void **state)
 {
 	(void)state;
 	struct arena arena ARENA_SCOPED = { 0 };
-	struct segment segment[] = { { "it's #1,%.ts", 0, 3003000, false }, { "b.ts", 3003000, 9000000, true } };
-	const struct segments segments = { segment, 2 };
+	struct segment segment[] = { { "it's #1,%.ts", 0, 3003000, 0 }, { "b.ts", 3003000, 9000000, 1 }, { "c.ts", 9000000, 12000000, 2 } };
+	const struct segments segments = { segment, 3 };
 	assert_string_equal(playlist_media(&segments, 2, true, &arena),
 	        "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:EVENT\n"
 	        "#EXT-X-INDEPENDENT-SEGMENTS\n#EXTINF:3.003000,\nit%27s%20%231%2C%25.ts\n#EXT-X-DISCONTINUITY\n"
 	        "#EXTINF:5.997000,\nb.ts\n#EXT-X-ENDLIST\n");
+	assert_non_null(strstr(playlist_media(&segments, 3, false, &arena),
+	        "b.ts\n#EXT-X-DISCONTINUITY\n#EXT-X-DISCONTINUITY\n#EXTINF:3.000000,\nc.ts\n"));
 	assert_null(strstr(playlist_media(&segments, 1, false, &arena), "b.ts"));
 	static const struct {
 		const char *line;
@@ -737,7 +739,7 @@ static void test_card(void **state)
 		{ "decode:120-120", "decode:0", { decoder }, 0, 1, true }, /* which is not asked again */
 		{ "buffer:120-120", "nothing:", { decoder }, 0, 1, false },
 		{ "decode:190", "nothing:", { decoder }, 0, 2, false },
-		{ "encode:120", "nothing:", { encoder }, 0, 1, true },
+		{ "encode:120", "nothing:", { encoder }, 0, 2, true }, /* newer ones close the segment that they were in */
 		{ "decode:100", "encode:80", { decoder, encoder }, 0, 1, true },
 		{ "decode:100", "encode:0", { decoder, encoder }, 0, 1, true }, /* the second one gives no segment */
 		{ "decode:0", "encode:0", { decoder, encoder }, 0, 0, true },
@@ -826,6 +828,117 @@ static void test_card_maps(void **state)
 	back_to_steady();
 }
 
+/* Of a film that ends before it claims to nobody can find more: what is there is kept, and is told as short. */
+static void test_cut(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *whole = arena_printf(&arena, "%s/whole.mkv", base), *cut = arena_printf(&shared, "%s/cut.mkv", base);
+	run_line(arena_printf(&arena, "ffmpeg -v error -y -i %s -c:a copy -c:v libx264 -preset veryfast -refs 1 -bf 0 %s", steady,
+	        whole));
+	struct bytes text = test_read(&arena, whole);
+	FILE *file = fopen(cut, "w");
+	assert_non_null(file);
+	fwrite(text.data, 1, text.size * 6 / 10, file);
+	fclose(file);
+	clip = cut;
+	const struct seen as = look(cut, &arena);
+	for (size_t form = 0; form < COUNT(endings); form++) {
+		struct film film;
+		film_open(&film, OTHER HARDWARE "on_hardware() { :; }", endings[form]);
+		film_run(&film);
+		if (!film.done)
+			fail_msg("%s: %s", endings[form], film.err.text);
+		const struct transcode_attempt *attempt = film.result.attempt;
+		assert_int_equal(film.result.end, TRANSCODE_SHORT);
+		assert_true(film.result.n_attempts == 2 && attempt[0].failed && attempt[1].segments == 0);
+		assert_true(attempt[0].silent_ms == UNKNOWN_NUMBER);
+		const struct seen seen = look(film.job.output, &film.stage.arena);
+		if (seen.frames != as.frames || !seen.in_order || *seen.said)
+			fail_msg("%s: %u frames, not %u %s", endings[form], seen.frames, as.frames, seen.said);
+		assert_string_equal(breaks_in(&film, ".video.m3u8"), "");
+		assert_string_equal(breaks_in(&film, ".audio.m3u8"), "");
+		film_close(&film);
+	}
+	clip = steady;
+}
+
+/* Killed when all was there. */
+static void test_late(void **state)
+{
+	(void)state;
+	struct arena arena ARENA_SCOPED = { 0 };
+	for (size_t form = 0; form < COUNT(endings); form++) {
+		struct film film;
+		film_open(&film,
+		        arena_printf(&arena, "GPUFERRY_DIES=%s\n" OTHER HARDWARE "on_hardware() { " DIES "DIES_LINE=3 DIES_HOW=kill; }",
+		                getenv("GPUFERRY_DIES")),
+		        endings[form]);
+		film_run(&film);
+		check_film(&film, endings[form], "killed behind the last segment");
+		assert_true(film.result.n_attempts == 2 && film.result.attempt[0].segments == 3 && film.result.attempt[1].segments == 0);
+		film_close(&film);
+	}
+}
+
+/* A rate that no frame keeps to, and of three encoders the second gives nothing: where the first one ended is still known. */
+static void test_uneven_card(void **state)
+{
+	(void)state;
+	static struct proof card[] = { CARD(PROOF_ENCODE, "h264_vaapi", "h264"),
+		CARD(PROOF_DECODE, "h264", "h264"), CARD(PROOF_FILTER, "scale_vaapi", "") };
+	static const struct proofs of_card = { .list = card, .n = COUNT(card) };
+	struct arena arena ARENA_SCOPED = { 0 };
+	if (lacks_card(&arena))
+		skip();
+	card[2].use = "scale";
+	clip = arena_printf(&shared, "%s/pairs.mkv", base);
+	run_line(arena_printf(&shared,
+	        "ffmpeg -v error -y -i %s -vf setpts=(43*floor(N/2)+mod(N\\,2))/72/TB -c:a copy -c:v libx264 -preset veryfast "
+	        "-refs 1 -bf 0 -vsync vfr -enc_time_base 1:72 %s",
+	        steady, clip));
+	for (size_t form = 0; form < COUNT(endings); form++) {
+		struct film film;
+		struct err err = { 0 };
+		make_direct(form);
+		film_open(&film, card_script("card", "decode:18", "encode:0", &arena), endings[form]);
+		assert_false(film.input.steady);
+		assert_true(job_engine(&film.job, &of_card, &card[0], stage_intel(), &film.stage.arena, &err, &film.hardware));
+		film.undecoded = job_engine_undecoded(&film.job, &of_card, &film.hardware);
+		film.engines[1] = &film.undecoded;
+		film.engines[2] = &film.software;
+		film_run(&film);
+		check_film(&film, endings[form], "decode:18, encode:0, in pairs");
+		assert_true(film.result.n_attempts == 3 && film.result.attempt[0].segments && !film.result.attempt[1].segments);
+		film_close(&film);
+	}
+	back_to_steady();
+}
+
+/* Video that is shorter than a segment does not wait for all of its audio. */
+static void test_short_video(void **state)
+{
+	(void)state;
+	struct film film;
+	clip = arena_printf(&shared, "%s/short.mp4", base);
+	run_line(arena_printf(&shared,
+	        "ffmpeg -v error -y -f lavfi -i color=s=64x64:r=24:d=1 -f lavfi -i sine=r=48000:d=20 -c:v libx264 -preset ultrafast "
+	        "-c:a aac %s",
+	        clip));
+	film_open(&film,
+	        "act() { case \"$*\" in *' -vn '*) \"$real\" \"$@\" || exit; for _ in $(seq 200); do "
+	        "[ ! -e \"${0%/*}/it's 100% out.m3u8\" ] || exit 0; sleep 0.1; done; exit 1 ;; esac; }",
+	        "m3u8");
+	film.engines[0] = &film.software;
+	film.engines[1] = NULL;
+	film_run(&film);
+	if (!film.done)
+		fail_msg("%s", film.err.text);
+	assert_int_equal(film.result.end, TRANSCODE_WHOLE);
+	film_close(&film);
+	clip = steady;
+}
+
 static int make_films(void **state)
 {
 	(void)state;
@@ -865,6 +978,10 @@ int main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_card),
 		cmocka_unit_test(test_card_maps),
+		cmocka_unit_test(test_uneven_card),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_late),
+		cmocka_unit_test(test_short_video),
 		cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_seeds),

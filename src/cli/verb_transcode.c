@@ -302,19 +302,20 @@ static void show_progress(const struct app *app, const struct transcode_event *e
 	(void)app;
 }
 
-/* Whoever tells of health is to know that hardware failed in earnest, or has gone well to the end since; and the next job,
- * how many sessions were too many. At once, for software may go on for hours. */
-static void tell_of(const struct asked *asked, const struct transcode_attempt *attempt, bool to_the_end)
+/* "It ended before the input does": the encoder's fault or the film's. That who went on found more in it tells. */
+static bool may_be_the_film(const struct transcode_attempt *attempt)
+{
+	return attempt->failure.id && strcmp(attempt->failure.id, "short") == 0;
+}
+
+/* Whoever tells of health is to know that hardware failed in earnest; and the next job, how many sessions were too many. */
+static void tell_failure(const struct asked *asked, const struct transcode_attempt *attempt)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *folder = place_kept(&arena);
 	int64_t now = world_now(asked->world);
 	enum failure_kind kind = attempt->failure.kind;
-	if (!folder || attempt->engine->software)
-		return;
-	if (!attempt->failed && to_the_end)
-		kept_tell_failure(folder, NULL);
-	if (!attempt->failed || kind == FAILURE_INPUT || kind == FAILURE_OUTPUT)
+	if (!folder || attempt->engine->software || !attempt->failed || kind == FAILURE_INPUT || kind == FAILURE_OUTPUT)
 		return;
 	if (attempt->failure.sessions)
 		kept_tell_limit(folder, attempt->failure.sessions, now);
@@ -323,12 +324,27 @@ static void tell_of(const struct asked *asked, const struct transcode_attempt *a
 	                                  attempt->engine->encoder->name, failure_why(&attempt->failure, &arena)) });
 }
 
+/* What could not be told while it ran, or that hardware has done a whole film since. */
+static void tell_end(const struct asked *asked, const struct transcode_result *result, bool whole)
+{
+	struct arena arena ARENA_SCOPED = { 0 };
+	const char *folder = place_kept(&arena);
+	for (unsigned i = 0; i < result->n_attempts; i++) {
+		const struct transcode_attempt *attempt = &result->attempt[i];
+		bool last = i + 1 == result->n_attempts;
+		if (may_be_the_film(attempt) ? whole : last)
+			tell_failure(asked, attempt);
+	}
+	if (folder && whole && result->n_attempts == 1 && !result->attempt[0].engine->software)
+		kept_tell_failure(folder, NULL);
+}
+
 static void show(void *data, const struct transcode_event *event)
 {
 	const struct asked *asked = data;
 	const struct app *app = asked->app;
-	if (event->what == TRANSCODE_FALLS_BACK)
-		tell_of(asked, event->attempt, false);
+	if (event->what == TRANSCODE_FALLS_BACK && !may_be_the_film(event->attempt))
+		tell_failure(asked, event->attempt); /* at once: who goes on may do so for hours */
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *back = app->terminal ? "\r\033[K" : "";
 	if (app->json)
@@ -404,8 +420,7 @@ static int run(struct asked *asked, int64_t stall, struct arena *arena)
 		.data = asked };
 	stop_watch();
 	bool done = transcode_run(asked->world, &asked->job, &options, arena, &err, &result);
-	if (result.n_attempts == 1)
-		tell_of(asked, &result.attempt[0], done && result.end == TRANSCODE_WHOLE);
+	tell_end(asked, &result, done && result.end == TRANSCODE_WHOLE);
 	if (asked->app->json)
 		print_json(asked, &result, &err);
 	if (!done) {

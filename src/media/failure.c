@@ -406,6 +406,16 @@ static const struct {
 	{ " failed -> CUDA_ERROR_", false },
 };
 
+/* Of what stands around it (hwcontext_cuda.c, nvenc.c, filters), which fails with the same words. */
+static bool is_of_decoder(struct bytes line)
+{
+	static const char *const others[] = { "[AVHW", "nvenc @ ", "[Parsed_", "[vost#" };
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (find(line, others[i]))
+			return false;
+	return true;
+}
+
 static bool tells_of_loss(struct bytes line)
 {
 	for (const struct failure_row *row = failure_rows; row->id; row++)
@@ -424,7 +434,7 @@ bool failure_lost_picture(struct bytes said, struct arena *arena, struct failure
 {
 	struct bytes line;
 	for (size_t cursor = 0; text_line(said, &cursor, &line);) {
-		if (!tells_of_loss(bare(line)))
+		if (!is_of_decoder(line) || !tells_of_loss(bare(line)))
 			continue;
 		*ret = failure_find(said, arena);
 		if (!ret->id || ret->kind == FAILURE_INPUT)

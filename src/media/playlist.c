@@ -24,12 +24,13 @@ const char *playlist_uri(const char *name, struct arena *arena)
 const char *playlist_media(const struct segments *segments, size_t n, bool has_ended, struct arena *arena)
 {
 	enum { LINE_MAX_BYTES = 64 };
+	static const char breaks[] = "#EXT-X-DISCONTINUITY\n";
 	int64_t longest = 4; /* what a segment of three seconds can become; it must not grow later */
 	size_t room = 256;
 	for (size_t i = 0; i < n; i++) {
 		int64_t rounded = (segments->list[i].end_us - segments->list[i].start_us + 500000) / 1000000;
 		longest = rounded > longest ? rounded : longest;
-		room += 3 * strlen(segments->list[i].name) + LINE_MAX_BYTES;
+		room += 3 * strlen(segments->list[i].name) + LINE_MAX_BYTES + segments->list[i].breaks * strlen(breaks);
 	}
 	char *text = arena_alloc(arena, room);
 	size_t at = (size_t)snprintf(text, room,
@@ -39,9 +40,10 @@ const char *playlist_media(const struct segments *segments, size_t n, bool has_e
 	for (size_t i = 0; i < n; i++) {
 		const struct segment *segment = &segments->list[i];
 		int64_t us = segment->end_us > segment->start_us ? segment->end_us - segment->start_us : 0;
-		at += (size_t)snprintf(text + at, room - at, "%s#EXTINF:%" PRId64 ".%06" PRId64 ",\n%s\n",
-		        segment->breaks ? "#EXT-X-DISCONTINUITY\n" : "", us / 1000000, us % 1000000,
-		        playlist_uri(segment->name, arena));
+		for (unsigned time = 0; time < segment->breaks; time++)
+			at += (size_t)snprintf(text + at, room - at, "%s", breaks);
+		at += (size_t)snprintf(text + at, room - at, "#EXTINF:%" PRId64 ".%06" PRId64 ",\n%s\n", us / 1000000,
+		        us % 1000000, playlist_uri(segment->name, arena));
 	}
 	snprintf(text + at, room - at, "%s", has_ended ? "#EXT-X-ENDLIST\n" : "");
 	return text;

@@ -8,7 +8,7 @@
 struct segment {
 	const char *name; /* without its folder */
 	int64_t start_us, end_us;
-	bool breaks; /* another encoder made it than the one before */
+	unsigned breaks; /* how often the encoder has changed since the one before */
 };
 
 struct segments {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Two programs run beside each other, video and audio (job.h), and tell of their segments. A segment that was told is
- * complete. Where hardware fails, software begins at the first frame that is in none; its segments have other names, so
+ * complete. Where hardware fails, another one begins at the first frame that is in none; its segments have other names, so
  * that a program which cannot be killed writes into nothing of ours.
  *
  * HLS: the playlists are made here, and name what is complete. A file: segments are gathered in a stream for each
@@ -134,11 +134,11 @@ static void note_first(struct run *run)
 	run->result->output = true;
 }
 
-/* The audio's segments that go with video that ends then. */
+/* The audio's segments that go with video that ends then: the first one in any case. */
 static size_t audio_until(const struct run *run, int64_t end_us)
 {
 	const struct segments *audio = &run->segments[AUDIO];
-	size_t n = 0;
+	size_t n = audio->n > 0;
 	while (n < audio->n && audio->list[n].start_us < end_us - HALF_US)
 		n++;
 	return n;
@@ -150,14 +150,17 @@ static size_t audio_to_show(const struct run *run, bool has_ended)
 	return has_ended ? run->segments[AUDIO].n : audio_until(run, end_of(&run->segments[VIDEO]));
 }
 
-/* Where the video's encoder is another one, the audio says so too: players number both by it (RFC 8216, 4.3.3.3). */
+/* Where the video's encoder is another one, the audio says so too: players number both by it (RFC 8216, 4.3.3.3). What is
+ * shown already ends before any of these. */
 static void break_audio(struct run *run)
 {
 	struct segments *audio = &run->segments[AUDIO];
+	for (size_t i = 0; i < audio->n; i++)
+		audio->list[i].breaks = 0;
 	for (size_t i = 0; i < run->n_breaks; i++) {
 		size_t at = audio_until(run, run->breaks_us[i]);
 		if (at < audio->n)
-			audio->list[at].breaks = true;
+			audio->list[at].breaks++;
 	}
 }
 
@@ -169,6 +172,8 @@ static bool publish(struct run *run, bool has_ended)
 	bool alone = !job->with_audio || (has_ended && !run->segments[AUDIO].n);
 	if (!run->hls || !n_video)
 		return true;
+	if (alone && job->with_audio)
+		store_remove(playlist_path(run, VIDEO, &arena));
 	if ((n_video > run->shown[VIDEO] || has_ended) &&
 	        !put_playlist(run, VIDEO, alone ? job->output : playlist_path(run, VIDEO, &arena), n_video, has_ended))
 		return false;
@@ -208,6 +213,14 @@ static bool join_last(struct run *run)
 	return joined;
 }
 
+static void gives_sign(struct run *run)
+{
+	run->sign = clock_ms();
+	if (run->silent)
+		run->silent->silent_ms = run->sign - run->silent_since;
+	run->silent = NULL;
+}
+
 /* Takes a complete segment. */
 static bool take_segment(struct run *run, int of, int64_t end_us)
 {
@@ -219,6 +232,13 @@ static bool take_segment(struct run *run, int of, int64_t end_us)
 	const char *path = segment_path(run, kind, number, &arena);
 	struct transcode_attempt *attempt = &run->result->attempt[run->result->n_attempts - 1];
 	bool first = of == VIDEO && attempt->segments == 0;
+	/* where no frame is left ffmpeg tells of a segment all the same */
+	if (of == VIDEO && end_us <= start_us)
+		return true;
+	if (of == VIDEO)
+		gives_sign(run);
+	if (first && number)
+		run->breaks_us[run->n_breaks++] = start_us;
 	if (!run->hls && !join_last(run)) /* the one before */
 		return false;
 	if (of == VIDEO)
@@ -259,23 +279,12 @@ static void tell(struct run *run, enum transcode_what what, const struct transco
 	run->options->tell(run->options->data, &event);
 }
 
-static void gives_sign(struct run *run)
-{
-	run->sign = clock_ms();
-	if (run->silent)
-		run->silent->silent_ms = run->sign - run->silent_since;
-	run->silent = NULL;
-}
-
 static bool take_line(struct run *run, int of, struct bytes line)
 {
 	struct transcode_attempt *attempt = &run->result->attempt[run->result->n_attempts - 1];
 	int64_t end_us, frame;
-	if (playlist_segment_line(line, &end_us)) {
-		if (of == VIDEO)
-			gives_sign(run);
+	if (playlist_segment_line(line, &end_us))
 		return take_segment(run, of, end_us);
-	}
 	run->finished[of] |= playlist_last_line(line);
 	if (of == VIDEO && playlist_frame_line(line, &frame) && frame > attempt->frames) {
 		attempt->frames = frame;
@@ -483,7 +492,7 @@ static bool try_once(struct run *run, const struct job_engine *engine)
 	if (!run->stopped)
 		ended_how(run, attempt, &outcome, stalled);
 	remove_untold(run, VIDEO);
-	if (attempt->failed)
+	if (attempt->failed && attempt->segments)
 		find_last_frame(run);
 	return join_last(run);
 }
@@ -518,8 +527,6 @@ static bool encode(struct run *run)
 			run->silent = attempt;
 			run->silent_since = run->sign;
 		}
-		if (attempt->segments)
-			run->breaks_us[run->n_breaks++] = end_of(&run->segments[VIDEO]);
 		tell(run, TRANSCODE_FALLS_BACK, attempt, attempt->frames);
 	}
 }
