@@ -901,14 +901,14 @@ static void test_uneven_card(void **state)
 		struct film film;
 		struct err err = { 0 };
 		make_direct(form);
-		film_open(&film, card_script("card", "decode:18", "encode:0", &arena), endings[form]);
+		film_open(&film, card_script("card", "decode:60", "encode:0", &arena), endings[form]);
 		assert_false(film.input.steady);
 		assert_true(job_engine(&film.job, &of_card, &card[0], stage_intel(), &film.stage.arena, &err, &film.hardware));
 		film.undecoded = job_engine_undecoded(&film.job, &of_card, &film.hardware);
 		film.engines[1] = &film.undecoded;
 		film.engines[2] = &film.software;
 		film_run(&film);
-		check_film(&film, endings[form], "decode:18, encode:0, in pairs");
+		check_film(&film, endings[form], "decode:60, encode:0, in pairs");
 		assert_true(film.result.n_attempts == 3 && film.result.attempt[0].segments && !film.result.attempt[1].segments);
 		film_close(&film);
 	}
