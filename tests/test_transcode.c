@@ -894,8 +894,9 @@ static void test_uneven_card(void **state)
 	card[2].use = "scale";
 	clip = arena_printf(&shared, "%s/pairs.mkv", base);
 	run_line(arena_printf(&shared,
-	        "ffmpeg -v error -y -i %s -vf setpts=(43*floor(N/2)+mod(N\\,2))/72/TB -c:a copy -c:v libx264 -preset veryfast "
-	        "-refs 1 -bf 0 -vsync vfr -enc_time_base 1:72 %s",
+	        "ffmpeg -v error -y -i %s -f lavfi -i sine=r=48000:d=57 -map 0:v -map 1:a "
+	        "-vf setpts=(43*floor(N/2)+mod(N\\,2))/72/TB -c:a aac -c:v libx264 -preset veryfast -refs 1 -bf 0 -vsync vfr "
+	        "-enc_time_base 1:72 %s",
 	        steady, clip));
 	for (size_t form = 0; form < COUNT(endings); form++) {
 		struct film film;
