@@ -122,6 +122,7 @@ bench_transcode() {
 					film=$work/new.mp4
 					rm -f "$film" "$work"/new.m3u8
 					cp "$work/film.mp4" "$film"
+					sync "$film" # else it is written out while it is timed
 					;;
 				esac
 				case $who in
