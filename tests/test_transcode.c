@@ -708,6 +708,23 @@ static const char *card_script(const char *card, const char *ends, const char *a
 	        ends, again, card, beds, beds);
 }
 
+/* A film for a card that decodes, scales and encodes. */
+static void film_open_on_card(struct film *film, const char *ends, const char *again, const char *ending)
+{
+	static struct proof card[] = { CARD(PROOF_ENCODE, "h264_vaapi", "h264"),
+		CARD(PROOF_DECODE, "h264", "h264"), CARD(PROOF_FILTER, "scale_vaapi", "") };
+	static const struct proofs of_card = { .list = card, .n = COUNT(card) };
+	struct arena arena ARENA_SCOPED = { 0 };
+	struct err err = { 0 };
+	card[2].use = "scale";
+	film_open(film, card_script("card", ends, again, &arena), ending);
+	assert_true(job_engine(&film->job, &of_card, &card[0], stage_intel(), &film->stage.arena, &err, &film->hardware));
+	assert_true(film->hardware.decodes);
+	film->undecoded = job_engine_undecoded(&film->job, &of_card, &film->hardware);
+	film->engines[1] = &film->undecoded;
+	film->engines[2] = &film->software;
+}
+
 static bool lacks_card(struct arena *arena)
 {
 	const char *beds = getenv("GPUFERRY_BEDS");
@@ -723,9 +740,6 @@ static bool lacks_card(struct arena *arena)
 static void test_card(void **state)
 {
 	(void)state;
-	static struct proof card[] = { CARD(PROOF_ENCODE, "h264_vaapi", "h264"),
-		CARD(PROOF_DECODE, "h264", "h264"), CARD(PROOF_FILTER, "scale_vaapi", "") };
-	static const struct proofs of_card = { .list = card, .n = COUNT(card) };
 	static const char decoder[] = "the GPU's decoder failed", encoder[] = "failed on a picture";
 	static const struct {
 		const char *ends, *again;
@@ -747,7 +761,6 @@ static void test_card(void **state)
 	struct arena arena ARENA_SCOPED = { 0 };
 	if (lacks_card(&arena))
 		skip();
-	card[2].use = "scale";
 	clip = arena_printf(&shared, "%s/card.mp4", base);
 	run_line(arena_printf(&shared, "ffmpeg -v error -y -i %s -c:a copy -c:v libx264 -preset veryfast -refs 1 -bf 0 %s", steady,
 	        clip));
@@ -755,16 +768,10 @@ static void test_card(void **state)
 		make_direct(form);
 		for (size_t i = 0; i < COUNT(case_of); i++) {
 			struct film film;
-			struct err err = { 0 };
 			if (strcmp(endings[form], "m3u8") != 0 && !case_of[i].file)
 				continue;
 			const char *name = arena_printf(&arena, "%s, %s, %s", case_of[i].ends, case_of[i].again, endings[form]);
-			film_open(&film, card_script("card", case_of[i].ends, case_of[i].again, &arena), endings[form]);
-			assert_true(job_engine(&film.job, &of_card, &card[0], stage_intel(), &film.stage.arena, &err, &film.hardware));
-			assert_true(film.hardware.decodes);
-			film.undecoded = job_engine_undecoded(&film.job, &of_card, &film.hardware);
-			film.engines[1] = &film.undecoded;
-			film.engines[2] = &film.software;
+			film_open_on_card(&film, case_of[i].ends, case_of[i].again, endings[form]);
 			film_run(&film);
 			check_film(&film, endings[form], name);
 			const struct transcode_attempt *attempt = film.result.attempt;
@@ -885,13 +892,9 @@ static void test_late(void **state)
 static void test_uneven_card(void **state)
 {
 	(void)state;
-	static struct proof card[] = { CARD(PROOF_ENCODE, "h264_vaapi", "h264"),
-		CARD(PROOF_DECODE, "h264", "h264"), CARD(PROOF_FILTER, "scale_vaapi", "") };
-	static const struct proofs of_card = { .list = card, .n = COUNT(card) };
 	struct arena arena ARENA_SCOPED = { 0 };
 	if (lacks_card(&arena))
 		skip();
-	card[2].use = "scale";
 	clip = arena_printf(&shared, "%s/pairs.mkv", base);
 	run_line(arena_printf(&shared,
 	        "ffmpeg -v error -y -i %s -f lavfi -i sine=r=48000:d=57 -map 0:v -map 1:a "
@@ -900,14 +903,9 @@ static void test_uneven_card(void **state)
 	        steady, clip));
 	for (size_t form = 0; form < COUNT(endings); form++) {
 		struct film film;
-		struct err err = { 0 };
 		make_direct(form);
-		film_open(&film, card_script("card", "decode:60", "encode:0", &arena), endings[form]);
+		film_open_on_card(&film, "decode:60", "encode:0", endings[form]);
 		assert_false(film.input.steady);
-		assert_true(job_engine(&film.job, &of_card, &card[0], stage_intel(), &film.stage.arena, &err, &film.hardware));
-		film.undecoded = job_engine_undecoded(&film.job, &of_card, &film.hardware);
-		film.engines[1] = &film.undecoded;
-		film.engines[2] = &film.software;
 		film_run(&film);
 		check_film(&film, endings[form], "decode:60, encode:0, in pairs");
 		assert_true(film.result.n_attempts == 3 && film.result.attempt[0].segments && !film.result.attempt[1].segments);

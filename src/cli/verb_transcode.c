@@ -302,12 +302,6 @@ static void show_progress(const struct app *app, const struct transcode_event *e
 	(void)app;
 }
 
-/* "It ended before the input does": the encoder's fault or the film's. That who went on found more in it tells. */
-static bool may_be_the_film(const struct transcode_attempt *attempt)
-{
-	return attempt->failure.id && strcmp(attempt->failure.id, "short") == 0;
-}
-
 /* Whoever tells of health is to know that hardware failed in earnest; and the next job, how many sessions were too many. */
 static void tell_failure(const struct asked *asked, const struct transcode_attempt *attempt)
 {
@@ -324,7 +318,8 @@ static void tell_failure(const struct asked *asked, const struct transcode_attem
 	                                  attempt->engine->encoder->name, failure_why(&attempt->failure, &arena)) });
 }
 
-/* What could not be told while it ran, or that hardware has done a whole film since. */
+/* What could not be told while it ran: of one that ended early only who went on can tell whether there was more. Or that
+ * hardware has done a whole film since. */
 static void tell_end(const struct asked *asked, const struct transcode_result *result, bool whole)
 {
 	struct arena arena ARENA_SCOPED = { 0 };
@@ -332,7 +327,7 @@ static void tell_end(const struct asked *asked, const struct transcode_result *r
 	for (unsigned i = 0; i < result->n_attempts; i++) {
 		const struct transcode_attempt *attempt = &result->attempt[i];
 		bool last = i + 1 == result->n_attempts;
-		if (may_be_the_film(attempt) ? whole : last)
+		if (attempt->early ? whole : last)
 			tell_failure(asked, attempt);
 	}
 	if (folder && whole && result->n_attempts == 1 && !result->attempt[0].engine->software)
@@ -343,7 +338,7 @@ static void show(void *data, const struct transcode_event *event)
 {
 	const struct asked *asked = data;
 	const struct app *app = asked->app;
-	if (event->what == TRANSCODE_FALLS_BACK && !may_be_the_film(event->attempt))
+	if (event->what == TRANSCODE_FALLS_BACK && !event->attempt->early)
 		tell_failure(asked, event->attempt); /* at once: who goes on may do so for hours */
 	struct arena arena ARENA_SCOPED = { 0 };
 	const char *back = app->terminal ? "\r\033[K" : "";

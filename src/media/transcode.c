@@ -464,10 +464,12 @@ static void ended_how(struct run *run, struct transcode_attempt *attempt, const 
 		if (attempt->failure.kind == FAILURE_LIMIT && nvml && nvml_ask(nvml, NVML_MS, &cards))
 			attempt->failure =
 			        failure_limit(&attempt->failure, &cards, attempt->engine->device.pci, run->arena);
-	} else if (!run->finished[VIDEO] || (!attempt->engine->software && is_short(run)))
+		return;
+	}
+	attempt->early = !run->finished[VIDEO] || (!attempt->engine->software && is_short(run));
+	attempt->failed = attempt->early;
+	if (attempt->early)
 		attempt->failure = cut_off;
-	else
-		attempt->failed = false;
 }
 
 static bool try_once(struct run *run, const struct job_engine *engine)

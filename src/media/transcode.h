@@ -10,7 +10,9 @@ struct transcode_attempt {
 	const struct job_engine *engine;
 	unsigned first, segments; /* the number of its first segment, and how many it completed */
 	int64_t frames, ms;       /* that it told of, and how long it ran */
-	bool failed, lost;      /* lost: a picture that it was to decode */
+	bool failed;
+	bool lost;              /* a picture that it was to decode */
+	bool early;             /* it ended before the input does, and well: its fault, or the film is cut */
 	struct failure failure; /* why; only where it failed */
 	int64_t silent_ms; /* from its last sign to the first frame after it; UNKNOWN_NUMBER: none came, or an earlier one's silence went on */
 };

@@ -428,11 +428,10 @@ struct spawned {
 	int ahead;          /* where it is told them */
 };
 
-static int begin_long(const struct command *command, const struct ahead *ahead, struct arena *arena, struct spawned **ret)
+static int begin_long(const char *const *argv, const struct ahead *ahead, struct arena *arena, struct spawned **ret)
 {
-	struct run_job job = { .command = *command };
+	struct run_job job = { .command = { .argv = argv, .output_max = SIZE_MAX / 4, .ends_with_us = true } };
 	struct child child;
-	job.command.output_max = SIZE_MAX / 4;
 	if (!begin(&job, ahead, arena, &child))
 		return job.error;
 	*ret = arena_new(arena, struct spawned);
@@ -449,9 +448,8 @@ int spawn_load(const char *program, const char *library, struct arena *arena, st
 	int error = socket_above(ends);
 	if (error)
 		return error;
-	const struct command command = { .argv = argv, .ends_with_us = true };
 	const struct ahead ahead = { library, program_path(program, arena), ends[1] };
-	error = ahead.program ? begin_long(&command, &ahead, arena, ret) : ENOENT;
+	error = ahead.program ? begin_long(argv, &ahead, arena, ret) : ENOENT;
 	close(ends[1]);
 	if (error) {
 		close(ends[0]);
@@ -495,7 +493,7 @@ int spawn_begin(const char *const *argv, struct spawned **loaded, struct arena *
 		}
 		spawn_end(loaded, arena, NULL);
 	}
-	return begin_long(&(struct command){ .argv = argv, .ends_with_us = true }, &(struct ahead){ 0 }, arena, ret);
+	return begin_long(argv, &(struct ahead){ 0 }, arena, ret);
 }
 
 void spawn_yield(const struct spawned *spawned)

@@ -358,18 +358,21 @@ bool store_same(const char *left, const char *right)
 	       left_stat.st_ino == right_stat.st_ino;
 }
 
+static bool others_write(const struct stat *found)
+{
+	return found->st_mode & (S_IWGRP | S_IWOTH);
+}
+
 bool store_is_safe(const char *path)
 {
 	struct stat found;
-	return stat(path, &found) == 0 && (found.st_uid == geteuid() || found.st_uid == 0) &&
-	       !(found.st_mode & (S_IWGRP | S_IWOTH));
+	return stat(path, &found) == 0 && (found.st_uid == geteuid() || found.st_uid == 0) && !others_write(&found);
 }
 
 bool store_is_own(const char *folder)
 {
 	struct stat found;
-	return stat(folder, &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == geteuid() &&
-	       !(found.st_mode & (S_IWGRP | S_IWOTH));
+	return stat(folder, &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == geteuid() && !others_write(&found);
 }
 
 const char *store_identity(const char *path, struct arena *arena)
